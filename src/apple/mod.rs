@@ -1,0 +1,1 @@
+//! Apple as an OAuth and OpenID provider: every endpoint, every token, and the one HTTP client.

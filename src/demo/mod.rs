@@ -1,0 +1,1 @@
+//! Everything embedded for schoolgate demo and for the tests: the stand-in for Apple and the sample app.

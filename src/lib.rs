@@ -1,0 +1,22 @@
+//! schoolgate puts Apple School Manager single sign-on in front of web apps that cannot be changed.
+//!
+//! `docs/architecture.md` shows the rooms and which may use which; `tests/architecture.rs` holds them
+//! to it.
+
+pub mod admin;
+pub mod apple;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod demo;
+pub mod entropy;
+pub mod identity;
+pub mod pages;
+pub mod policy;
+pub mod proxy;
+pub mod secret;
+pub mod server;
+pub mod session;
+pub mod signin;
+pub mod telemetry;
+pub mod web;

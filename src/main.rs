@@ -1,0 +1,3 @@
+//! The program `schoolgate`.
+
+fn main() {}

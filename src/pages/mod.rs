@@ -1,0 +1,1 @@
+//! Pages in plain words: one look, escaped, with a content security policy.

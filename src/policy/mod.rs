@@ -1,0 +1,1 @@
+//! What an administrator said about a request, and the decision that follows.

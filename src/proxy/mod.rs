@@ -1,0 +1,1 @@
+//! The gateway on the wire: strict framing, the pingora phases, own endpoints, answers.

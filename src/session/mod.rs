@@ -1,0 +1,1 @@
+//! Sessions: identifier, record, lifetimes, stores, and the proof that one is live.

@@ -1,0 +1,1 @@
+//! The story of a sign-in, told once: begin, finish, step-up, renew, sign out.

@@ -1,0 +1,143 @@
+//! Cookies in and out (RFC 6265bis).
+
+use std::time::Duration;
+
+/// A cookie name of ours: known at compile time but for a suffix.
+pub type CookieName = String;
+
+/// The `SameSite` attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SameSite {
+    /// Sent with navigations from elsewhere, not with posts.
+    Lax,
+    /// Sent always; only for the sign-in cookie of `response_mode = "form_post"`.
+    None,
+}
+
+/// What a browser sent in its `Cookie` header fields, in order, with nothing decoded.
+#[derive(Clone, Default)]
+pub struct CookieJar<'a>(Vec<(&'a [u8], &'a [u8])>);
+
+impl<'a> CookieJar<'a> {
+    /// Splits the header fields; several count as one (RFC 9113, section 8.2.3).
+    pub fn parse(fields: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        Self(
+            fields
+                .into_iter()
+                .flat_map(|field| field.split(|byte| *byte == b';'))
+                .map(<[u8]>::trim_ascii)
+                .filter(|pair| !pair.is_empty())
+                .map(|pair| match pair.iter().position(|byte| *byte == b'=') {
+                    Some(at) => (pair[..at].trim_ascii(), pair[at + 1..].trim_ascii()),
+                    // RFC 6265bis, section 5.6: a cookie without "=" has an empty name.
+                    None => (&pair[..0], pair),
+                })
+                .collect(),
+        )
+    }
+
+    /// Every value that `name` has, in order. More than one means that somebody planted one.
+    pub fn values(&self, name: &str) -> impl Iterator<Item = &'a str> {
+        let name = name.to_owned();
+        self.0.iter().filter(move |(key, _)| *key == name.as_bytes()).filter_map(|(_, value)| std::str::from_utf8(value).ok())
+    }
+
+    /// Names and values of the cookies whose name begins with `prefix`.
+    pub fn with_prefix(&self, prefix: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let prefix = prefix.to_owned();
+        self.0
+            .iter()
+            .filter_map(|(key, value)| Some((std::str::from_utf8(key).ok()?, std::str::from_utf8(value).ok()?)))
+            .filter(move |(key, _)| key.starts_with(&*prefix))
+    }
+
+    /// The header value for the app, without the cookies that `is_ours` names; `None` when nothing
+    /// is left. A pair without a name is kept only when its value could not be taken for one of ours.
+    pub fn without(&self, is_ours: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
+        let kept: Vec<Vec<u8>> = self
+            .0
+            .iter()
+            .filter(|(key, value)| if key.is_empty() { !is_ours(value) } else { !is_ours(key) })
+            .map(|(key, value)| if key.is_empty() { value.to_vec() } else { [key, b"=".as_slice(), value].concat() })
+            .collect();
+        (!kept.is_empty()).then(|| kept.join(b"; ".as_slice()))
+    }
+}
+
+/// A `Set-Cookie` of the gateway: host-only, `Path=/`, `HttpOnly`, and `Secure` unless it is plain
+/// HTTP on localhost. One type makes and deletes, so that the attributes are the same (CVE-2025-55162).
+#[derive(Clone, Debug)]
+pub struct SetCookie {
+    name: CookieName,
+    value: String,
+    same_site: SameSite,
+    secure: bool,
+    max_age: Option<Duration>,
+}
+
+impl SetCookie {
+    /// A cookie that lives until the browser closes.
+    pub fn new(name: impl Into<CookieName>, value: impl Into<String>, same_site: SameSite, secure: bool) -> Self {
+        Self { name: name.into(), value: value.into(), same_site, secure, max_age: None }
+    }
+
+    /// The same with a lifetime.
+    #[must_use]
+    pub fn lasting(mut self, max_age: Duration) -> Self {
+        self.max_age = Some(max_age);
+        self
+    }
+
+    /// Deletes the cookie of this name.
+    pub fn deletion(name: impl Into<CookieName>, same_site: SameSite, secure: bool) -> Self {
+        Self::new(name, "", same_site, secure).lasting(Duration::ZERO)
+    }
+
+    /// The header value.
+    #[must_use]
+    pub fn header_value(&self) -> String {
+        let mut built = cookie::Cookie::build((&*self.name, &*self.value)).path("/").http_only(true).secure(self.secure).same_site(
+            match self.same_site {
+                SameSite::Lax => cookie::SameSite::Lax,
+                SameSite::None => cookie::SameSite::None,
+            },
+        );
+        if let Some(max_age) = self.max_age {
+            built = built.max_age(cookie::time::Duration::seconds(i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX)));
+        }
+        built.build().to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_cookie_headers_are_read_without_harm() {
+        // CVE-2023-28625: `Cookie: =` and kin.
+        let jar = CookieJar::parse([b"=; ;a;b=1; c = 2 ;d=x=y;;".as_slice(), b"b=3"]);
+        assert_eq!(jar.values("b").collect::<Vec<_>>(), ["1", "3"]);
+        assert_eq!(jar.values("c").collect::<Vec<_>>(), ["2"]);
+        assert_eq!(jar.values("d").collect::<Vec<_>>(), ["x=y"]);
+        assert_eq!(jar.values("a").count(), 0);
+    }
+
+    #[test]
+    fn our_cookies_do_not_reach_the_app_and_others_are_joined() {
+        let jar =
+            CookieJar::parse([b"__Host-schoolgate=s; PHPSESSID=1".as_slice(), b"x=\xff; __Host-schoolgate-login-1=t; __Host-schoolgate"]);
+        let ours = |name: &[u8]| name.starts_with(b"__Host-schoolgate");
+        assert_eq!(jar.without(ours).unwrap(), b"PHPSESSID=1; x=\xff");
+        assert_eq!(CookieJar::parse([b"__Host-schoolgate=s".as_slice()]).without(ours), None);
+    }
+
+    #[test]
+    fn a_deletion_has_the_attributes_of_the_creation() {
+        let made = SetCookie::new("__Host-x", "v", SameSite::Lax, true).header_value();
+        let gone = SetCookie::deletion("__Host-x", SameSite::Lax, true).header_value();
+        assert_eq!(made, "__Host-x=v; HttpOnly; SameSite=Lax; Secure; Path=/");
+        assert_eq!(gone, "__Host-x=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0");
+        assert!(!SetCookie::new("x", "v", SameSite::None, false).header_value().contains("Secure"));
+    }
+}

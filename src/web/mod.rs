@@ -1,0 +1,26 @@
+//! The small grammar of HTTP that the gateway relies on, with the strictness of a lock.
+//!
+//! Whatever comes from outside is parsed once, into a value that can only be good: a [`Host`], a
+//! [`Target`] with its [`CanonicalPath`], a [`ReturnPath`]. Two spellings of one thing are refused,
+//! not repaired, where an app might read them differently.
+
+mod cookies;
+mod form;
+mod header;
+mod host;
+mod kind;
+mod path;
+mod return_path;
+mod target;
+
+pub use cookies::{CookieJar, CookieName, SameSite, SetCookie};
+pub use form::{Form, FormError};
+pub use header::FoldedName;
+pub use host::{Host, HostError};
+pub use kind::{Kind, KindFacts};
+pub use path::{CanonicalPath, PathError, PathPrefix};
+pub use return_path::ReturnPath;
+pub use target::{Target, TargetError};
+
+/// Everything below this path is the gateway's own, on every host.
+pub const OWN_PREFIX: &str = "/.schoolgate/";

@@ -1,0 +1,297 @@
+//! The canonical request path: judged, logged and sent on as one and the same value.
+
+use std::fmt;
+
+/// Why a path is refused: its meaning could differ between the gateway and an app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PathError {
+    /// It is not absolute.
+    #[error("the path does not begin with a slash")]
+    NotAbsolute,
+    /// White space, a control character, a backslash, a quote, or something beyond ASCII, unencoded.
+    #[error("the path has a character that must be percent-encoded")]
+    Character,
+    /// `%` without two hexadecimal digits.
+    #[error("the path has a percent sign that is not followed by two hexadecimal digits")]
+    Percent,
+    /// A slash, a backslash or a control character, percent-encoded, once or several times over.
+    #[error("the path has an encoded slash, backslash or control character")]
+    Encoded,
+    /// Bytes that only a lenient decoder takes for a character (RFC 3629, section 3).
+    #[error("the path has an overlong UTF-8 sequence")]
+    Overlong,
+    /// `.` or `..`, in any encoding.
+    #[error("the path has a dot segment")]
+    DotSegment,
+    /// `//`.
+    #[error("the path has an empty segment")]
+    EmptySegment,
+}
+
+/// A path that means the same to everybody.
+///
+/// Percent-encoded unreserved characters are decoded and hexadecimal digits are upper case (RFC 3986,
+/// section 6.2.2); nothing else is changed. What cannot be read in one way only is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CanonicalPath {
+    text: Box<str>,
+}
+
+impl CanonicalPath {
+    /// Reads the path of a request target, without its query.
+    ///
+    /// # Errors
+    /// When the meaning of the path could differ between the gateway and an app.
+    pub fn parse(raw: &str) -> Result<Self, PathError> {
+        let rest = raw.strip_prefix('/').ok_or(PathError::NotAbsolute)?;
+        let mut text = String::with_capacity(raw.len());
+        let mut segments = rest.split('/').peekable();
+        while let Some(segment) = segments.next() {
+            if segment.is_empty() && segments.peek().is_some() {
+                return Err(PathError::EmptySegment);
+            }
+            text.push('/');
+            append_segment(segment, &mut text)?;
+        }
+        Ok(Self { text: text.into() })
+    }
+
+    /// The path as the app gets it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    fn segments(&self) -> impl Iterator<Item = &str> {
+        self.text[1..].split('/')
+    }
+}
+
+impl fmt::Display for CanonicalPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// A rule's path: it matches itself and whatever lies below, on a segment boundary.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PathPrefix {
+    path: CanonicalPath,
+    segments: Box<[Box<[u8]>]>,
+}
+
+impl PathPrefix {
+    /// A prefix from a canonical path; a trailing slash does not count.
+    #[must_use]
+    pub fn new(path: CanonicalPath) -> Self {
+        let trimmed = path.text.strip_suffix('/').unwrap_or(&path.text);
+        let segments = trimmed.split('/').skip(1).map(|segment| decoded(segment).into()).collect();
+        Self { path, segments }
+    }
+
+    /// The path as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.path.as_str()
+    }
+
+    /// Number of segments: the longest match wins.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// Whether `path` is this one or lies below it.
+    #[must_use]
+    pub fn covers(&self, path: &CanonicalPath) -> bool {
+        self.compare(path, |segment, rule| segment == rule)
+    }
+
+    /// Whether an app might think so: one that drops path parameters (`/admin;x=1`), ignores letter
+    /// case (`/ADMIN`), or trailing dots and blanks (`/admin.`).
+    #[must_use]
+    pub fn may_cover(&self, path: &CanonicalPath) -> bool {
+        self.compare(path, |segment, rule| segment == rule || loose(segment) == loose(rule))
+    }
+
+    fn compare(&self, path: &CanonicalPath, alike: impl Fn(&[u8], &[u8]) -> bool) -> bool {
+        let mut segments = path.segments();
+        self.segments.iter().all(|rule| segments.next().is_some_and(|segment| alike(&decoded(segment), rule)))
+    }
+}
+
+fn loose(segment: &[u8]) -> Vec<u8> {
+    let bare = segment.split(|byte| *byte == b';').next().unwrap_or_default();
+    let end = bare.iter().rposition(|byte| !b". ".contains(byte)).map_or(0, |last| last + 1);
+    bare[..end].to_ascii_lowercase()
+}
+
+/// What an app sees after it has percent-decoded a canonical segment.
+fn decoded(segment: &str) -> Vec<u8> {
+    percent_encoding::percent_decode_str(segment).collect()
+}
+
+fn append_segment(segment: &str, text: &mut String) -> Result<(), PathError> {
+    let mut rest = segment.bytes();
+    while let Some(byte) = rest.next() {
+        match byte {
+            b'%' => append_encoded(hex_digit(rest.next())? << 4 | hex_digit(rest.next())?, text),
+            b'\\' | b'"' | b'<' | b'>' | b'`' | b'#' | b'?' => return Err(PathError::Character),
+            visible if visible.is_ascii_graphic() => text.push(visible as char),
+            _ => return Err(PathError::Character),
+        }
+    }
+    check_meaning(segment)
+}
+
+fn append_encoded(byte: u8, text: &mut String) {
+    use std::fmt::Write;
+    // RFC 3986, section 2.3: unreserved characters mean the same with and without encoding.
+    if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+        text.push(byte as char);
+    } else {
+        let _ = write!(text, "%{byte:02X}");
+    }
+}
+
+fn hex_digit(byte: Option<u8>) -> Result<u8, PathError> {
+    let digit = byte.and_then(|byte| (byte as char).to_digit(16)).ok_or(PathError::Percent)?;
+    u8::try_from(digit).map_err(|_| PathError::Percent)
+}
+
+/// Decodes again and again, as a chain of careless apps would, and looks at every layer.
+fn check_meaning(segment: &str) -> Result<(), PathError> {
+    let mut layer = segment.as_bytes().to_vec();
+    loop {
+        let next: Vec<u8> = percent_encoding::percent_decode(&layer).collect();
+        if next.iter().any(|byte| matches!(byte, b'/' | b'\\' | 0..=0x1f | 0x7f)) {
+            return Err(PathError::Encoded);
+        }
+        if next.windows(2).any(|pair| matches!(pair, [0xc0 | 0xc1, 0x80..=0xbf] | [0xe0, 0x80..=0x9f] | [0xf0, 0x80..=0x8f])) {
+            return Err(PathError::Overlong);
+        }
+        // `..;x` is `..` to an app that knows path parameters.
+        if matches!(next.split(|byte| *byte == b';').next(), Some(b"." | b"..")) {
+            return Err(PathError::DotSegment);
+        }
+        if next == layer {
+            return Ok(());
+        }
+        layer = next;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn canonical(raw: &str) -> String {
+        CanonicalPath::parse(raw).unwrap().to_string()
+    }
+
+    fn prefix(raw: &str) -> PathPrefix {
+        PathPrefix::new(CanonicalPath::parse(raw).unwrap())
+    }
+
+    #[test]
+    fn ordinary_paths_stay_as_they_are() {
+        for raw in ["/", "/a", "/a/", "/a/b.html", "/a%20b", "/%E9t%C3%A9", "/~u/@me:x;v=1/!$&'()*+,=", "/a.b/..c/d..", "/...", "/50%25"] {
+            assert_eq!(canonical(raw), raw);
+        }
+    }
+
+    #[test]
+    fn unreserved_characters_are_decoded_and_digits_are_upper_case() {
+        assert_eq!(canonical("/%61dmin%2d%5f%7E/%c3%a9"), "/admin-_~/%C3%A9");
+    }
+
+    #[test]
+    fn a_path_that_could_mean_two_things_is_refused() {
+        use PathError::*;
+        for (raw, why) in [
+            ("", NotAbsolute),
+            ("admin", NotAbsolute),
+            ("*", NotAbsolute),
+            ("//", EmptySegment),
+            ("//admin", EmptySegment),
+            ("/a//b", EmptySegment),
+            ("/a//", EmptySegment),
+            ("/a/../b", DotSegment),
+            ("/..", DotSegment),
+            ("/.", DotSegment),
+            ("/./a", DotSegment),
+            ("/a/.", DotSegment),
+            ("/%2e/a", DotSegment),
+            ("/%2E%2e/a", DotSegment),
+            ("/.%2e", DotSegment),
+            ("/%252e%252e/a", DotSegment),
+            ("/%25252e/a", DotSegment),
+            ("/..;/a", DotSegment),
+            ("/..;x=1/a", DotSegment),
+            ("/.;/a", DotSegment),
+            ("/..%3b/a", DotSegment),
+            ("/a%2fb", Encoded),
+            ("/a%2Fb", Encoded),
+            ("/a%252fb", Encoded),
+            ("/a%5cb", Encoded),
+            ("/a%00", Encoded),
+            ("/a%2500", Encoded),
+            ("/a%0d%0ab", Encoded),
+            ("/a%7f", Encoded),
+            ("/a%c0%afb", Overlong),
+            ("/%c0%ae%c0%ae/a", Overlong),
+            ("/%e0%80%af", Overlong),
+            ("/%f0%80%80%af", Overlong),
+            ("/a%", Percent),
+            ("/a%2", Percent),
+            ("/a%zz", Percent),
+            ("/%u002e", Percent),
+            ("/a\\b", Character),
+            ("/a b", Character),
+            ("/a\tb", Character),
+            ("/a\0", Character),
+            ("/a\u{7f}", Character),
+            ("/é", Character),
+            ("/a#b", Character),
+            ("/a\"b", Character),
+            ("/<a>", Character),
+        ] {
+            assert_eq!(CanonicalPath::parse(raw), Err(why), "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_covers_itself_and_what_lies_below_on_a_segment_boundary() {
+        let admin = prefix("/admin");
+        for path in ["/admin", "/admin/", "/admin/x", "/%61dmin"] {
+            assert!(admin.covers(&CanonicalPath::parse(path).unwrap()), "{path}");
+        }
+        for path in ["/", "/administrator", "/x/admin", "/ADMIN", "/admin;x"] {
+            assert!(!admin.covers(&CanonicalPath::parse(path).unwrap()), "{path}");
+        }
+        assert!(prefix("/").covers(&CanonicalPath::parse("/x").unwrap()));
+        assert!(prefix("/admin/").covers(&CanonicalPath::parse("/admin").unwrap()));
+        assert_eq!(prefix("/a@b").depth(), 1);
+        assert!(prefix("/a@b").covers(&CanonicalPath::parse("/a%40b").unwrap()));
+    }
+
+    #[test]
+    fn a_prefix_may_cover_what_a_lenient_app_would_take_for_it() {
+        let admin = prefix("/admin");
+        for path in ["/admin", "/ADMIN", "/admin;x=1/y", "/Admin.", "/admin%20", "/admin%3bx"] {
+            assert!(admin.may_cover(&CanonicalPath::parse(path).unwrap()), "{path}");
+        }
+        assert!(!admin.may_cover(&CanonicalPath::parse("/administrator").unwrap()));
+    }
+
+    proptest! {
+        #[test]
+        fn a_canonical_path_is_its_own_canonical_path(raw in "/[ -~]{0,40}") {
+            if let Ok(path) = CanonicalPath::parse(&raw) {
+                prop_assert_eq!(CanonicalPath::parse(path.as_str()).unwrap(), path.clone());
+                prop_assert!(path.as_str().starts_with('/') && !path.as_str().starts_with("//"));
+            }
+        }
+    }
+}

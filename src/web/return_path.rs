@@ -1,0 +1,110 @@
+//! Where somebody goes after a sign-in or a sign-out: a path on the same host, and nothing else.
+
+use std::fmt;
+
+use super::{CanonicalPath, OWN_PREFIX, PathPrefix, Target};
+
+/// Longest path and query that is remembered through a sign-in, in bytes: it travels in a cookie.
+const LONGEST: usize = 2000;
+
+/// A path and query on the host that asked. An open redirect cannot be written down in this type: it
+/// begins with one slash, has no backslash and no control character, and every segment is canonical.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReturnPath(Box<str>);
+
+impl ReturnPath {
+    /// The start page.
+    #[must_use]
+    pub fn root() -> Self {
+        Self("/".into())
+    }
+
+    /// Reads what a stranger asks for, such as the parameter `return_to`. `None` when it is not a
+    /// canonical path of this host, is too long, or would run one of the gateway's own actions.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Target::parse_origin_form(text).ok().and_then(|target| Self::of(&target))
+    }
+
+    /// The way back to a request that is being judged. The query is dropped when both together are
+    /// too long for a cookie; `None` when even the path is, or it is the gateway's own.
+    #[must_use]
+    pub fn of(target: &Target) -> Option<Self> {
+        let path = target.path();
+        let own = CanonicalPath::parse(OWN_PREFIX).is_ok_and(|own| PathPrefix::new(own).may_cover(path));
+        if own && path.as_str() != OWN_PREFIX {
+            return None;
+        }
+        [target.to_origin_form(), path.as_str().to_owned()].into_iter().find(|text| text.len() <= LONGEST).map(|text| Self(text.into()))
+    }
+
+    /// The text for a `Location` header.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ReturnPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_of_this_host_is_kept() {
+        for text in ["/", "/a/b?c=d&e=https://x.example/", "/.schoolgate/"] {
+            assert_eq!(ReturnPath::parse(text).unwrap().as_str(), text);
+        }
+    }
+
+    #[test]
+    fn open_redirects_of_the_peers_are_no_return_paths() {
+        // CVE-2020-5233, CVE-2020-11053, CVE-2020-4037, CVE-2021-32786, CVE-2026-83589 and kin.
+        for text in [
+            "",
+            "//evil.example",
+            "/\\evil.example",
+            "\\/evil.example",
+            "/\t/evil.example",
+            "/%09/evil.example",
+            "/%5cevil.example",
+            "/%2f/evil.example",
+            "https://evil.example",
+            "https:evil.example",
+            "javascript:alert(1)",
+            "evil.example",
+            " /",
+            "/ /evil.example",
+            "/.//evil.example",
+            "/../evil.example",
+            "///evil.example",
+            "/\u{a0}/evil",
+            "/\r\nLocation: x",
+            "/a#b",
+            "?x",
+            "/%0a/evil.example",
+        ] {
+            assert_eq!(ReturnPath::parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_gateways_own_actions_are_no_return_paths() {
+        for text in ["/.schoolgate/sign-out", "/.schoolgate/sign-in?return_to=/", "/.Schoolgate/sign-out", "/.schoolgate"] {
+            assert_eq!(ReturnPath::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_query_that_does_not_fit_is_dropped() {
+        let target = Target::parse_origin_form(&format!("/a?{}", "x".repeat(LONGEST))).unwrap();
+        assert_eq!(ReturnPath::of(&target).unwrap().as_str(), "/a");
+        let target = Target::parse_origin_form(&format!("/{}", "x".repeat(LONGEST))).unwrap();
+        assert_eq!(ReturnPath::of(&target), None);
+    }
+}
