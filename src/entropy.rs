@@ -39,6 +39,7 @@ pub fn hex<const N: usize>(source: &dyn Entropy) -> String {
 pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
+    #[expect(clippy::disallowed_methods, reason = "the one place that draws randomness")]
     #[expect(clippy::expect_used, reason = "without randomness nothing may go on; see the trait")]
     fn fill(&self, buffer: &mut [u8]) {
         aws_lc_rs::rand::fill(buffer).expect("the operating system gives no randomness");

@@ -76,7 +76,9 @@ mod tests {
 
     #[test]
     fn both_shapes_of_apple_subjects_are_accepted_and_case_is_kept() {
-        for text in ["000264.UDRoeTAxVUppaHdNQU5HYWN6MEU5VDRUWFVQU1BV.RUtP", "001514.0685fcddf96a4871a7dcf841d95a7e54.2233"] {
+        for text in
+            ["000264.UDRoeTAxVUppaHdNQU5HYWN6MEU5VDRUWFVQU1BV.RUtP", "001514.0685fcddf96a4871a7dcf841d95a7e54.2233"]
+        {
             assert_eq!(Subject::parse(text).unwrap().as_str(), text);
         }
         assert_ne!(Subject::parse("a").unwrap(), Subject::parse("A").unwrap());

@@ -26,8 +26,8 @@ impl ScopeSet {
     /// # Errors
     /// When `scope` is not a scope token.
     pub fn insert(&mut self, scope: &str) -> Result<(), ScopeError> {
-        let fine =
-            (1..=LONGEST).contains(&scope.len()) && scope.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\');
+        let fine = (1..=LONGEST).contains(&scope.len())
+            && scope.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\');
         if !fine {
             return Err(ScopeError);
         }

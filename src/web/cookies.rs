@@ -39,7 +39,10 @@ impl<'a> CookieJar<'a> {
     /// Every value that `name` has, in order. More than one means that somebody planted one.
     pub fn values(&self, name: &str) -> impl Iterator<Item = &'a str> {
         let name = name.to_owned();
-        self.0.iter().filter(move |(key, _)| *key == name.as_bytes()).filter_map(|(_, value)| std::str::from_utf8(value).ok())
+        self.0
+            .iter()
+            .filter(move |(key, _)| *key == name.as_bytes())
+            .filter_map(|(_, value)| std::str::from_utf8(value).ok())
     }
 
     /// Names and values of the cookies whose name begins with `prefix`.
@@ -96,14 +99,16 @@ impl SetCookie {
     /// The header value.
     #[must_use]
     pub fn header_value(&self) -> String {
-        let mut built = cookie::Cookie::build((&*self.name, &*self.value)).path("/").http_only(true).secure(self.secure).same_site(
-            match self.same_site {
-                SameSite::Lax => cookie::SameSite::Lax,
-                SameSite::None => cookie::SameSite::None,
-            },
-        );
+        let mut built =
+            cookie::Cookie::build((&*self.name, &*self.value)).path("/").http_only(true).secure(self.secure).same_site(
+                match self.same_site {
+                    SameSite::Lax => cookie::SameSite::Lax,
+                    SameSite::None => cookie::SameSite::None,
+                },
+            );
         if let Some(max_age) = self.max_age {
-            built = built.max_age(cookie::time::Duration::seconds(i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX)));
+            built =
+                built.max_age(cookie::time::Duration::seconds(i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX)));
         }
         built.build().to_string()
     }
@@ -125,8 +130,10 @@ mod tests {
 
     #[test]
     fn our_cookies_do_not_reach_the_app_and_others_are_joined() {
-        let jar =
-            CookieJar::parse([b"__Host-schoolgate=s; PHPSESSID=1".as_slice(), b"x=\xff; __Host-schoolgate-login-1=t; __Host-schoolgate"]);
+        let jar = CookieJar::parse([
+            b"__Host-schoolgate=s; PHPSESSID=1".as_slice(),
+            b"x=\xff; __Host-schoolgate-login-1=t; __Host-schoolgate",
+        ]);
         let ours = |name: &[u8]| name.starts_with(b"__Host-schoolgate");
         assert_eq!(jar.without(ours).unwrap(), b"PHPSESSID=1; x=\xff");
         assert_eq!(CookieJar::parse([b"__Host-schoolgate=s".as_slice()]).without(ours), None);

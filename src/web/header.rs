@@ -14,8 +14,10 @@ impl FoldedName {
     /// Folds: lower case, `-` for everything that is neither letter nor digit, leading `http-` gone.
     #[must_use]
     pub fn of(name: &str) -> Self {
-        let folded: String =
-            name.bytes().map(|byte| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() as char } else { '-' }).collect();
+        let folded: String = name
+            .bytes()
+            .map(|byte| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() as char } else { '-' })
+            .collect();
         let mut bare = folded.as_str();
         while let Some(rest) = bare.strip_prefix("http-") {
             bare = rest;

@@ -101,7 +101,9 @@ fn registered(name: &str) -> Result<&str, HostError> {
     match name {
         "" => Err(HostError::Empty),
         long if long.len() > 253 => Err(HostError::TooLong),
-        odd if !odd.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) => Err(HostError::Character),
+        odd if !odd.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) => {
+            Err(HostError::Character)
+        }
         gap if gap.split('.').any(str::is_empty) => Err(HostError::EmptyLabel),
         fine => Ok(fine),
     }
@@ -119,7 +121,12 @@ mod tests {
     #[test]
     fn case_port_and_trailing_dot_do_not_count() {
         let host = Host::parse("library.school.example").unwrap();
-        for spelling in ["LIBRARY.School.Example", "library.school.example.", "library.school.example:8443", "Library.school.example.:80"] {
+        for spelling in [
+            "LIBRARY.School.Example",
+            "library.school.example.",
+            "library.school.example:8443",
+            "Library.school.example.:80",
+        ] {
             assert_eq!(Host::parse(spelling).unwrap(), host, "{spelling}");
         }
         assert_ne!(Host::parse("xlibrary.school.example").unwrap(), host);
@@ -128,8 +135,8 @@ mod tests {
     #[test]
     fn what_is_no_host_is_refused() {
         for text in [
-            "", ".", "a b", "a,b", "a/evil", "user@a", "a..b", "a:", "a:0", "a:65536", "a:80:80", "a:+80", "[::1", "[x]", "::1", "a\t",
-            "ä", "a%2e", "a?x", "a#x", "a..", "[::1]x",
+            "", ".", "a b", "a,b", "a/evil", "user@a", "a..b", "a:", "a:0", "a:65536", "a:80:80", "a:+80", "[::1",
+            "[x]", "::1", "a\t", "ä", "a%2e", "a?x", "a#x", "a..", "[::1]x",
         ] {
             assert!(Host::parse(text).is_err(), "{text:?}");
         }

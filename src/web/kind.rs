@@ -38,7 +38,10 @@ impl Kind {
 }
 
 fn accepts_html(accept: &str) -> bool {
-    accept.split(',').filter_map(|range| range.split(';').next()).any(|range| range.trim().eq_ignore_ascii_case("text/html"))
+    accept
+        .split(',')
+        .filter_map(|range| range.split(';').next())
+        .any(|range| range.trim().eq_ignore_ascii_case("text/html"))
 }
 
 #[cfg(test)]
@@ -52,9 +55,13 @@ mod tests {
     #[test]
     fn only_a_page_that_opens_in_a_tab_is_a_navigation() {
         assert_eq!(Kind::of(&fetch("navigate", "document")), Kind::Navigation);
-        for (mode, dest) in
-            [("navigate", "iframe"), ("navigate", "frame"), ("cors", "empty"), ("no-cors", "image"), ("websocket", "websocket")]
-        {
+        for (mode, dest) in [
+            ("navigate", "iframe"),
+            ("navigate", "frame"),
+            ("cors", "empty"),
+            ("no-cors", "image"),
+            ("websocket", "websocket"),
+        ] {
             assert_eq!(Kind::of(&fetch(mode, dest)), Kind::Other, "{mode} {dest}");
         }
         let upgrade = KindFacts { upgrade: true, ..fetch("navigate", "document") };

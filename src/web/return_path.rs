@@ -35,7 +35,10 @@ impl ReturnPath {
         if own && path.as_str() != OWN_PREFIX {
             return None;
         }
-        [target.to_origin_form(), path.as_str().to_owned()].into_iter().find(|text| text.len() <= LONGEST).map(|text| Self(text.into()))
+        [target.to_origin_form(), path.as_str().to_owned()]
+            .into_iter()
+            .find(|text| text.len() <= LONGEST)
+            .map(|text| Self(text.into()))
     }
 
     /// The text for a `Location` header.
@@ -95,7 +98,9 @@ mod tests {
 
     #[test]
     fn the_gateways_own_actions_are_no_return_paths() {
-        for text in ["/.schoolgate/sign-out", "/.schoolgate/sign-in?return_to=/", "/.Schoolgate/sign-out", "/.schoolgate"] {
+        for text in
+            ["/.schoolgate/sign-out", "/.schoolgate/sign-in?return_to=/", "/.Schoolgate/sign-out", "/.schoolgate"]
+        {
             assert_eq!(ReturnPath::parse(text), None, "{text}");
         }
     }
