@@ -1,1 +1,19 @@
 //! What an administrator said about a request, and the decision that follows.
+//!
+//! A [`Table`] holds the apps with their routes; [`decide`] judges one canonical request and returns
+//! an [`Admission`] or says why not. Nothing reaches an app without an [`Admission`], and only this
+//! room can make one: the upstream's address lives inside it.
+
+mod allow;
+mod app;
+mod decision;
+mod route;
+mod table;
+mod template;
+
+pub use allow::Allow;
+pub use app::{App, Upstream};
+pub use decision::{Admission, Decision, Facts, Refusal, decide};
+pub use route::{Access, Route, Unauthenticated};
+pub use table::{Lookup, Miss, Table};
+pub use template::{HeaderSet, Template, TemplateError, Values, Variable};

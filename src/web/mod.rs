@@ -11,6 +11,7 @@ mod host;
 mod kind;
 mod path;
 mod return_path;
+mod scheme;
 mod target;
 
 pub use cookies::{CookieJar, CookieName, SameSite, SetCookie};
@@ -20,6 +21,7 @@ pub use host::{Host, HostError};
 pub use kind::{Kind, KindFacts};
 pub use path::{CanonicalPath, PathError, PathPrefix};
 pub use return_path::ReturnPath;
+pub use scheme::Scheme;
 pub use target::{Target, TargetError};
 
 /// Everything below this path is the gateway's own, on every host.

@@ -1,0 +1,229 @@
+//! The decision, and the proof that it was a yes.
+
+use std::sync::Arc;
+
+use http::Method;
+
+use super::{Access, App, Lookup, Miss, Route, Table, Unauthenticated};
+use crate::{
+    identity::ScopeSet,
+    session::ActiveSession,
+    web::{Host, Kind, Target},
+};
+
+/// One canonical request, as far as policy needs it.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The host.
+    pub host: &'a Host,
+    /// The method.
+    pub method: &'a Method,
+    /// Path and query.
+    pub target: &'a Target,
+    /// Navigation or not.
+    pub kind: Kind,
+}
+
+/// The proof that policy let a request through. Only [`decide`] makes one, and the upstream's address
+/// is to be had from nowhere else.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    lookup: Lookup,
+    session: Option<ActiveSession>,
+}
+
+impl Admission {
+    /// The app to send the request to.
+    #[must_use]
+    pub fn app(&self) -> &Arc<App> {
+        &self.lookup.app
+    }
+
+    /// The route that let it through.
+    #[must_use]
+    pub fn route(&self) -> &Route {
+        self.lookup.route()
+    }
+
+    /// The route's position in the app.
+    #[must_use]
+    pub fn route_index(&self) -> usize {
+        self.lookup.index
+    }
+
+    /// The session whose identity the app gets; never one on a public route.
+    #[must_use]
+    pub fn session(&self) -> Option<&ActiveSession> {
+        self.session.as_ref()
+    }
+
+    /// The same admission with the session in a newer state, after its tokens were renewed.
+    ///
+    /// `None` when it is another person's, or lacks scopes of the route.
+    #[must_use]
+    pub fn renewed(self, session: ActiveSession) -> Option<Self> {
+        let before = self.session.as_ref()?;
+        let same = before.record().handle == session.record().handle
+            && before.record().person.subject == session.record().person.subject;
+        (same && self.route().scopes.is_within(&session.record().grant.scopes))
+            .then_some(Self { lookup: self.lookup, session: Some(session) })
+    }
+}
+
+/// Why a request gets nothing from an app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It meets no route.
+    Missed(Miss),
+    /// The person is not among those whom the route allows.
+    NotAllowed,
+}
+
+/// What becomes of a request.
+#[derive(Clone, Debug)]
+pub enum Decision {
+    /// It goes to the app.
+    Admit(Admission),
+    /// It needs a sign-in first.
+    SignIn {
+        /// The route, which says what scopes to ask for.
+        lookup: Lookup,
+        /// Whether to redirect, or to answer 401.
+        redirect: bool,
+    },
+    /// It needs scopes that the session does not have.
+    StepUp {
+        /// The route, which says what scopes to ask for.
+        lookup: Lookup,
+        /// What the session lacks.
+        missing: ScopeSet,
+        /// Whether to redirect, or to answer 401.
+        redirect: bool,
+    },
+    /// No.
+    Refuse(Refusal),
+}
+
+/// Judges one request. `session` is what the cookie opened; public routes do not look at it.
+#[must_use]
+pub fn decide(table: &Table, facts: &Facts<'_>, session: Option<&ActiveSession>) -> Decision {
+    let lookup = match table.find(facts.host, facts.method, facts.target.path()) {
+        Ok(lookup) => lookup,
+        Err(miss) => return Decision::Refuse(Refusal::Missed(miss)),
+    };
+    judge(lookup, facts.kind, session)
+}
+
+fn judge(lookup: Lookup, kind: Kind, session: Option<&ActiveSession>) -> Decision {
+    let route = lookup.route();
+    let redirect = match route.unauthenticated {
+        Unauthenticated::Auto => kind == Kind::Navigation,
+        Unauthenticated::Redirect => true,
+        Unauthenticated::Status401 => false,
+    };
+    match (route.access, session) {
+        (Access::Public, _) => Decision::Admit(Admission { lookup, session: None }),
+        (Access::Optional, session) => Decision::Admit(Admission { lookup, session: session.cloned() }),
+        (Access::Required, None) => Decision::SignIn { lookup, redirect },
+        (Access::Required, Some(session)) => {
+            let record = session.record();
+            let missing = route.scopes.missing_from(&record.grant.scopes);
+            if !route.allow.admits(&record.person) {
+                Decision::Refuse(Refusal::NotAllowed)
+            } else if !missing.is_empty() {
+                Decision::StepUp { lookup, missing, redirect }
+            } else {
+                Decision::Admit(Admission { lookup, session: Some(session.clone()) })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        policy::table::tests::{app_of, app_with, route},
+        session::testing::active_session,
+    };
+
+    fn judged(table: &Table, path: &str, kind: Kind, session: Option<&ActiveSession>) -> Decision {
+        let facts = Facts {
+            host: &Host::parse("a.example").unwrap(),
+            method: &Method::GET,
+            target: &Target::parse_origin_form(path).unwrap(),
+            kind,
+        };
+        decide(table, &facts, session)
+    }
+
+    #[test]
+    fn public_routes_let_everybody_through_and_look_at_no_session() {
+        let table = Table::new([app_with("a.example", &[("/", "public")])]);
+        let session = active_session("anna", "");
+        let Decision::Admit(admission) = judged(&table, "/", Kind::Other, Some(&session)) else { panic!() };
+        assert!(admission.session().is_none());
+    }
+
+    #[test]
+    fn optional_routes_add_the_session_when_there_is_one() {
+        let table = Table::new([app_with("a.example", &[("/", "optional")])]);
+        let session = active_session("anna", "");
+        let admitted = |session| matches!(judged(&table, "/", Kind::Other, session), Decision::Admit(a) if a.session().is_some() == session.is_some());
+        assert!(admitted(Some(&session)) && admitted(None));
+    }
+
+    #[test]
+    fn required_routes_need_a_session_and_only_navigations_are_redirected() {
+        let table = Table::new([app_with("a.example", &[("/", "required")])]);
+        assert!(matches!(judged(&table, "/", Kind::Navigation, None), Decision::SignIn { redirect: true, .. }));
+        assert!(matches!(judged(&table, "/", Kind::Other, None), Decision::SignIn { redirect: false, .. }));
+        let session = active_session("anna", "");
+        assert!(matches!(judged(&table, "/", Kind::Other, Some(&session)), Decision::Admit(_)));
+    }
+
+    #[test]
+    fn unauthenticated_overrides_the_kind_of_request() {
+        for (setting, kind, expected) in
+            [(Unauthenticated::Redirect, Kind::Other, true), (Unauthenticated::Status401, Kind::Navigation, false)]
+        {
+            let rule = Route { unauthenticated: setting, ..route("/", "required") };
+            let table = Table::new([app_of("a.example", vec![rule])]);
+            assert!(
+                matches!(judged(&table, "/", kind, None), Decision::SignIn { redirect, .. } if redirect == expected)
+            );
+        }
+    }
+
+    #[test]
+    fn a_session_without_the_scopes_of_the_route_must_step_up() {
+        let scopes = ScopeSet::parse("edu.classes.read edu.users.read").unwrap();
+        let table = Table::new([app_of("a.example", vec![Route { scopes, ..route("/", "required") }])]);
+        let session = active_session("anna", "edu.users.read");
+        let Decision::StepUp { missing, .. } = judged(&table, "/", Kind::Navigation, Some(&session)) else { panic!() };
+        assert_eq!(missing.to_string(), "edu.classes.read");
+        let session = active_session("anna", "edu.users.read edu.classes.read");
+        assert!(matches!(judged(&table, "/", Kind::Other, Some(&session)), Decision::Admit(_)));
+    }
+
+    #[test]
+    fn a_person_who_is_not_allowed_is_refused_before_any_step_up() {
+        let allow =
+            crate::policy::Allow { users: vec![crate::identity::Subject::parse("bob").unwrap()], ..Default::default() };
+        let scopes = ScopeSet::parse("edu.users.read").unwrap();
+        let table = Table::new([app_of("a.example", vec![Route { allow, scopes, ..route("/", "required") }])]);
+        let session = active_session("anna", "");
+        assert!(matches!(judged(&table, "/", Kind::Navigation, Some(&session)), Decision::Refuse(Refusal::NotAllowed)));
+    }
+
+    #[test]
+    fn a_renewed_admission_must_be_of_the_same_session_and_keep_the_scopes() {
+        let scopes = ScopeSet::parse("edu.users.read").unwrap();
+        let table = Table::new([app_of("a.example", vec![Route { scopes, ..route("/", "required") }])]);
+        let session = active_session("anna", "edu.users.read");
+        let Decision::Admit(admission) = judged(&table, "/", Kind::Other, Some(&session)) else { panic!() };
+        assert!(admission.clone().renewed(session).is_some());
+        assert!(admission.clone().renewed(active_session("bob", "edu.users.read")).is_none());
+        assert!(admission.renewed(active_session("anna", "")).is_none());
+    }
+}

@@ -1,0 +1,194 @@
+//! Which app and which route a request meets.
+
+use std::{collections::HashMap, sync::Arc};
+
+use http::Method;
+
+use super::{App, Route};
+use crate::web::{CanonicalPath, Host};
+
+/// Why a request meets no route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Miss {
+    /// No app has this host.
+    Host,
+    /// No rule covers this path.
+    Path,
+    /// Rules cover the path, none of them this method.
+    Method,
+    /// An app might read the path as one that another rule covers.
+    Ambiguous,
+}
+
+/// An app and one of its routes.
+#[derive(Clone, Debug)]
+pub struct Lookup {
+    pub(super) app: Arc<App>,
+    pub(super) index: usize,
+}
+
+impl Lookup {
+    /// The app.
+    #[must_use]
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// The route.
+    #[must_use]
+    pub fn route(&self) -> &Route {
+        &self.app.routes[self.index]
+    }
+
+    /// The route's position in the app, for caches and logs.
+    #[must_use]
+    pub fn route_index(&self) -> usize {
+        self.index
+    }
+}
+
+/// All apps, by host.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    apps: HashMap<Host, Arc<App>>,
+}
+
+impl Table {
+    /// A table of apps. Of two apps with one host the later stays; the configuration refuses that.
+    #[must_use]
+    pub fn new(apps: impl IntoIterator<Item = App>) -> Self {
+        Self { apps: apps.into_iter().map(|app| (app.host.clone(), Arc::new(app))).collect() }
+    }
+
+    /// The app of a host.
+    #[must_use]
+    pub fn app(&self, host: &Host) -> Option<&Arc<App>> {
+        self.apps.get(host)
+    }
+
+    /// All apps, in no order.
+    pub fn apps(&self) -> impl Iterator<Item = &Arc<App>> {
+        self.apps.values()
+    }
+
+    /// Finds the route of a request: the longest path that covers it and takes its method; of equal
+    /// paths, the one that names the method.
+    ///
+    /// # Errors
+    /// Says why there is none. A path that a lenient app could take for one of another rule is a miss,
+    /// for then the rule we would judge by is not the rule of what the app would do.
+    pub fn find(&self, host: &Host, method: &Method, path: &CanonicalPath) -> Result<Lookup, Miss> {
+        let app = self.app(host).ok_or(Miss::Host)?;
+        if app.routes.iter().any(|route| route.prefix.may_cover(path) && !route.prefix.covers(path)) {
+            return Err(Miss::Ambiguous);
+        }
+        let covering = || app.routes.iter().enumerate().filter(|(_, route)| route.prefix.covers(path));
+        covering()
+            .filter(|(_, route)| route.takes(method))
+            .max_by_key(|(_, route)| (route.prefix.depth(), !route.methods.is_empty()))
+            .map(|(index, _)| Lookup { app: Arc::clone(app), index })
+            .ok_or_else(|| if covering().next().is_some() { Miss::Method } else { Miss::Path })
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::{
+        identity::ScopeSet,
+        policy::{Access, Allow, HeaderSet, Unauthenticated, Upstream},
+        web::PathPrefix,
+    };
+    use std::time::Duration;
+
+    pub(in crate::policy) fn route(path: &str, access: &str) -> Route {
+        let (access, methods) = access.split_once(' ').unwrap_or((access, ""));
+        Route {
+            prefix: PathPrefix::new(CanonicalPath::parse(path).unwrap()),
+            methods: methods.split(' ').filter(|one| !one.is_empty()).map(|one| one.parse().unwrap()).collect(),
+            access: match access {
+                "required" => Access::Required,
+                "optional" => Access::Optional,
+                "public" => Access::Public,
+                other => panic!("{other}"),
+            },
+            scopes: ScopeSet::new(),
+            unauthenticated: Unauthenticated::Auto,
+            headers: HeaderSet::standard(),
+            allow: Allow::default(),
+        }
+    }
+
+    pub(in crate::policy) fn app_of(host: &str, routes: Vec<Route>) -> App {
+        let upstream = Upstream { host: Host::parse("127.0.0.1").unwrap(), port: 9000 };
+        App::new("app".into(), Host::parse(host).unwrap(), upstream, true, Duration::from_secs(60), 1000, routes)
+    }
+
+    pub(in crate::policy) fn app_with(host: &str, routes: &[(&str, &str)]) -> App {
+        app_of(host, routes.iter().map(|(path, access)| route(path, access)).collect())
+    }
+
+    fn find(table: &Table, method: &str, path: &str) -> Result<String, Miss> {
+        table
+            .find(&Host::parse("A.example:80").unwrap(), &method.parse().unwrap(), &CanonicalPath::parse(path).unwrap())
+            .map(|lookup| lookup.route().prefix.as_str().to_owned())
+    }
+
+    #[test]
+    fn the_longest_match_on_a_segment_boundary_wins() {
+        let table = Table::new([app_with("a.example", &[("/", "required"), ("/a", "public"), ("/a/b", "required")])]);
+        for (path, rule) in [
+            ("/", "/"),
+            ("/ab", "/"),
+            ("/a", "/a"),
+            ("/a/", "/a"),
+            ("/a/bc", "/a"),
+            ("/a/b", "/a/b"),
+            ("/a/b/c", "/a/b"),
+        ] {
+            assert_eq!(find(&table, "GET", path).unwrap(), rule, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_route_with_methods_is_met_by_those_only() {
+        let table =
+            Table::new([app_with("a.example", &[("/", "required"), ("/a", "public GET"), ("/b", "public GET")])]);
+        assert_eq!(find(&table, "GET", "/a").unwrap(), "/a");
+        assert_eq!(find(&table, "HEAD", "/a").unwrap(), "/a");
+        assert_eq!(find(&table, "POST", "/a").unwrap(), "/");
+        let table = Table::new([app_with("a.example", &[("/a", "public GET")])]);
+        assert_eq!(find(&table, "POST", "/a"), Err(Miss::Method));
+        assert_eq!(find(&table, "GET", "/b"), Err(Miss::Path));
+    }
+
+    #[test]
+    fn of_equal_paths_the_one_that_names_the_method_wins() {
+        for order in [[("/a", "required"), ("/a", "public GET")], [("/a", "public GET"), ("/a", "required")]] {
+            let table = Table::new([app_with("a.example", &order)]);
+            let lookup = |method: Method| {
+                let path = CanonicalPath::parse("/a").unwrap();
+                table.find(&Host::parse("a.example").unwrap(), &method, &path).unwrap().route().access
+            };
+            assert_eq!(lookup(Method::GET), Access::Public);
+            assert_eq!(lookup(Method::POST), Access::Required);
+        }
+    }
+
+    #[test]
+    fn a_path_that_an_app_could_take_for_another_rules_is_ambiguous() {
+        let table = Table::new([app_with("a.example", &[("/", "public"), ("/admin", "required")])]);
+        for path in ["/admin;x/y", "/ADMIN", "/Admin/x", "/admin.", "/admin%20/x"] {
+            assert_eq!(find(&table, "GET", path), Err(Miss::Ambiguous), "{path}");
+        }
+        for path in ["/x;y=1", "/;jsessionid=1", "/admin/x;y", "/admin2"] {
+            assert!(find(&table, "GET", path).is_ok(), "{path}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_host_meets_nothing() {
+        let table = Table::new([app_with("b.example", &[("/", "public")])]);
+        assert_eq!(find(&table, "GET", "/"), Err(Miss::Host));
+    }
+}

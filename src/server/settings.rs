@@ -1,0 +1,41 @@
+//! Everything that a gateway needs to run.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use crate::{apple, policy, proxy, session, signin, telemetry::LogFormat};
+
+/// Where operators ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AdminAddress {
+    /// A TCP address.
+    Tcp(SocketAddr),
+    /// The path of a unix socket.
+    Unix(PathBuf),
+}
+
+/// The settings of all rooms.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where browsers connect.
+    pub listen: Vec<SocketAddr>,
+    /// Where operators ask.
+    pub admin_listen: AdminAddress,
+    /// Where the gateway keeps what must outlive it.
+    pub state_dir: PathBuf,
+    /// The key that seals cookies; made in `state_dir` when none is given.
+    pub encryption_key_file: Option<PathBuf>,
+    /// How long requests in flight may go on after SIGTERM.
+    pub shutdown_grace: Duration,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// Apple's service.
+    pub apple: apple::Settings,
+    /// Lifetimes of sessions.
+    pub session: session::Settings,
+    /// The sign-in.
+    pub signin: signin::Settings,
+    /// Connections.
+    pub proxy: proxy::Settings,
+    /// Apps and routes.
+    pub table: policy::Table,
+}

@@ -1,0 +1,125 @@
+//! What a session is called: by its browser, by the store, and in public.
+
+use std::fmt;
+
+use aws_lc_rs::digest;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use crate::{
+    entropy::{self, Entropy},
+    secret::Secret,
+};
+
+/// Marks the secret that a session cookie holds.
+#[derive(Debug)]
+pub enum SessionIdKind {}
+
+/// 256 random bits in base64url: who holds it, is the person.
+#[derive(Clone, Debug)]
+pub struct SessionId(Secret<SessionIdKind>);
+
+impl SessionId {
+    const LENGTH: usize = 43;
+
+    /// A new identifier.
+    pub fn draw(source: &dyn Entropy) -> Self {
+        Self(Secret::new(entropy::text::<32>(source)))
+    }
+
+    /// Reads a cookie value; `None` when it cannot be an identifier of ours.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let fine = text.len() == Self::LENGTH && URL_SAFE_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() == 32);
+        fine.then(|| Self(Secret::new(text)))
+    }
+
+    /// The cookie value.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+
+    /// Its name in the store.
+    #[must_use]
+    pub fn key(&self) -> SessionKey {
+        let mut key = [0; 32];
+        key.copy_from_slice(digest::digest(&digest::SHA256, self.0.expose().as_bytes()).as_ref());
+        SessionKey(key)
+    }
+}
+
+/// SHA-256 of an identifier. A stolen store opens no session: 256 random bits cannot be guessed back.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionKey([u8; 32]);
+
+impl fmt::Debug for SessionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[session key]")
+    }
+}
+
+/// The public name of a session, for logs, administrators and apps. It opens nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Handle(Box<str>);
+
+impl Handle {
+    /// A new handle.
+    pub fn draw(source: &dyn Entropy) -> Self {
+        Self(entropy::hex::<8>(source).into())
+    }
+
+    /// A handle that a test can name.
+    #[cfg(test)]
+    pub(crate) fn for_tests(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entropy::SystemEntropy;
+
+    #[test]
+    fn an_identifier_reads_back_and_has_one_key() {
+        let id = SessionId::draw(&SystemEntropy);
+        assert_eq!(id.expose().len(), SessionId::LENGTH);
+        let read = SessionId::parse(id.expose()).unwrap();
+        assert!(read.key() == id.key());
+        assert!(SessionId::draw(&SystemEntropy).key() != id.key());
+    }
+
+    #[test]
+    fn what_cannot_be_an_identifier_is_none() {
+        let fine = SessionId::draw(&SystemEntropy).expose().to_owned();
+        for text in [
+            "",
+            "x",
+            &fine[1..],
+            &format!("{fine}A"),
+            &format!("{}=", &fine[1..]),
+            &format!("{}!", &fine[1..]),
+            &"é".repeat(21),
+        ] {
+            assert!(SessionId::parse(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_shows_the_secret() {
+        let id = SessionId::draw(&SystemEntropy);
+        assert!(!format!("{id:?} {:?}", id.key()).contains(id.expose()));
+    }
+}

@@ -1,0 +1,43 @@
+//! What is kept of a session.
+
+use crate::{
+    apple::{AccessToken, RawIdToken, RefreshToken},
+    clock::Timestamp,
+    identity::{Person, ScopeSet},
+    session::Handle,
+};
+
+/// What Apple granted: tokens and the scopes they carry.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// The access token.
+    pub access_token: AccessToken,
+    /// When it expires.
+    pub access_expires_at: Timestamp,
+    /// The refresh token, when Apple gave one.
+    pub refresh_token: Option<RefreshToken>,
+    /// When a refresh brought the access token; `None` while it is the one of the sign-in.
+    pub refreshed_at: Option<Timestamp>,
+    /// The scopes that Apple granted.
+    pub scopes: ScopeSet,
+}
+
+/// A session. Never changed in place: a refresh puts a new record with the next generation.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// The public name.
+    pub handle: Handle,
+    /// Who signed in.
+    pub person: Person,
+    /// The ID token as Apple signed it, for apps that ask for it.
+    pub id_token: RawIdToken,
+    /// What Apple granted.
+    pub grant: Grant,
+    /// The scopes that Apple was asked for: what is in here and was not granted is not asked for again
+    /// by itself.
+    pub asked: ScopeSet,
+    /// When the person signed in.
+    pub created: Timestamp,
+    /// Counts the changes of this record, from zero.
+    pub generation: u64,
+}

@@ -1,0 +1,64 @@
+//! Sessions for the unit tests of several rooms.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use super::{ActiveSession, Grant, Handle, MemoryStore, Record, SessionId, Sessions, Settings};
+use crate::{
+    apple::VerifiedIdToken,
+    clock::{ManualClock, Timestamp},
+    entropy::SystemEntropy,
+    identity::{Person, ScopeSet, Subject},
+    secret::Secret,
+};
+
+/// A person of whom only the subject is known.
+pub(crate) fn person(subject: &str) -> Person {
+    Person {
+        subject: Subject::parse(subject).unwrap(),
+        organization: None,
+        email: None,
+        is_private_email: None,
+        auth_time: None,
+        claims: BTreeMap::new(),
+    }
+}
+
+/// What verification would have returned.
+pub(crate) fn verified(subject: &str) -> VerifiedIdToken {
+    VerifiedIdToken::for_tests(person(subject))
+}
+
+/// A grant of an hour from second 1,000.
+pub(crate) fn grant(scopes: &str) -> Grant {
+    Grant {
+        access_token: Secret::new("access-1"),
+        access_expires_at: Timestamp::from_seconds(4_600),
+        refresh_token: Some(Secret::new("refresh-1")),
+        refreshed_at: None,
+        scopes: ScopeSet::parse(scopes).unwrap(),
+    }
+}
+
+/// A live session that no store knows; its handle is the subject.
+pub(crate) fn active_session(subject: &str, scopes: &str) -> ActiveSession {
+    let record = Record {
+        handle: Handle::for_tests(subject),
+        person: person(subject),
+        id_token: Secret::new("raw"),
+        grant: grant(scopes),
+        asked: ScopeSet::parse(scopes).unwrap(),
+        created: Timestamp::from_seconds(1_000),
+        generation: 0,
+    };
+    ActiveSession::new(SessionId::draw(&SystemEntropy).key(), Arc::new(record))
+}
+
+/// Sessions in memory with a clock that stands at `seconds`.
+pub(crate) fn sessions_at(seconds: u64) -> (Arc<Sessions>, Arc<ManualClock>) {
+    let clock = ManualClock::at(Timestamp::from_seconds(seconds));
+    let settings =
+        Settings { idle_timeout: Duration::from_secs(8 * 3600), max_lifetime: Duration::from_secs(24 * 3600) };
+    let store = Arc::new(MemoryStore::new(settings.max_lifetime));
+    let shared: crate::clock::SharedClock = Arc::<ManualClock>::clone(&clock);
+    (Arc::new(Sessions::new(settings, store, shared, Arc::new(SystemEntropy))), clock)
+}

@@ -1,0 +1,22 @@
+//! What an administrator can say about signing in.
+
+use std::time::Duration;
+
+use crate::{apple::ResponseMode, identity::ScopeSet, web::Scheme};
+
+/// Settings of the sign-in.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Scopes asked for at every sign-in; routes add theirs.
+    pub scopes: ScopeSet,
+    /// How Apple sends the browser back: a form post needs a sign-in cookie that crosses sites.
+    pub response_mode: Option<ResponseMode>,
+    /// Whether the code is bound to a verifier (RFC 7636).
+    pub pkce: bool,
+    /// The scheme that browsers use, for the attributes of cookies.
+    pub external_scheme: Scheme,
+    /// An app never gets an access token with less life than this.
+    pub refresh_before: Duration,
+    /// Whether tokens are revoked at Apple when a session ends.
+    pub revoke_on_sign_out: bool,
+}

@@ -1,0 +1,35 @@
+//! The scheme that browsers use.
+
+use std::fmt;
+
+/// `http` or `https`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// Plain HTTP, on localhost only.
+    Http,
+    /// TLS, here or in front of the gateway.
+    Https,
+}
+
+impl Scheme {
+    /// Whether cookies carry `Secure` and the prefix `__Host-`.
+    #[must_use]
+    pub const fn is_secure(self) -> bool {
+        matches!(self, Self::Https)
+    }
+
+    /// The scheme as URLs write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
