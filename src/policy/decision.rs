@@ -2,27 +2,8 @@
 
 use std::sync::Arc;
 
-use http::Method;
-
-use super::{Access, App, Lookup, Miss, Route, Table, Unauthenticated};
-use crate::{
-    identity::ScopeSet,
-    session::ActiveSession,
-    web::{Host, Kind, Target},
-};
-
-/// One canonical request, as far as policy needs it.
-#[derive(Clone, Copy, Debug)]
-pub struct Facts<'a> {
-    /// The host.
-    pub host: &'a Host,
-    /// The method.
-    pub method: &'a Method,
-    /// Path and query.
-    pub target: &'a Target,
-    /// Navigation or not.
-    pub kind: Kind,
-}
+use super::{Access, App, Lookup, Route, Unauthenticated};
+use crate::{identity::ScopeSet, session::ActiveSession, web::Kind};
 
 /// The proof that policy let a request through. Only [`decide`] makes one, and the upstream's address
 /// is to be had from nowhere else.
@@ -70,15 +51,6 @@ impl Admission {
     }
 }
 
-/// Why a request gets nothing from an app.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// It meets no route.
-    Missed(Miss),
-    /// The person is not among those whom the route allows.
-    NotAllowed,
-}
-
 /// What becomes of a request.
 #[derive(Clone, Debug)]
 pub enum Decision {
@@ -100,21 +72,17 @@ pub enum Decision {
         /// Whether to redirect, or to answer 401.
         redirect: bool,
     },
-    /// No.
-    Refuse(Refusal),
+    /// The person is not among those whom the route allows.
+    NotAllowed {
+        /// The route.
+        lookup: Lookup,
+    },
 }
 
-/// Judges one request. `session` is what the cookie opened; public routes do not look at it.
+/// Judges a request that meets the route of `lookup`. `session` is what its cookie opened; a public
+/// route does not look at it, so there is no need to open one there.
 #[must_use]
-pub fn decide(table: &Table, facts: &Facts<'_>, session: Option<&ActiveSession>) -> Decision {
-    let lookup = match table.find(facts.host, facts.method, facts.target.path()) {
-        Ok(lookup) => lookup,
-        Err(miss) => return Decision::Refuse(Refusal::Missed(miss)),
-    };
-    judge(lookup, facts.kind, session)
-}
-
-fn judge(lookup: Lookup, kind: Kind, session: Option<&ActiveSession>) -> Decision {
+pub fn decide(lookup: Lookup, kind: Kind, session: Option<&ActiveSession>) -> Decision {
     let route = lookup.route();
     let redirect = match route.unauthenticated {
         Unauthenticated::Auto => kind == Kind::Navigation,
@@ -129,7 +97,7 @@ fn judge(lookup: Lookup, kind: Kind, session: Option<&ActiveSession>) -> Decisio
             let record = session.record();
             let missing = route.scopes.missing_from(&record.grant.scopes);
             if !route.allow.admits(&record.person) {
-                Decision::Refuse(Refusal::NotAllowed)
+                Decision::NotAllowed { lookup }
             } else if !missing.is_empty() {
                 Decision::StepUp { lookup, missing, redirect }
             } else {
@@ -143,18 +111,18 @@ fn judge(lookup: Lookup, kind: Kind, session: Option<&ActiveSession>) -> Decisio
 mod tests {
     use super::*;
     use crate::{
-        policy::table::tests::{app_of, app_with, route},
+        policy::{
+            Table,
+            table::tests::{app_of, app_with, route},
+        },
         session::testing::active_session,
+        web::{CanonicalPath, Host},
     };
+    use http::Method;
 
     fn judged(table: &Table, path: &str, kind: Kind, session: Option<&ActiveSession>) -> Decision {
-        let facts = Facts {
-            host: &Host::parse("a.example").unwrap(),
-            method: &Method::GET,
-            target: &Target::parse_origin_form(path).unwrap(),
-            kind,
-        };
-        decide(table, &facts, session)
+        let (host, path) = (Host::parse("a.example").unwrap(), CanonicalPath::parse(path).unwrap());
+        decide(table.find(&host, &Method::GET, &path).unwrap(), kind, session)
     }
 
     #[test]
@@ -213,7 +181,7 @@ mod tests {
         let scopes = ScopeSet::parse("edu.users.read").unwrap();
         let table = Table::new([app_of("a.example", vec![Route { allow, scopes, ..route("/", "required") }])]);
         let session = active_session("anna", "");
-        assert!(matches!(judged(&table, "/", Kind::Navigation, Some(&session)), Decision::Refuse(Refusal::NotAllowed)));
+        assert!(matches!(judged(&table, "/", Kind::Navigation, Some(&session)), Decision::NotAllowed { .. }));
     }
 
     #[test]
