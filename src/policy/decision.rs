@@ -37,18 +37,6 @@ impl Admission {
     pub fn session(&self) -> Option<&ActiveSession> {
         self.session.as_ref()
     }
-
-    /// The same admission with the session in a newer state, after its tokens were renewed.
-    ///
-    /// `None` when it is another person's, or lacks scopes of the route.
-    #[must_use]
-    pub fn renewed(self, session: ActiveSession) -> Option<Self> {
-        let before = self.session.as_ref()?;
-        let same = before.record().handle == session.record().handle
-            && before.record().person.subject == session.record().person.subject;
-        (same && self.route().scopes.is_within(&session.record().grant.scopes))
-            .then_some(Self { lookup: self.lookup, session: Some(session) })
-    }
 }
 
 /// What becomes of a request.
@@ -182,16 +170,5 @@ mod tests {
         let table = Table::new([app_of("a.example", vec![Route { allow, scopes, ..route("/", "required") }])]);
         let session = active_session("anna", "");
         assert!(matches!(judged(&table, "/", Kind::Navigation, Some(&session)), Decision::NotAllowed { .. }));
-    }
-
-    #[test]
-    fn a_renewed_admission_must_be_of_the_same_session_and_keep_the_scopes() {
-        let scopes = ScopeSet::parse("edu.users.read").unwrap();
-        let table = Table::new([app_of("a.example", vec![Route { scopes, ..route("/", "required") }])]);
-        let session = active_session("anna", "edu.users.read");
-        let Decision::Admit(admission) = judged(&table, "/", Kind::Other, Some(&session)) else { panic!() };
-        assert!(admission.clone().renewed(session).is_some());
-        assert!(admission.clone().renewed(active_session("bob", "edu.users.read")).is_none());
-        assert!(admission.renewed(active_session("anna", "")).is_none());
     }
 }

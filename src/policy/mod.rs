@@ -17,3 +17,11 @@ pub use decision::{Admission, Decision, decide};
 pub use route::{Access, Route, Unauthenticated};
 pub use table::{Lookup, Miss, Table};
 pub use template::{HeaderSet, Template, TemplateError, Values, Variable};
+
+/// Apps for the unit tests of other rooms.
+#[cfg(test)]
+pub(crate) mod testing {
+    pub(crate) fn app(host: &str) -> super::App {
+        super::table::tests::app_with(host, &[("/", "required")])
+    }
+}
