@@ -180,7 +180,7 @@ mod tests {
     fn a_body_ends_after_the_empty_line_behind_the_last_chunk() {
         assert_eq!(feed("5\r\nhello\r\n0\r\n\r\nGET"), Ok((15, true)));
         assert_eq!(feed("0\r\n\r\n"), Ok((5, true)));
-        assert_eq!(feed("000A\r\n0123456789\r\n00\r\n\r\n"), Ok((25, true)));
+        assert_eq!(feed("000A\r\n0123456789\r\n00\r\n\r\n"), Ok((24, true)));
         assert_eq!(feed("5\r\nhel"), Ok((6, false)));
         assert_eq!(feed("2\r\n\r\n\r\n0\r\n\r\n"), Ok((12, true)));
     }
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn an_extension_is_short_and_printable() {
-        assert_eq!(feed("1;a=\"b c\";d\r\nx\r\n0;e\r\n\r\n"), Ok((24, true)));
+        assert_eq!(feed("1;a=\"b c\";d\r\nx\r\n0;e\r\n\r\n"), Ok((23, true)));
         for text in ["1;a\nx", "1;a\0", "1;\u{e4}", "1;\x7f"] {
             assert_eq!(feed(text), Err(Refusal::ChunkExtension), "{text:?}");
         }

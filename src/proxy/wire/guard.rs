@@ -13,22 +13,20 @@ use std::{
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
+    io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::watch,
     time::{Instant, sleep_until, timeout},
 };
 
 use super::{
     Body, BodyKind, Closer, Head, Peer, Refusal, Settings, answer::Answer, closer::Link, head_end::HeadEnd,
-    outbox::Outbox, pace::Pace,
+    linger::Linger, outbox::Outbox, pace::Pace,
 };
 
 /// What is read at once into memory of our own. It is on the stack: an idle connection has no buffer.
-const STRIDE: usize = 4096;
-/// How long a client may take to fetch a refusal, and what it still sends may take to be thrown away.
-const LINGER: Duration = Duration::from_secs(3);
-/// How much of it is thrown away.
-const LINGER_BYTES: usize = 32 * 1024 * 1024;
+pub(super) const STRIDE: usize = 4096;
+/// How long a client may take to fetch a refusal.
+const REFUSING: Duration = Duration::from_secs(3);
 
 /// What the next head has turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +51,7 @@ pub struct Guard<S> {
     pub(super) outbox: Outbox,
     pub(super) ended: bool,
     pub(super) refusal: Option<Refusal>,
+    pub(super) linger: Option<Linger>,
 }
 
 /// What the reader may have.
@@ -89,6 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> Guard<S> {
             outbox: Outbox::default(),
             ended: false,
             refusal: None,
+            linger: None,
         }
     }
 
@@ -163,31 +163,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> Guard<S> {
     /// The client may still be sending. To close at once would reset the connection and could take the
     /// answer with it (RFC 9112, section 9.6), so what comes is thrown away for a while.
     pub async fn refuse(mut self, answer: &[u8]) {
-        let written = timeout(LINGER, async {
-            poll_fn(|cx| self.outbox.poll_flush(&mut self.socket, cx)).await?;
-            self.socket.write_all(answer).await?;
-            self.socket.flush().await
+        let done = timeout(REFUSING, async {
+            self.outbox.write_all(&mut self.socket, answer).await?;
+            poll_fn(|cx| self.poll_close(cx)).await
         });
-        if matches!(written.await, Ok(Ok(()))) {
-            self.linger().await;
-        }
-    }
-
-    /// Says that no more will be written, and throws away what the client still sends, within limits.
-    pub(super) async fn linger(&mut self) {
-        let _ = timeout(LINGER, async {
-            self.socket.shutdown().await?;
-            let mut thrown = 0;
-            while thrown < LINGER_BYTES {
-                self.held.clear();
-                match self.fill().await? {
-                    0 => break,
-                    read => thrown += read,
-                }
-            }
-            io::Result::Ok(())
-        })
-        .await;
+        let _ = done.await;
     }
 
     /// Whether bytes of the present message were not read.

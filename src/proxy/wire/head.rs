@@ -194,7 +194,7 @@ fn parse_target(bytes: &[u8], host: &Host) -> Result<Target, Refusal> {
     // pingora keeps the target in this type. What does not fit, it would answer by itself.
     match PathAndQuery::try_from(target.to_origin_form()) {
         Ok(_) => Ok(target),
-        Err(_) => Err(Refusal::TargetTooLong),
+        Err(_) => Err(Refusal::TargetUnusable),
     }
 }
 
@@ -297,7 +297,7 @@ mod tests {
             long.as_str(),
         ] {
             let result = parse(&format!("OPTIONS {target} HTTP/1.1\r\nHost: a.example\r\n\r\n"));
-            assert!(matches!(result, Err(Refusal::Target(_) | Refusal::TargetTooLong)), "{target}: {result:?}");
+            assert!(matches!(result, Err(Refusal::Target(_) | Refusal::TargetUnusable)), "{target}: {result:?}");
         }
         let not_utf8 = b"GET /\xff HTTP/1.1\r\nHost: a\r\n\r\n";
         assert!(matches!(Head::parse(not_utf8, 4096), Err(Refusal::Target(_))));

@@ -167,24 +167,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> AsyncWrite for G
         this.outbox.poll_flush(&mut this.socket, cx)
     }
 
+    /// pingora calls this when an answer is complete and the connection is not to be used again. A
+    /// client that is still sending its body gets the answer first, not a reset.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        ready!(this.outbox.poll_flush(&mut this.socket, cx))?;
-        Pin::new(&mut this.socket).poll_shutdown(cx)
+        self.get_mut().poll_close(cx)
     }
 }
 
 #[async_trait]
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> Shutdown for Guard<S> {
-    /// pingora calls this when an answer is complete and the connection is not to be used again. A
-    /// client that is still sending its body gets the answer first, not a reset.
     async fn shutdown(&mut self) {
-        let unread = self.unfinished() || !self.held.is_empty();
-        if AsyncWriteExt::flush(self).await.is_ok() && unread {
-            self.linger().await;
-        } else {
-            let _ = AsyncWriteExt::shutdown(self).await;
-        }
+        let _ = AsyncWriteExt::shutdown(self).await;
     }
 }
 

@@ -39,6 +39,7 @@ mod handshake;
 mod head;
 mod head_end;
 mod io;
+mod linger;
 mod outbox;
 mod pace;
 mod peer;

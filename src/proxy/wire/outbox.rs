@@ -1,6 +1,7 @@
 //! Bytes on their way to the client.
 
 use std::{
+    future::poll_fn,
     io,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -35,6 +36,16 @@ impl Outbox {
         Poll::Ready(Ok(bytes.len()))
     }
 
+    /// Takes bytes, all of them.
+    pub(super) async fn write_all<S: AsyncWrite + Unpin>(&mut self, socket: &mut S, bytes: &[u8]) -> io::Result<()> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let written = poll_fn(|cx| self.poll_write(socket, cx, rest)).await?;
+            rest = &rest[written..];
+        }
+        Ok(())
+    }
+
     /// Writes everything out and flushes the socket.
     pub(super) fn poll_flush<S: AsyncWrite + Unpin>(
         &mut self,
@@ -65,8 +76,6 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
-    use std::future::poll_fn;
-
     use tokio::io::AsyncReadExt;
 
     use super::*;

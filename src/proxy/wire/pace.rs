@@ -66,8 +66,8 @@ impl Pace {
     pub(super) fn received(&mut self, bytes: usize) {
         self.paused = false;
         let Some(waiting) = &mut self.waiting else { return };
-        let Some(since) = waiting.since.take() else { return };
-        let waited = waiting.arrival.take().unwrap_or_else(Instant::now).saturating_duration_since(since);
+        let arrived = waiting.arrival.take().unwrap_or_else(Instant::now);
+        let waited = waiting.since.take().map_or(Duration::ZERO, |since| arrived.saturating_duration_since(since));
         let nanos = (bytes as u128 * 1_000_000_000 / u128::from(self.rate.max(1))).min(CREDIT.as_nanos());
         let earned = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
         self.credit = (self.credit.saturating_sub(waited) + earned).min(CREDIT);

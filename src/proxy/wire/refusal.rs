@@ -25,9 +25,9 @@ pub enum Refusal {
     /// The target can be read in two ways.
     #[error("the request target is refused: {0}")]
     Target(TargetError),
-    /// The target is longer than pingora's URI type can hold.
-    #[error("the request target is too long")]
-    TargetTooLong,
+    /// The target is too long for the URI type that pingora uses, or has a character that it does not take.
+    #[error("the request target is too long, or has a character that must be percent-encoded")]
+    TargetUnusable,
     /// CR without LF, or LF without CR.
     #[error("a line ends in a bare CR or a bare LF")]
     BareLineBreak,
@@ -110,7 +110,7 @@ impl Refusal {
             Self::RequestLine
             | Self::Method
             | Self::Target(_)
-            | Self::TargetTooLong
+            | Self::TargetUnusable
             | Self::BareLineBreak
             | Self::ControlCharacter
             | Self::FoldedLine
