@@ -123,7 +123,8 @@ mod tests {
         ];
         let left = mended(200, fields, false);
         let names: Vec<_> = left.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["connection", "x-other"]);
+        assert_eq!(names.len(), 2, "{names:?}");
+        assert!(names.contains(&"connection") && names.contains(&"x-other"));
         let upgrade = &[("Connection", "Upgrade"), ("Upgrade", "websocket")];
         assert_eq!(mended(101, upgrade, false).len(), 2);
     }
