@@ -181,3 +181,16 @@ impl Apple {
         todo!()
     }
 }
+#[derive(Debug)]
+pub struct KeysStatus;
+impl KeysStatus {
+    pub fn problem(&self) -> Option<String> {
+        None
+    }
+}
+impl Apple {
+    pub async fn keys_ready(&self) -> KeysStatus {
+        KeysStatus
+    }
+    pub async fn warm_keys(&self) {}
+}

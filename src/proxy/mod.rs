@@ -22,7 +22,7 @@ mod settings;
 pub mod wire;
 
 pub use answer::Answer;
-pub use connection::{Proxy, proxy, serve};
+pub use connection::{Connections, Proxy, proxy, serve};
 pub use exchange::{Exchange, Facts};
 pub use gateway::Gateway;
 pub use phases::Context;
