@@ -155,7 +155,7 @@ pub enum Unavailable {
     /// No connection: the cause as the system tells it.
     #[error("no connection ({0}): check the network, name resolution and [apple] base_url")]
     Connect(String),
-    /// Not within [apple] timeout.
+    /// Not within `[apple] timeout`.
     #[error("no answer within [apple] timeout")]
     Timeout,
     /// The connection broke.
@@ -165,7 +165,7 @@ pub enum Unavailable {
     #[error("it redirects (status {0}), which is not followed: check [apple] base_url")]
     Redirect(u16),
     /// A status that says nothing about the request.
-    #[error("it answers with status {0}")]
+    #[error("it answers with status {0}{hint}", hint = wrong_address(*.0))]
     Status(u16),
     /// HTML, or something else that is not JSON.
     #[error("it answers with something that is not JSON (status {0}): a maintenance page, or a proxy in between")]
@@ -179,6 +179,14 @@ pub enum Unavailable {
     /// The task that made the call was stopped.
     #[error("the call was interrupted")]
     Interrupted,
+}
+
+fn wrong_address(status: u16) -> &'static str {
+    match status {
+        404 | 405 => ": check [apple] service and base_url",
+        403 => ": something between here and Apple may block the call",
+        _ => "",
+    }
 }
 
 /// What is wrong with an answer that says 200.
@@ -266,6 +274,13 @@ mod tests {
         let wait = CallError::Throttled { retry_after: Some(Duration::from_secs(7)) };
         assert_eq!(wait.to_string(), "Apple asks to call less often (429), again in 7 s");
         assert_eq!(wait.retry_after(), Some(Duration::from_secs(7)));
+    }
+
+    #[test]
+    fn a_wrong_address_is_named_as_such() {
+        let text = |status| CallError::from(Unavailable::Status(status)).to_string();
+        assert_eq!(text(404), "Apple is unavailable: it answers with status 404: check [apple] service and base_url");
+        assert_eq!(text(503), "Apple is unavailable: it answers with status 503");
     }
 
     #[test]

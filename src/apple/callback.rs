@@ -8,7 +8,7 @@ use super::{
 };
 
 /// Longest `state` in bytes; ours have 43.
-const LONGEST_STATE: usize = 256;
+const LONGEST_STATE: usize = 512;
 /// Longest `code` in bytes; Apple's have about 60.
 const LONGEST_CODE: usize = 2048;
 /// Longest `error` in bytes.

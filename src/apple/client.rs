@@ -18,6 +18,7 @@ use super::{
     compact::UnverifiedToken,
     id_token::Rules,
     key_ring::KeyRing,
+    report::report,
     transport::{NotBuilt, Transport},
 };
 
@@ -149,7 +150,7 @@ impl Apple {
     }
 
     /// How things stand with Apple's keys. Asking also starts a fetch, in the background and no more often
-    /// than [apple] keys_min_interval, when there are none that can be used.
+    /// than `[apple] keys_min_interval`, when there are none that can be used.
     pub async fn keys_ready(&self) -> KeysStatus {
         self.keys.status()
     }
@@ -200,19 +201,6 @@ impl Apple {
 impl fmt::Debug for Apple {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Apple").field("settings", &self.settings).finish_non_exhaustive()
-    }
-}
-
-/// Tells the log how a call went, with the same fields for every call. Wrong client credentials are the
-/// operator's to mend, and the only `error`; whatever a visitor or an outage can cause is less.
-pub(super) fn report(call: &'static str, status: Option<u16>, watch: Stopwatch, error: Option<&CallError>) {
-    let millis = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
-    match error {
-        None => tracing::info!(call, outcome = "ok", status, millis, "called Apple"),
-        Some(error @ CallError::InvalidClient) => {
-            tracing::error!(call, outcome = error.outcome(), status, millis, %error, "called Apple");
-        }
-        Some(error) => tracing::warn!(call, outcome = error.outcome(), status, millis, %error, "called Apple"),
     }
 }
 

@@ -99,3 +99,27 @@ fn kid(header: &Object) -> Result<String, VerifyError> {
         _ => fault(HeaderFault::KeyId),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    // The refusals, one by one, are in `forgeries`.
+    use super::*;
+    use crate::apple::testing;
+    use proptest::prelude::*;
+
+    #[test]
+    fn an_unverified_token_gives_away_the_name_of_its_key() {
+        let token = testing::id_token(&testing::claims());
+        assert_eq!(UnverifiedToken::parse(&token).unwrap().kid(), "k1");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(header in "\\PC{0,40}", rest in "\\PC{0,40}", plain in "[A-Za-z0-9_.-]{0,80}") {
+            let header = URL_SAFE_NO_PAD.encode(header);
+            for token in [format!("{header}.{rest}"), format!("{header}.{header}.{header}"), rest, plain] {
+                prop_assert!(UnverifiedToken::parse(&token).is_err());
+            }
+        }
+    }
+}

@@ -15,10 +15,10 @@ use crate::clock::{SharedClock, Stopwatch};
 
 use super::{
     CallError, Settings, Unavailable, VerifyError,
-    client::report,
     key::VerificationKey,
     key_cache::{KeyCache, Lookup},
     key_set::KeySet,
+    report::report,
     transport::Transport,
 };
 

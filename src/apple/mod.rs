@@ -7,7 +7,7 @@
 //!
 //! Read in this order: `settings`, `authorize`, `callback`, `client`, then what the client leans on:
 //! `client_secret`, `transport`, `answer`, `token_answer`, and for ID tokens `compact`, `claims`,
-//! `id_token`, `key`, `key_set`, `key_cache`, `key_ring`.
+//! `id_token`, `key`, `key_set`, `key_cache`, `key_ring`; `report` is what the log gets.
 
 mod answer;
 mod authorize;
@@ -23,6 +23,7 @@ mod key;
 mod key_cache;
 mod key_ring;
 mod key_set;
+mod report;
 mod settings;
 mod signing_key;
 mod token_answer;

@@ -158,7 +158,7 @@ pub(crate) fn id_token(claims: &Value) -> String {
     sign_with(&RSA_PKCS1_SHA256, rsa_key(), br#"{"kid":"k1","alg":"RS256"}"#, claims.to_string().as_bytes())
 }
 
-/// Calls `test` with what [`claims`] must fit.
+/// What [`claims`] must fit.
 pub(crate) fn expected() -> (Nonce, AuthorizationCode, AccessToken) {
     (Nonce::new(NONCE), AuthorizationCode::new(CODE), AccessToken::new(ACCESS_TOKEN))
 }

@@ -40,13 +40,13 @@ pub enum VerifyError {
     /// A claim has another type than it must have, or a value beyond all bounds.
     #[error("the claim `{0}` is not what it must be")]
     Odd(&'static str),
-    /// `iss` is not one of [apple] issuers.
+    /// `iss` is not one of `[apple] issuers`.
     #[error("the claim `iss` is not one of [apple] issuers")]
     Issuer,
-    /// `aud` does not have [apple] client_id.
+    /// `aud` does not have `[apple] client_id`.
     #[error("the token is for another client: `aud` does not have [apple] client_id")]
     Audience,
-    /// `azp` is not [apple] client_id, or is missing beside several audiences.
+    /// `azp` is not `[apple] client_id`, or is missing beside several audiences.
     #[error("the token is for another client: `azp` is not [apple] client_id")]
     AuthorizedParty,
     /// `exp` has passed.
