@@ -31,7 +31,12 @@ impl Readiness {
     /// Asks everybody.
     pub async fn report(&self) -> Report {
         let keys = self.apple.keys_ready().await;
-        let missing: Vec<String> = keys.problem().into_iter().collect();
+        let missing = if keys.usable {
+            Vec::new()
+        } else {
+            let why = keys.last_error.map_or_else(|| "not fetched yet".to_owned(), |error| error.to_string());
+            vec![format!("Apple's keys: {why}")]
+        };
         Report { ready: missing.is_empty(), missing }
     }
 }

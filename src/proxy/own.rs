@@ -240,7 +240,7 @@ fn for_visitors(problem: &Problem) -> SignInProblem {
         Problem::Denied(DeniedReason::Cancelled) => SignInProblem::Cancelled,
         Problem::Denied(DeniedReason::Other(_)) => SignInProblem::NotAllowedByApple,
         Problem::NoIdToken => SignInProblem::NoIdToken,
-        Problem::Verify(VerifyError::KeysUnavailable) => SignInProblem::AppleUnavailable,
+        Problem::Verify(VerifyError::KeysUnavailable(_)) => SignInProblem::AppleUnavailable,
         Problem::Verify(_) => SignInProblem::TokenRefused,
         Problem::Call(CallError::InvalidClient) => SignInProblem::Misconfigured,
         Problem::Call(CallError::InvalidGrant) => SignInProblem::Expired,

@@ -7,7 +7,7 @@ use tokio::{sync::watch, task::JoinHandle, time::timeout};
 use super::{AdminAddress, KeyFileError, Settings, key_file, listener, listener::Acceptor};
 use crate::{
     admin::{Admin, Readiness},
-    apple::{Apple, CallError},
+    apple::{Apple, BuildError},
     clock::{SharedClock, SystemClock},
     entropy::{SharedEntropy, SystemEntropy},
     proxy::{self, Connections, Gateway},
@@ -34,8 +34,8 @@ pub enum StartError {
     #[error("{0}; see [server] state_dir and [session] encryption_key_file")]
     KeyFile(#[from] KeyFileError),
     /// The client of Apple's service cannot be built.
-    #[error("cannot prepare the calls to Apple: {0}")]
-    Apple(#[from] CallError),
+    #[error(transparent)]
+    Apple(#[from] BuildError),
     /// The system refuses to tell of signals.
     #[error("cannot listen for signals: {0}")]
     Signals(io::Error),
