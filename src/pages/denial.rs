@@ -39,7 +39,7 @@ impl Denial {
             Self::Forbidden => (
                 403,
                 "This page is not for your account",
-                "You are signed in, but your account is not one of those that may open this page.",
+                "Your account is not one of those that may open this page.",
                 "If you have another account, sign in with that one. If you should be able to open this page, tell \
                  your school's administrator.",
             ),

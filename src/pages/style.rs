@@ -71,4 +71,40 @@ mod tests {
             assert!(!STYLE.contains(forbidden), "{forbidden}");
         }
     }
+
+    /// Relative luminance of `#rrggbb` (WCAG 2.2).
+    fn luminance(colour: &str) -> f64 {
+        let channel = |at: usize| {
+            let value = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).unwrap()) / 255.0;
+            if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5)
+    }
+
+    #[test]
+    fn text_stands_out_from_its_ground_in_light_and_in_dark() {
+        let palettes: Vec<_> = STYLE.split(":root {").skip(1).collect();
+        assert_eq!(palettes.len(), 2);
+        for palette in palettes {
+            let colour = |name: &str| {
+                let (_, rest) = palette.split_once(&format!("--{name}: ")).unwrap();
+                luminance(rest.split_once(';').unwrap().0)
+            };
+            for (text, ground) in [
+                ("text", "ground"),
+                ("text", "card"),
+                ("text", "note"),
+                ("soft", "ground"),
+                ("soft", "card"),
+                ("accent", "ground"),
+                ("accent", "card"),
+                ("on-accent", "accent"),
+            ] {
+                let (one, two) = (colour(text), colour(ground));
+                let contrast = (one.max(two) + 0.05) / (one.min(two) + 0.05);
+                // Level AA of WCAG 2.2, success criterion 1.4.3.
+                assert!(contrast >= 4.5, "{text} on {ground}: {contrast:.2}");
+            }
+        }
+    }
 }
