@@ -67,7 +67,6 @@ impl App {
     /// An app with its routes. The names of all headers that any route could set become reserved on
     /// every route, public ones too.
     #[must_use]
-    #[expect(clippy::too_many_arguments, reason = "one argument for each key of [[app]]")]
     pub fn new(
         name: String,
         host: Host,

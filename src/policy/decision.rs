@@ -44,6 +44,13 @@ impl Admission {
 pub enum Decision {
     /// It goes to the app.
     Admit(Admission),
+    /// It does not.
+    TurnAway(Obstacle),
+}
+
+/// What stands between a request and its app.
+#[derive(Clone, Debug)]
+pub enum Obstacle {
     /// It needs a sign-in first.
     SignIn {
         /// The route, which says what scopes to ask for.
@@ -61,10 +68,7 @@ pub enum Decision {
         redirect: bool,
     },
     /// The person is not among those whom the route allows.
-    NotAllowed {
-        /// The route.
-        lookup: Lookup,
-    },
+    NotAllowed,
 }
 
 /// Judges a request that meets the route of `lookup`. `session` is what its cookie opened; a public
@@ -80,14 +84,14 @@ pub fn decide(lookup: Lookup, kind: Kind, session: Option<&ActiveSession>) -> De
     match (route.access, session) {
         (Access::Public, _) => Decision::Admit(Admission { lookup, session: None }),
         (Access::Optional, session) => Decision::Admit(Admission { lookup, session: session.cloned() }),
-        (Access::Required, None) => Decision::SignIn { lookup, redirect },
+        (Access::Required, None) => Decision::TurnAway(Obstacle::SignIn { lookup, redirect }),
         (Access::Required, Some(session)) => {
             let record = session.record();
             let missing = route.scopes.missing_from(&record.grant.scopes);
             if !route.allow.admits(&record.person) {
-                Decision::NotAllowed { lookup }
+                Decision::TurnAway(Obstacle::NotAllowed)
             } else if !missing.is_empty() {
-                Decision::StepUp { lookup, missing, redirect }
+                Decision::TurnAway(Obstacle::StepUp { lookup, missing, redirect })
             } else {
                 Decision::Admit(Admission { lookup, session: Some(session.clone()) })
             }
@@ -132,8 +136,14 @@ mod tests {
     #[test]
     fn required_routes_need_a_session_and_only_navigations_are_redirected() {
         let table = Table::new([app_with("a.example", &[("/", "required")])]);
-        assert!(matches!(judged(&table, "/", Kind::Navigation, None), Decision::SignIn { redirect: true, .. }));
-        assert!(matches!(judged(&table, "/", Kind::Other, None), Decision::SignIn { redirect: false, .. }));
+        assert!(matches!(
+            judged(&table, "/", Kind::Navigation, None),
+            Decision::TurnAway(Obstacle::SignIn { redirect: true, .. })
+        ));
+        assert!(matches!(
+            judged(&table, "/", Kind::Other, None),
+            Decision::TurnAway(Obstacle::SignIn { redirect: false, .. })
+        ));
         let session = active_session("anna", "");
         assert!(matches!(judged(&table, "/", Kind::Other, Some(&session)), Decision::Admit(_)));
     }
@@ -146,7 +156,7 @@ mod tests {
             let rule = Route { unauthenticated: setting, ..route("/", "required") };
             let table = Table::new([app_of("a.example", vec![rule])]);
             assert!(
-                matches!(judged(&table, "/", kind, None), Decision::SignIn { redirect, .. } if redirect == expected)
+                matches!(judged(&table, "/", kind, None), Decision::TurnAway(Obstacle::SignIn { redirect, .. }) if redirect == expected)
             );
         }
     }
@@ -156,7 +166,11 @@ mod tests {
         let scopes = ScopeSet::parse("edu.classes.read edu.users.read").unwrap();
         let table = Table::new([app_of("a.example", vec![Route { scopes, ..route("/", "required") }])]);
         let session = active_session("anna", "edu.users.read");
-        let Decision::StepUp { missing, .. } = judged(&table, "/", Kind::Navigation, Some(&session)) else { panic!() };
+        let Decision::TurnAway(Obstacle::StepUp { missing, .. }) =
+            judged(&table, "/", Kind::Navigation, Some(&session))
+        else {
+            panic!()
+        };
         assert_eq!(missing.to_string(), "edu.classes.read");
         let session = active_session("anna", "edu.users.read edu.classes.read");
         assert!(matches!(judged(&table, "/", Kind::Other, Some(&session)), Decision::Admit(_)));
@@ -169,6 +183,9 @@ mod tests {
         let scopes = ScopeSet::parse("edu.users.read").unwrap();
         let table = Table::new([app_of("a.example", vec![Route { allow, scopes, ..route("/", "required") }])]);
         let session = active_session("anna", "");
-        assert!(matches!(judged(&table, "/", Kind::Navigation, Some(&session)), Decision::NotAllowed { .. }));
+        assert!(matches!(
+            judged(&table, "/", Kind::Navigation, Some(&session)),
+            Decision::TurnAway(Obstacle::NotAllowed)
+        ));
     }
 }

@@ -13,7 +13,7 @@ mod template;
 
 pub use allow::Allow;
 pub use app::{App, Upstream};
-pub use decision::{Admission, Decision, decide};
+pub use decision::{Admission, Decision, Obstacle, decide};
 pub use route::{Access, Route, Unauthenticated};
 pub use table::{Lookup, Miss, Table};
 pub use template::{HeaderSet, Template, TemplateError, Values, Variable};

@@ -229,7 +229,15 @@ mod tests {
                 Variable::Claim(name) if name == "name" => Some("Zoë".into()),
                 Variable::Claim(name) if name == "bad" => Some("a\r\nX-Admin: 1".into()),
                 Variable::Scopes => Some(String::new()),
-                _ => None,
+                Variable::Email
+                | Variable::EmailVerified
+                | Variable::IsPrivateEmail
+                | Variable::Organization
+                | Variable::AuthTime
+                | Variable::AccessTokenExpiresAt
+                | Variable::IdToken
+                | Variable::SessionId
+                | Variable::Claim(_) => None,
             }
         }
     }

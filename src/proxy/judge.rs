@@ -7,7 +7,7 @@ use super::{Answer, Gateway, exchange::Facts};
 use crate::{
     identity::ScopeSet,
     pages::{self, Denial, Failure, Forbidden, ScopeMissing, SignInProblem},
-    policy::{Access, Admission, Decision, Lookup, Miss, decide},
+    policy::{Access, Admission, Decision, Lookup, Miss, Obstacle, decide},
     session::{ActiveSession, StoreError},
     signin::RenewProblem,
     web::{CookieJar, Kind, OWN_PREFIX, ReturnPath},
@@ -32,10 +32,10 @@ impl Gateway {
                 Freshened::Same => Ok(admission),
                 Freshened::Changed(session) => match decide(lookup, facts.kind, session.as_ref()) {
                     Decision::Admit(admission) => Ok(admission),
-                    other => Err(self.turn_away(other, session.as_ref(), facts, jar)),
+                    Decision::TurnAway(why) => Err(self.turn_away(why, session.as_ref(), facts, jar)),
                 },
             },
-            other => Err(self.turn_away(other, session.as_ref(), facts, jar)),
+            Decision::TurnAway(why) => Err(self.turn_away(why, session.as_ref(), facts, jar)),
         }
     }
 
@@ -60,20 +60,18 @@ impl Gateway {
     /// The answer to a request that is not admitted.
     fn turn_away(
         &self,
-        decision: Decision,
+        why: Obstacle,
         session: Option<&ActiveSession>,
         facts: &Facts,
         jar: &CookieJar<'_>,
     ) -> Box<Answer> {
-        Box::new(match decision {
-            // Cannot come here; and if it did, nobody would get in by it.
-            Decision::Admit(_) => Answer::failure(Failure::Internal, facts.kind, &facts.request_id),
-            Decision::SignIn { lookup, redirect } => self.sign_in(&lookup, None, redirect, facts, jar),
-            Decision::StepUp { lookup, missing, redirect } => match session {
+        Box::new(match why {
+            Obstacle::SignIn { lookup, redirect } => self.sign_in(&lookup, None, redirect, facts, jar),
+            Obstacle::StepUp { lookup, missing, redirect } => match session {
                 Some(session) if missing.is_within(&session.record().asked) => scope_missing(&missing, session, facts),
                 session => self.sign_in(&lookup, session.map(|session| (session, &missing)), redirect, facts, jar),
             },
-            Decision::NotAllowed { .. } => not_allowed(session, facts),
+            Obstacle::NotAllowed => not_allowed(session, facts),
         })
     }
 

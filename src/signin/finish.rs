@@ -124,7 +124,7 @@ impl SignIn {
         Ok(self.apple.verify(&raw, &expected).await?)
     }
 
-    /// 9. A new session in the place of any that the browser had: the one it had when the sign-in
+    /// Puts a new session (9.) in the place of any that the browser had: the one it had when the sign-in
     /// began, and the one it has now.
     async fn take_over(
         &self,
