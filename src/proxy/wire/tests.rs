@@ -231,6 +231,43 @@ fn story_of(pieces: impl Iterator<Item = Vec<u8>>) -> Vec<String> {
     runtime.block_on(story(Guard::new(socket, peer(), Settings::default())))
 }
 
+/// If the guard takes the request, pingora must take it too, and see the same.
+fn both_read(bytes: &[u8]) {
+    let socket = Pieces([bytes.to_vec()].into(), false);
+    let mut guard = Guard::new(socket, peer(), Settings::default());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        if next(&mut guard).await != Next::Request {
+            return;
+        }
+        let head = guard.head().unwrap().clone();
+        let (again, _) = Head::parse(head.text(), usize::MAX).unwrap().unwrap();
+        assert_eq!((again.text(), again.target(), again.body()), (head.text(), head.target(), head.body()));
+        let mut session = pingora::protocols::http::ServerSession::new_http1(Box::new(guard));
+        assert!(session.read_request().await.unwrap(), "{head:?}");
+        let read = session.req_header();
+        assert_eq!(read.method.as_str(), head.method());
+        assert_eq!(read.raw_path(), head.target().to_origin_form().as_bytes());
+        assert_eq!(read.uri.path(), head.target().path().as_str());
+        assert_eq!(read.headers.len(), head.fields().count());
+        for (name, value) in head.fields() {
+            assert!(read.headers.get_all(name).iter().any(|other| other.as_bytes() == value), "{name}");
+        }
+        assert_eq!(session.is_body_empty(), head.body() == BodyKind::None);
+        let mut length = 0;
+        while let Ok(Some(bytes)) = session.read_request_body().await {
+            length += bytes.len() as u64;
+        }
+        let guard = session.stream().unwrap().as_any().downcast_ref::<Guard<Pieces>>().unwrap();
+        if guard.refusal().is_none() && !guard.ended {
+            assert!(!guard.unfinished(), "{head:?}");
+            if let BodyKind::Length(expected) = head.body() {
+                assert_eq!(length, expected);
+            }
+        }
+    });
+}
+
 fn streams() -> Vec<String> {
     let posts = POST.replace("100000", "3");
     vec![
@@ -259,7 +296,7 @@ fn byte_by_byte_and_at_every_split_point_the_story_is_the_same() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn it_does_not_matter_how_the_network_cuts_a_stream(
@@ -277,6 +314,20 @@ proptest! {
         cuts.sort_unstable();
         let pieces = cuts.windows(2).map(|ends| bytes[ends[0]..ends[1]].to_vec());
         prop_assert_eq!(story_of(pieces), story_of([bytes.clone()].into_iter()));
+    }
+
+    #[test]
+    fn what_the_guard_lets_through_pingora_reads_in_the_same_way(
+        method in "GET|POST|OPTIONS|M-SEARCH|A{1,33}",
+        target in prop_oneof!["/[!-~]{0,12}", "/[a-z]{0,3}(%[2-7][0-9A-F]){0,3}\\?[ -~]{0,12}", "(http://a|\\*|)/?[a-z:@]{0,3}"],
+        version in "HTTP/1\\.[01]",
+        fields in prop::collection::vec(
+            "(Connection|[!-~]{1,8}|X-[A-Za-z]{1,5}): ?[ -~\u{80}-\u{ff}]{0,12}\r\n", 0..5),
+        framing in "(Content-Length: 0{0,2}5\r\n|Transfer-Encoding: [cC]hunked\r\n|TE: trailers\r\n){0,2}",
+        body in prop_oneof!["[a-z]{5}", "(1(;[ -~]{0,4})?\r\nx\r\n){0,3}0\r\n(A: b\r\n){0,2}\r\n"],
+    ) {
+        let text = format!("{method} {target} {version}\r\n{}Host: a\r\n{framing}\r\n{body}", fields.concat());
+        both_read(text.as_bytes());
     }
 
     #[test]

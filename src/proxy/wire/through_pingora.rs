@@ -62,12 +62,12 @@ impl ProxyHttp for Gateway {
     }
 }
 
-/// Echoes what it got, in one line each; `/hang` never answers and tells when it was given up.
-async fn serve_app(listener: TcpListener, given_up: mpsc::UnboundedSender<()>) {
-    struct Gone(mpsc::UnboundedSender<()>);
+/// Echoes what it got, in one line each; `/hang` never answers and tells when it began and was given up.
+async fn serve_app(listener: TcpListener, news: mpsc::UnboundedSender<&'static str>) {
+    struct Gone(mpsc::UnboundedSender<&'static str>);
     impl Drop for Gone {
         fn drop(&mut self) {
-            let _ = self.0.send(());
+            let _ = self.0.send("given up");
         }
     }
     let echo = any(|request: Request<AppBody>| async move {
@@ -78,8 +78,9 @@ async fn serve_app(listener: TcpListener, given_up: mpsc::UnboundedSender<()>) {
         format!("{} {} [{fields}] {}", head.method, head.uri, String::from_utf8_lossy(&body))
     });
     let hang = any(move |_: Request<AppBody>| {
-        let gone = Gone(given_up.clone());
+        let gone = Gone(news.clone());
         async move {
+            gone.0.send("begun").unwrap();
             std::future::pending::<()>().await;
             drop(gone);
         }
@@ -137,16 +138,16 @@ async fn serve_gateway(listener: TcpListener, gateway: Gateway, closers: Arc<Mut
 struct House {
     address: SocketAddr,
     closers: Arc<Mutex<Vec<Closer>>>,
-    given_up: mpsc::UnboundedReceiver<()>,
+    news: mpsc::UnboundedReceiver<&'static str>,
 }
 
 impl House {
     async fn open() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let app = listener.local_addr().unwrap();
-        let (sender, given_up) = mpsc::unbounded_channel();
+        let (sender, news) = mpsc::unbounded_channel();
         tokio::spawn(serve_app(listener, sender));
-        Self::before(app, given_up).await
+        Self::before(app, news).await
     }
 
     async fn with_tunnels() -> Self {
@@ -156,12 +157,12 @@ impl House {
         Self::before(app, mpsc::unbounded_channel().1).await
     }
 
-    async fn before(app: SocketAddr, given_up: mpsc::UnboundedReceiver<()>) -> Self {
+    async fn before(app: SocketAddr, news: mpsc::UnboundedReceiver<&'static str>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let closers = Arc::default();
         tokio::spawn(serve_gateway(listener, Gateway { app }, Arc::clone(&closers)));
-        Self { address, closers, given_up }
+        Self { address, closers, news }
     }
 
     async fn connect(&self) -> TcpStream {
@@ -272,9 +273,9 @@ async fn the_app_hears_when_the_client_gives_up() {
     for beyond in ["", "GET /next HTTP/1.1\r\n"] {
         let mut client = house.connect().await;
         client.write_all(format!("GET /hang HTTP/1.1\r\nHost: a\r\n\r\n{beyond}").as_bytes()).await.unwrap();
-        assert!(timeout(Duration::from_millis(200), house.given_up.recv()).await.is_err());
+        assert_eq!(timeout(SOON, house.news.recv()).await.unwrap(), Some("begun"));
         drop(client);
-        assert_eq!(timeout(SOON, house.given_up.recv()).await.unwrap(), Some(()));
+        assert_eq!(timeout(SOON, house.news.recv()).await.unwrap(), Some("given up"));
     }
 }
 
