@@ -204,6 +204,16 @@ fn one_file_calls_apple() {
     assert!(callers.len() <= 1, "several files name reqwest: {callers:?}");
 }
 
+/// Whether the room declares this file for its tests only.
+fn is_for_tests(path: &Path) -> bool {
+    let Some(folder) = path.parent() else { return false };
+    let room = fs::read_to_string(folder.join("mod.rs")).unwrap_or_default();
+    let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    ["mod", "pub(crate) mod", "pub(super) mod"]
+        .iter()
+        .any(|word| room.contains(&format!("#[cfg(test)]\n{word} {name};")))
+}
+
 /// A file below `src`.
 struct Source {
     room: String,
@@ -229,8 +239,7 @@ fn sources() -> Vec<Source> {
             let room = path.iter().nth(1).unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned();
             let text = fs::read_to_string(&path).unwrap();
             let code = without_comments(&text);
-            // `tests.rs` is the test module of a file that had no place for it.
-            let before_tests = if path.ends_with("tests.rs") { String::new() } else { before_tests(&text) };
+            let before_tests = if is_for_tests(&path) { String::new() } else { before_tests(&text) };
             let production = without_comments(&before_tests);
             Source { room, length: before_tests.lines().count(), path, text, code, production }
         })
