@@ -172,6 +172,8 @@ impl ProxyHttp for Gateway {
             (Outcome::Answer(failure), Some(exchange)) if !answered => {
                 let facts = &exchange.facts;
                 let answer = Answer::failure(failure, facts.kind, &facts.request_id);
+                // Reused in name only: this is how pingora closes in order, so that the answer arrives.
+                session.set_keepalive(None);
                 match answer.send(session, &facts.request_id).await {
                     Ok(()) => answer.status(),
                     Err(_gone) => 0,
@@ -179,7 +181,7 @@ impl ProxyHttp for Gateway {
             }
             (Outcome::Answer(_) | Outcome::Gone, _) => 0,
         };
-        FailToProxy { error_code, can_reuse_downstream: false }
+        FailToProxy { error_code, can_reuse_downstream: error_code > 0 }
     }
 
     /// Our own line tells more, and no query.
