@@ -4,7 +4,7 @@ use std::{any::Any, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header;
+use http::{StatusCode, header};
 use pingora::{
     Error, ErrorSource, ErrorType,
     http::{RequestHeader, ResponseHeader},
@@ -147,10 +147,12 @@ impl ProxyHttp for Gateway {
     async fn upstream_response_filter(
         &self,
         _: &mut Session,
-        _: &mut ResponseHeader,
+        response: &mut ResponseHeader,
         context: &mut Context,
     ) -> pingora::Result<()> {
-        if let Some(exchange) = context.exchange() {
+        // `100 Continue` and its kin are no answer yet.
+        let final_ = !response.status.is_informational() || response.status == StatusCode::SWITCHING_PROTOCOLS;
+        if let Some(exchange) = context.exchange().filter(|_| final_) {
             exchange.answered();
         }
         Ok(())
