@@ -1,183 +1,49 @@
 //! Apple as an OAuth and OpenID provider: every endpoint, every token, and the one HTTP client.
-//! (STUB: the real room is merged from its branch.)
-#![allow(missing_docs)]
-use crate::{clock::*, entropy::SharedEntropy, identity::*, secret::Secret, web::Form};
-use std::time::Duration;
-use url::Url;
-#[derive(Debug)]
-pub enum A {}
-#[derive(Debug)]
-pub enum B {}
-#[derive(Debug)]
-pub enum C {}
-#[derive(Debug)]
-pub enum D {}
-#[derive(Debug)]
-pub enum E {}
-#[derive(Debug)]
-pub enum F {}
-#[derive(Debug)]
-pub enum G {}
-pub type AuthorizationCode = Secret<A>;
-pub type AccessToken = Secret<B>;
-pub type RefreshToken = Secret<C>;
-pub type RawIdToken = Secret<D>;
-pub type Nonce = Secret<E>;
-pub type State = Secret<F>;
-pub type CodeVerifier = Secret<G>;
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Service {
-    Organization,
-    SignIn,
-}
-impl Service {
-    pub fn endpoints(&self, _base: &Url) -> Endpoints {
-        todo!()
-    }
-    pub fn known_scopes(&self) -> &'static [&'static str] {
-        todo!()
-    }
-}
-#[derive(Clone, Debug)]
-pub struct Endpoints {
-    pub authorize: Url,
-    pub token: Url,
-    pub keys: Url,
-    pub revoke: Url,
-}
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ResponseMode {
-    Query,
-    FormPost,
-}
-#[derive(Clone, Debug)]
-pub struct SigningKey;
-#[derive(Debug, thiserror::Error)]
-#[error("key")]
-pub struct KeyError;
-impl SigningKey {
-    pub fn from_pem(_pem: &str) -> Result<Self, KeyError> {
-        todo!()
-    }
-}
-#[derive(Clone, Debug)]
-pub struct Settings {
-    pub client_id: String,
-    pub team_id: String,
-    pub key_id: String,
-    pub signing_key: SigningKey,
-    pub redirect_uri: Url,
-    pub endpoints: Endpoints,
-    pub response_mode: Option<ResponseMode>,
-    pub pkce: bool,
-    pub issuers: Vec<String>,
-    pub timeout: Duration,
-    pub clock_skew: Duration,
-    pub keys_max_age: Duration,
-    pub keys_max_stale: Duration,
-    pub keys_min_interval: Duration,
-    pub service: Service,
-}
-pub struct AuthorizationRequest<'a> {
-    pub state: &'a State,
-    pub nonce: &'a Nonce,
-    pub scopes: &'a ScopeSet,
-    pub verifier: Option<&'a CodeVerifier>,
-}
-#[derive(Debug)]
-pub enum DeniedReason {
-    Cancelled,
-    Other(String),
-}
-#[derive(Debug)]
-pub enum Callback {
-    Granted { state: State, code: AuthorizationCode },
-    Denied { state: State, error: DeniedReason },
-}
-#[derive(Debug, thiserror::Error)]
-#[error("callback")]
-pub struct CallbackError;
-impl Callback {
-    pub fn parse(_form: &Form) -> Result<Self, CallbackError> {
-        todo!()
-    }
-}
-#[derive(Debug)]
-pub struct TokenAnswer {
-    pub access_token: AccessToken,
-    pub expires_at: Timestamp,
-    pub refresh_token: Option<RefreshToken>,
-    pub id_token: Option<RawIdToken>,
-    pub scope: Option<ScopeSet>,
-}
-#[derive(Debug, Clone)]
-pub enum Revocable {
-    Refresh(RefreshToken),
-    Access(AccessToken),
-}
-pub struct Expected<'a> {
-    pub nonce: &'a Nonce,
-    pub code: &'a AuthorizationCode,
-    pub access_token: &'a AccessToken,
-}
-#[derive(Debug)]
-pub struct VerifiedIdToken(Person, RawIdToken);
-impl VerifiedIdToken {
-    pub fn person(&self) -> &Person {
-        &self.0
-    }
-    pub fn scopes(&self) -> Option<&ScopeSet> {
-        None
-    }
-    pub fn raw(&self) -> &RawIdToken {
-        &self.1
-    }
-    pub fn expires_at(&self) -> Timestamp {
-        todo!()
-    }
-    #[cfg(test)]
-    pub fn for_tests(person: Person) -> Self {
-        Self(person, Secret::new("raw"))
-    }
-}
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("call")]
-pub enum CallError {
-    InvalidGrant,
-    InvalidClient,
-    Refused(String),
-    Throttled { retry_after: Option<Duration> },
-    Unavailable(String),
-    Malformed(String),
-}
-#[derive(Debug, thiserror::Error)]
-#[error("verify")]
-pub enum VerifyError {
-    KeysUnavailable,
-    Other,
-}
-#[derive(Debug)]
-pub struct Apple;
-impl Apple {
-    pub fn new(_s: Settings, _c: SharedClock, _e: SharedEntropy) -> Result<Self, CallError> {
-        todo!()
-    }
-    pub fn settings(&self) -> &Settings {
-        todo!()
-    }
-    pub fn authorize_url(&self, _r: &AuthorizationRequest<'_>) -> Url {
-        todo!()
-    }
-    pub async fn redeem(&self, _c: &AuthorizationCode, _v: Option<&CodeVerifier>) -> Result<TokenAnswer, CallError> {
-        todo!()
-    }
-    pub async fn refresh(&self, _t: &RefreshToken) -> Result<TokenAnswer, CallError> {
-        todo!()
-    }
-    pub async fn revoke(&self, _t: &Revocable) -> Result<(), CallError> {
-        todo!()
-    }
-    pub async fn verify(&self, _t: &RawIdToken, _e: &Expected<'_>) -> Result<VerifiedIdToken, VerifyError> {
-        todo!()
-    }
-}
+//!
+//! [`Apple`] is the way in. Whatever Apple or a browser says is parsed here, strictly, before anybody
+//! else sees it: a [`Callback`], a [`TokenAnswer`], a [`VerifiedIdToken`]. Both services, Account &
+//! Organizational Data Sharing and Sign in with Apple, run through the same code and differ only in
+//! their [`Endpoints`].
+//!
+//! Read in this order: `settings`, `authorize`, `callback`, `client`, then what the client leans on:
+//! `client_secret`, `transport`, `answer`, `token_answer`, and for ID tokens `compact`, `claims`,
+//! `id_token`, `key`, `key_set`, `key_cache`, `key_ring`; `report` is what the log gets.
+
+mod answer;
+mod authorize;
+mod call_error;
+mod callback;
+mod claims;
+mod client;
+mod client_secret;
+mod compact;
+mod id_token;
+mod json;
+mod key;
+mod key_cache;
+mod key_ring;
+mod key_set;
+mod report;
+mod settings;
+mod signing_key;
+mod token_answer;
+mod tokens;
+mod transport;
+mod verify_error;
+
+#[cfg(test)]
+mod forgeries;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use authorize::AuthorizationRequest;
+pub use call_error::{CallError, Malformed, OAuthCode, Unavailable};
+pub use callback::{Callback, CallbackError, DeniedReason};
+pub use client::{Apple, BuildError, Revocable};
+pub use id_token::{Expected, VerifiedIdToken};
+pub use key_ring::KeysStatus;
+pub use settings::{Endpoints, ResponseMode, Service, Settings};
+pub use signing_key::{KeyError, SigningKey};
+pub use token_answer::TokenAnswer;
+pub use tokens::{AccessToken, AuthorizationCode, CodeVerifier, Nonce, RawIdToken, RefreshToken, State, kind};
+pub use verify_error::{HeaderFault, VerifyError};

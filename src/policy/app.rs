@@ -14,6 +14,14 @@ pub struct Upstream {
     pub port: u16,
 }
 
+impl Upstream {
+    /// Host and port as a `Host` header has them (RFC 9110, section 7.2): without the default port.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        if self.port == 80 { self.host.name().to_owned() } else { format!("{}:{}", self.host.name(), self.port) }
+    }
+}
+
 /// An app: the host it answers to, where it listens, and its routes.
 #[derive(Clone, Debug)]
 pub struct App {
@@ -59,7 +67,6 @@ impl App {
     /// An app with its routes. The names of all headers that any route could set become reserved on
     /// every route, public ones too.
     #[must_use]
-    #[expect(clippy::too_many_arguments, reason = "one argument for each key of [[app]]")]
     pub fn new(
         name: String,
         host: Host,

@@ -2,27 +2,8 @@
 
 use std::sync::Arc;
 
-use http::Method;
-
-use super::{Access, App, Lookup, Miss, Route, Table, Unauthenticated};
-use crate::{
-    identity::ScopeSet,
-    session::ActiveSession,
-    web::{Host, Kind, Target},
-};
-
-/// One canonical request, as far as policy needs it.
-#[derive(Clone, Copy, Debug)]
-pub struct Facts<'a> {
-    /// The host.
-    pub host: &'a Host,
-    /// The method.
-    pub method: &'a Method,
-    /// Path and query.
-    pub target: &'a Target,
-    /// Navigation or not.
-    pub kind: Kind,
-}
+use super::{Access, App, Lookup, Route, Unauthenticated};
+use crate::{identity::ScopeSet, session::ActiveSession, web::Kind};
 
 /// The proof that policy let a request through. Only [`decide`] makes one, and the upstream's address
 /// is to be had from nowhere else.
@@ -56,27 +37,6 @@ impl Admission {
     pub fn session(&self) -> Option<&ActiveSession> {
         self.session.as_ref()
     }
-
-    /// The same admission with the session in a newer state, after its tokens were renewed.
-    ///
-    /// `None` when it is another person's, or lacks scopes of the route.
-    #[must_use]
-    pub fn renewed(self, session: ActiveSession) -> Option<Self> {
-        let before = self.session.as_ref()?;
-        let same = before.record().handle == session.record().handle
-            && before.record().person.subject == session.record().person.subject;
-        (same && self.route().scopes.is_within(&session.record().grant.scopes))
-            .then_some(Self { lookup: self.lookup, session: Some(session) })
-    }
-}
-
-/// Why a request gets nothing from an app.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// It meets no route.
-    Missed(Miss),
-    /// The person is not among those whom the route allows.
-    NotAllowed,
 }
 
 /// What becomes of a request.
@@ -84,6 +44,13 @@ pub enum Refusal {
 pub enum Decision {
     /// It goes to the app.
     Admit(Admission),
+    /// It does not.
+    TurnAway(Obstacle),
+}
+
+/// What stands between a request and its app.
+#[derive(Clone, Debug)]
+pub enum Obstacle {
     /// It needs a sign-in first.
     SignIn {
         /// The route, which says what scopes to ask for.
@@ -100,21 +67,14 @@ pub enum Decision {
         /// Whether to redirect, or to answer 401.
         redirect: bool,
     },
-    /// No.
-    Refuse(Refusal),
+    /// The person is not among those whom the route allows.
+    NotAllowed,
 }
 
-/// Judges one request. `session` is what the cookie opened; public routes do not look at it.
+/// Judges a request that meets the route of `lookup`. `session` is what its cookie opened; a public
+/// route does not look at it, so there is no need to open one there.
 #[must_use]
-pub fn decide(table: &Table, facts: &Facts<'_>, session: Option<&ActiveSession>) -> Decision {
-    let lookup = match table.find(facts.host, facts.method, facts.target.path()) {
-        Ok(lookup) => lookup,
-        Err(miss) => return Decision::Refuse(Refusal::Missed(miss)),
-    };
-    judge(lookup, facts.kind, session)
-}
-
-fn judge(lookup: Lookup, kind: Kind, session: Option<&ActiveSession>) -> Decision {
+pub fn decide(lookup: Lookup, kind: Kind, session: Option<&ActiveSession>) -> Decision {
     let route = lookup.route();
     let redirect = match route.unauthenticated {
         Unauthenticated::Auto => kind == Kind::Navigation,
@@ -124,14 +84,14 @@ fn judge(lookup: Lookup, kind: Kind, session: Option<&ActiveSession>) -> Decisio
     match (route.access, session) {
         (Access::Public, _) => Decision::Admit(Admission { lookup, session: None }),
         (Access::Optional, session) => Decision::Admit(Admission { lookup, session: session.cloned() }),
-        (Access::Required, None) => Decision::SignIn { lookup, redirect },
+        (Access::Required, None) => Decision::TurnAway(Obstacle::SignIn { lookup, redirect }),
         (Access::Required, Some(session)) => {
             let record = session.record();
             let missing = route.scopes.missing_from(&record.grant.scopes);
             if !route.allow.admits(&record.person) {
-                Decision::Refuse(Refusal::NotAllowed)
+                Decision::TurnAway(Obstacle::NotAllowed)
             } else if !missing.is_empty() {
-                Decision::StepUp { lookup, missing, redirect }
+                Decision::TurnAway(Obstacle::StepUp { lookup, missing, redirect })
             } else {
                 Decision::Admit(Admission { lookup, session: Some(session.clone()) })
             }
@@ -143,18 +103,18 @@ fn judge(lookup: Lookup, kind: Kind, session: Option<&ActiveSession>) -> Decisio
 mod tests {
     use super::*;
     use crate::{
-        policy::table::tests::{app_of, app_with, route},
+        policy::{
+            Table,
+            table::tests::{app_of, app_with, route},
+        },
         session::testing::active_session,
+        web::{CanonicalPath, Host},
     };
+    use http::Method;
 
     fn judged(table: &Table, path: &str, kind: Kind, session: Option<&ActiveSession>) -> Decision {
-        let facts = Facts {
-            host: &Host::parse("a.example").unwrap(),
-            method: &Method::GET,
-            target: &Target::parse_origin_form(path).unwrap(),
-            kind,
-        };
-        decide(table, &facts, session)
+        let (host, path) = (Host::parse("a.example").unwrap(), CanonicalPath::parse(path).unwrap());
+        decide(table.find(&host, &Method::GET, &path).unwrap(), kind, session)
     }
 
     #[test]
@@ -176,8 +136,14 @@ mod tests {
     #[test]
     fn required_routes_need_a_session_and_only_navigations_are_redirected() {
         let table = Table::new([app_with("a.example", &[("/", "required")])]);
-        assert!(matches!(judged(&table, "/", Kind::Navigation, None), Decision::SignIn { redirect: true, .. }));
-        assert!(matches!(judged(&table, "/", Kind::Other, None), Decision::SignIn { redirect: false, .. }));
+        assert!(matches!(
+            judged(&table, "/", Kind::Navigation, None),
+            Decision::TurnAway(Obstacle::SignIn { redirect: true, .. })
+        ));
+        assert!(matches!(
+            judged(&table, "/", Kind::Other, None),
+            Decision::TurnAway(Obstacle::SignIn { redirect: false, .. })
+        ));
         let session = active_session("anna", "");
         assert!(matches!(judged(&table, "/", Kind::Other, Some(&session)), Decision::Admit(_)));
     }
@@ -190,7 +156,7 @@ mod tests {
             let rule = Route { unauthenticated: setting, ..route("/", "required") };
             let table = Table::new([app_of("a.example", vec![rule])]);
             assert!(
-                matches!(judged(&table, "/", kind, None), Decision::SignIn { redirect, .. } if redirect == expected)
+                matches!(judged(&table, "/", kind, None), Decision::TurnAway(Obstacle::SignIn { redirect, .. }) if redirect == expected)
             );
         }
     }
@@ -200,7 +166,11 @@ mod tests {
         let scopes = ScopeSet::parse("edu.classes.read edu.users.read").unwrap();
         let table = Table::new([app_of("a.example", vec![Route { scopes, ..route("/", "required") }])]);
         let session = active_session("anna", "edu.users.read");
-        let Decision::StepUp { missing, .. } = judged(&table, "/", Kind::Navigation, Some(&session)) else { panic!() };
+        let Decision::TurnAway(Obstacle::StepUp { missing, .. }) =
+            judged(&table, "/", Kind::Navigation, Some(&session))
+        else {
+            panic!()
+        };
         assert_eq!(missing.to_string(), "edu.classes.read");
         let session = active_session("anna", "edu.users.read edu.classes.read");
         assert!(matches!(judged(&table, "/", Kind::Other, Some(&session)), Decision::Admit(_)));
@@ -213,17 +183,9 @@ mod tests {
         let scopes = ScopeSet::parse("edu.users.read").unwrap();
         let table = Table::new([app_of("a.example", vec![Route { allow, scopes, ..route("/", "required") }])]);
         let session = active_session("anna", "");
-        assert!(matches!(judged(&table, "/", Kind::Navigation, Some(&session)), Decision::Refuse(Refusal::NotAllowed)));
-    }
-
-    #[test]
-    fn a_renewed_admission_must_be_of_the_same_session_and_keep_the_scopes() {
-        let scopes = ScopeSet::parse("edu.users.read").unwrap();
-        let table = Table::new([app_of("a.example", vec![Route { scopes, ..route("/", "required") }])]);
-        let session = active_session("anna", "edu.users.read");
-        let Decision::Admit(admission) = judged(&table, "/", Kind::Other, Some(&session)) else { panic!() };
-        assert!(admission.clone().renewed(session).is_some());
-        assert!(admission.clone().renewed(active_session("bob", "edu.users.read")).is_none());
-        assert!(admission.renewed(active_session("anna", "")).is_none());
+        assert!(matches!(
+            judged(&table, "/", Kind::Navigation, Some(&session)),
+            Decision::TurnAway(Obstacle::NotAllowed)
+        ));
     }
 }

@@ -1,7 +1,7 @@
 //! What an administrator said about a request, and the decision that follows.
 //!
-//! A [`Table`] holds the apps with their routes; [`decide`] judges one canonical request and returns
-//! an [`Admission`] or says why not. Nothing reaches an app without an [`Admission`], and only this
+//! A [`Table`] holds the apps with their routes and finds the one that a canonical request meets;
+//! [`decide`] judges it and returns an [`Admission`] or says why not. Nothing reaches an app without an [`Admission`], and only this
 //! room can make one: the upstream's address lives inside it.
 
 mod allow;
@@ -13,7 +13,15 @@ mod template;
 
 pub use allow::Allow;
 pub use app::{App, Upstream};
-pub use decision::{Admission, Decision, Facts, Refusal, decide};
+pub use decision::{Admission, Decision, Obstacle, decide};
 pub use route::{Access, Route, Unauthenticated};
 pub use table::{Lookup, Miss, Table};
 pub use template::{HeaderSet, Template, TemplateError, Values, Variable};
+
+/// Apps for the unit tests of other rooms.
+#[cfg(test)]
+pub(crate) mod testing {
+    pub(crate) fn app(host: &str) -> super::App {
+        super::table::tests::app_with(host, &[("/", "required")])
+    }
+}

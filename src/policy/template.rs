@@ -1,5 +1,7 @@
 //! Header templates: what an app is told about a person.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use http::{HeaderName, HeaderValue};
 
 /// Why a text is no template.
@@ -147,15 +149,21 @@ impl Template {
 }
 
 /// The headers of a route: names with templates, each name once.
-#[derive(Clone, Debug, Default)]
-pub struct HeaderSet(Vec<(HeaderName, Template)>);
+#[derive(Clone, Debug)]
+pub struct HeaderSet {
+    entries: Vec<(HeaderName, Template)>,
+    id: u64,
+}
+
+/// Counts the sets of this process, so that what was filled in for one is never taken for another's.
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 impl HeaderSet {
     /// What an app without `headers` gets (contract, section 5).
     #[must_use]
     pub fn standard() -> Self {
         let one = |name, variable| (HeaderName::from_static(name), Template(vec![Piece::Variable(variable)]));
-        Self(vec![
+        Self::new([
             one("x-forwarded-user", Variable::Subject),
             one("x-forwarded-email", Variable::Email),
             one("x-forwarded-access-token", Variable::AccessToken),
@@ -167,34 +175,40 @@ impl HeaderSet {
     /// Headers of one's own; a later entry takes the place of an earlier one of the same name.
     #[must_use]
     pub fn new(entries: impl IntoIterator<Item = (HeaderName, Template)>) -> Self {
-        let mut set = Self::default();
+        let mut kept: Vec<(HeaderName, Template)> = Vec::new();
         for (name, template) in entries {
-            set.0.retain(|(other, _)| *other != name);
-            set.0.push((name, template));
+            kept.retain(|(other, _)| *other != name);
+            kept.push((name, template));
         }
-        set
+        Self { entries: kept, id: NEXT_ID.fetch_add(1, Ordering::Relaxed) }
     }
 
     /// This set with `others` added; the same name is replaced.
     #[must_use]
     pub fn overridden_by(&self, others: &Self) -> Self {
-        Self::new(self.0.iter().chain(&others.0).cloned())
+        Self::new(self.entries.iter().chain(&others.entries).cloned())
+    }
+
+    /// A number that no other set of this process has.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
     }
 
     /// Names and templates.
     pub fn iter(&self) -> impl Iterator<Item = &(HeaderName, Template)> {
-        self.0.iter()
+        self.entries.iter()
     }
 
     /// The names.
     pub fn names(&self) -> impl Iterator<Item = &HeaderName> {
-        self.0.iter().map(|(name, _)| name)
+        self.entries.iter().map(|(name, _)| name)
     }
 
     /// Whether an app gets the access token here, so that it must be fresh.
     #[must_use]
     pub fn names_the_access_token(&self) -> bool {
-        self.0
+        self.entries
             .iter()
             .flat_map(|(_, template)| template.variables())
             .any(|variable| matches!(variable, Variable::AccessToken | Variable::AccessTokenExpiresAt))
@@ -215,7 +229,15 @@ mod tests {
                 Variable::Claim(name) if name == "name" => Some("Zoë".into()),
                 Variable::Claim(name) if name == "bad" => Some("a\r\nX-Admin: 1".into()),
                 Variable::Scopes => Some(String::new()),
-                _ => None,
+                Variable::Email
+                | Variable::EmailVerified
+                | Variable::IsPrivateEmail
+                | Variable::Organization
+                | Variable::AuthTime
+                | Variable::AccessTokenExpiresAt
+                | Variable::IdToken
+                | Variable::SessionId
+                | Variable::Claim(_) => None,
             }
         }
     }

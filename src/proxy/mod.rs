@@ -1,5 +1,29 @@
 //! The gateway on the wire: strict framing, the pingora phases, own endpoints, answers.
+//!
+//! [`serve`] owns a client connection. For each request [`wire::Guard`] reads one head strictly, the
+//! connection makes an [`Exchange`] of it, and pingora runs the phases of [`Gateway`]: judge, answer
+//! or send on. `upstream_peer` takes the address out of an `Admission` and knows none without it.
 
+mod access_log;
+mod answer;
+mod connection;
+mod exchange;
+mod failures;
+mod forwarding;
+mod gateway;
+mod identity_headers;
+mod judge;
+mod lent;
+mod own;
+mod phases;
+mod resolver;
+mod response_headers;
 mod settings;
+pub mod wire;
 
+pub use answer::Answer;
+pub use connection::{Connections, Proxy, proxy, serve};
+pub use exchange::{Exchange, Facts};
+pub use gateway::Gateway;
+pub use phases::Context;
 pub use settings::Settings;

@@ -1,5 +1,12 @@
 //! The running gateway: build, run, drain.
 
+mod key_file;
+mod listener;
+mod running;
 mod settings;
+mod signals;
 
+pub use key_file::KeyFileError;
+pub use running::{Parts, Running, StartError};
 pub use settings::{AdminAddress, Settings};
+pub use signals::run;

@@ -12,7 +12,7 @@ use crate::{
 
 /// Marks the secret that a session cookie holds.
 #[derive(Debug)]
-pub enum SessionIdKind {}
+enum SessionIdKind {}
 
 /// 256 random bits in base64url: who holds it, is the person.
 #[derive(Clone, Debug)]
@@ -51,6 +51,20 @@ impl SessionId {
 /// SHA-256 of an identifier. A stolen store opens no session: 256 random bits cannot be guessed back.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionKey([u8; 32]);
+
+impl SessionKey {
+    /// The key as text, for a sealed cookie.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
+    }
+
+    /// Reads what [`Self::to_text`] wrote.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Self)
+    }
+}
 
 impl fmt::Debug for SessionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

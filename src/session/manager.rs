@@ -114,6 +114,12 @@ impl Sessions {
         session.record().created.plus(self.settings.max_lifetime)
     }
 
+    /// How long a session may go unused.
+    #[must_use]
+    pub fn idle_timeout(&self) -> Duration {
+        self.settings.idle_timeout
+    }
+
     /// Puts a renewed grant in the place of the one that `session` shows. `None` when the session has
     /// ended or was changed meanwhile.
     ///

@@ -1,5 +1,115 @@
 //! The story of a sign-in, told once: begin, finish, step-up, renew, sign out.
+//!
+//! [`SignIn`] brings Apple and the sessions together. It knows cookies and forms, and no sockets: the
+//! proxy translates requests into its calls, and what it returns into answers.
 
+mod begin;
+mod cookies;
+mod finish;
+mod renew;
 mod settings;
+mod sign_out;
+mod transaction;
 
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use moka::sync::Cache;
+
+pub use begin::Begun;
+pub use cookies::CookieNames;
+pub use finish::{Finished, Problem};
+pub use renew::RenewProblem;
 pub use settings::Settings;
+pub use sign_out::SignedOut;
+
+use crate::{
+    apple::Apple,
+    clock::{SharedClock, Timestamp},
+    entropy::SharedEntropy,
+    session::{ActiveSession, RevocationQueue, Sealer, SessionId, SessionKey, Sessions, StoreError},
+    web::CookieJar,
+};
+
+/// How long one sign-in may take (contract, section 4).
+const LIFETIME: Duration = Duration::from_secs(600);
+
+/// Most finished sign-ins that are remembered, so that none is finished twice.
+const MOST_USED: u64 = 1_000_000;
+
+/// Most sessions whose last refresh failed that are remembered.
+const MOST_COOLING: u64 = 200_000;
+
+/// Everything that signs people in, keeps their tokens fresh, and signs them out.
+#[derive(Debug)]
+pub struct SignIn {
+    settings: Settings,
+    names: CookieNames,
+    apple: Arc<Apple>,
+    sessions: Arc<Sessions>,
+    sealer: Sealer,
+    queue: RevocationQueue,
+    clock: SharedClock,
+    entropy: SharedEntropy,
+    /// Identifiers of transactions that were finished. Each is worth nothing after [`LIFETIME`].
+    used: Cache<String, ()>,
+    renewing: Mutex<HashMap<SessionKey, renew::Renewal>>,
+    /// When a session whose refresh failed may try again.
+    cooling: Cache<SessionKey, Timestamp>,
+}
+
+impl SignIn {
+    /// Brings the parts together.
+    #[must_use]
+    pub fn new(
+        settings: Settings,
+        apple: Arc<Apple>,
+        sessions: Arc<Sessions>,
+        sealer: Sealer,
+        queue: RevocationQueue,
+        clock: SharedClock,
+        entropy: SharedEntropy,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            names: CookieNames::new(settings.external_scheme),
+            settings,
+            apple,
+            sessions,
+            sealer,
+            queue,
+            clock,
+            entropy,
+            used: Cache::builder().max_capacity(MOST_USED).time_to_live(LIFETIME * 2).build(),
+            renewing: Mutex::default(),
+            cooling: Cache::builder().max_capacity(MOST_COOLING).time_to_live(Duration::from_secs(3600)).build(),
+        })
+    }
+
+    /// The names of the gateway's cookies.
+    #[must_use]
+    pub fn cookie_names(&self) -> &CookieNames {
+        &self.names
+    }
+
+    /// The sessions.
+    #[must_use]
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// The session of a browser. Two different session cookies are none: one of them was planted.
+    ///
+    /// # Errors
+    /// When the store is not available.
+    pub async fn session_of(&self, jar: &CookieJar<'_>) -> Result<Option<ActiveSession>, StoreError> {
+        let mut values = jar.values(self.names.session());
+        let Some(id) = values.next().and_then(SessionId::parse) else { return Ok(None) };
+        if !values.all(|other| other == id.expose()) {
+            return Ok(None);
+        }
+        self.sessions.open(&id).await
+    }
+}

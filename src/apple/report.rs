@@ -1,0 +1,114 @@
+//! What the log says about a call to Apple: the same fields for every call, and never a secret.
+
+use crate::clock::Stopwatch;
+
+use super::CallError;
+
+/// Tells the log how a call went. Wrong client credentials are the
+/// operator's to mend, and the only `error`; whatever a visitor or an outage can cause is less.
+pub(super) fn report(call: &'static str, status: Option<u16>, watch: Stopwatch, error: Option<&CallError>) {
+    let millis = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
+    match error {
+        None => tracing::info!(call, outcome = "ok", status, millis, "called Apple"),
+        Some(error @ CallError::InvalidClient) => {
+            tracing::error!(call, outcome = error.outcome(), status, millis, %error, "called Apple");
+        }
+        Some(error) => tracing::warn!(call, outcome = error.outcome(), status, millis, %error, "called Apple"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{self, Write},
+        sync::{Arc, Mutex, PoisonError},
+    };
+
+    use serde_json::{Value, json};
+
+    use crate::{
+        apple::{
+            AuthorizationCode, CodeVerifier, Expected, RawIdToken, RefreshToken, Revocable,
+            testing::{self, NOW, Script, Server, key_set},
+        },
+        clock::ManualClock,
+    };
+
+    #[derive(Clone, Default)]
+    struct Pages(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Pages {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn the_log_has_stable_fields_and_no_secret() {
+        let pages = Pages::default();
+        let writer = pages.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .with_max_level(tracing::Level::TRACE)
+            .with_writer(move || writer.clone())
+            .finish();
+        let listening = tracing::subscriber::set_default(subscriber);
+
+        let id_token = testing::id_token(&testing::claims());
+        let tokens = json!({
+            "access_token": testing::ACCESS_TOKEN, "token_type": "Bearer", "expires_in": 3600,
+            "refresh_token": "r-secret", "id_token": id_token,
+        });
+        let server = Server::start([
+            Script::json(200, &tokens.to_string()),
+            key_set(),
+            Script::json(400, r#"{"error":"invalid_grant"}"#),
+            Script::json(400, r#"{"error":"invalid_client"}"#),
+        ])
+        .await;
+        let apple = testing::apple(server.settings(), ManualClock::at(NOW));
+        let (nonce, code, access_token) = testing::expected();
+        let verifier = CodeVerifier::new("the-verifier");
+        let answer = apple.redeem(&code, Some(&verifier)).await.unwrap();
+        let expected = Expected { nonce: &nonce, code: &code, access_token: &access_token };
+        apple.verify(answer.id_token.as_ref().unwrap(), &expected).await.unwrap();
+        let wrong = Expected { code: &AuthorizationCode::new("c-other"), ..expected };
+        apple.verify(&RawIdToken::new(id_token.clone()), &wrong).await.unwrap_err();
+        apple.refresh(&RefreshToken::new("r-secret")).await.unwrap_err();
+        apple.revoke(&Revocable::Refresh(RefreshToken::new("r-secret"))).await.unwrap_err();
+        drop(listening);
+
+        let log = String::from_utf8(pages.0.lock().unwrap_or_else(PoisonError::into_inner).clone()).unwrap();
+        let secret = server.requests()[0].form().into_iter().find(|(name, _)| name == "client_secret").unwrap().1;
+        let secrets = [testing::CODE, testing::ACCESS_TOKEN, testing::NONCE, "r-secret", "c-other", "the-verifier"];
+        let parts = id_token.split('.').chain(secret.split('.'));
+        for text in secrets.into_iter().chain(parts) {
+            assert!(!log.contains(text), "{text} in {log}");
+        }
+        let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let calls: Vec<_> = lines
+            .iter()
+            .filter(|line| line["fields"]["message"] == "called Apple")
+            .map(|line| {
+                assert!(line["fields"]["millis"].is_u64(), "{line}");
+                let fields = &line["fields"];
+                json!([line["level"], fields["call"], fields["outcome"], fields["status"]])
+            })
+            .collect();
+        assert_eq!(
+            json!(calls),
+            json!([
+                ["INFO", "redeem", "ok", 200],
+                ["INFO", "keys", "ok", 200],
+                ["WARN", "refresh", "invalid_grant", 400],
+                ["ERROR", "revoke", "invalid_client", 400],
+            ])
+        );
+        assert!(log.contains(r#""outcome":"c_hash""#), "{log}");
+    }
+}

@@ -1,0 +1,191 @@
+//! Answers of the gateway itself: all carry the same protective headers.
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use pingora::{http::ResponseHeader, proxy::Session};
+
+use crate::{
+    pages::{self, Explanation, Page},
+    web::{Kind, SetCookie},
+};
+
+/// An answer that no app gave.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    status: StatusCode,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    body: Bytes,
+}
+
+impl Answer {
+    /// An answer with a body.
+    #[must_use]
+    pub fn new(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+        // A status that is none can only be a mistake of ours.
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self {
+            status,
+            headers: vec![(header::CONTENT_TYPE, HeaderValue::from_static(content_type))],
+            body: body.into(),
+        }
+        .with(header::CONTENT_SECURITY_POLICY, pages::content_security_policy())
+    }
+
+    /// A page.
+    #[must_use]
+    pub fn page(page: Page) -> Self {
+        Self::new(page.status, "text/html; charset=utf-8", page.html).with(header::CONTENT_SECURITY_POLICY, page.policy)
+    }
+
+    /// An error: `page` for a navigation, a problem document for everything else.
+    #[must_use]
+    pub fn error(explanation: &Explanation, kind: Kind, request_id: &str, page: impl FnOnce() -> Page) -> Self {
+        match kind {
+            Kind::Navigation => Self::page(page()),
+            Kind::Other => {
+                Self::new(explanation.status, "application/problem+json", explanation.problem_json(request_id))
+            }
+        }
+    }
+
+    /// A failure of the table that page and problem document share.
+    #[must_use]
+    pub fn failure(failure: pages::Failure, kind: Kind, request_id: &str) -> Self {
+        Self::error(&failure.explanation(), kind, request_id, || pages::failure(failure, request_id))
+    }
+
+    /// A redirect.
+    #[must_use]
+    pub fn redirect(status: u16, location: &str) -> Self {
+        Self::new(status, "text/plain; charset=utf-8", Bytes::new()).with(header::LOCATION, location)
+    }
+
+    /// Adds a header, or puts it in the place of one that stands once. A value that no header can have
+    /// is left out: our own values never are such.
+    #[must_use]
+    pub fn with(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.retain(|(other, _)| *other != name);
+            self.headers.push((name, value));
+        }
+        self
+    }
+
+    /// Adds cookies to set or delete.
+    #[must_use]
+    pub fn with_cookies(mut self, cookies: &[SetCookie]) -> Self {
+        for cookie in cookies {
+            if let Ok(mut value) = HeaderValue::from_str(&cookie.header_value()) {
+                value.set_sensitive(true);
+                self.headers.push((header::SET_COOKIE, value));
+            }
+        }
+        self
+    }
+
+    /// The status.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status.as_u16()
+    }
+
+    /// Every header of the answer.
+    fn all_headers(&self, request_id: &str) -> Vec<(HeaderName, HeaderValue)> {
+        let fixed = |name, value| (name, HeaderValue::from_static(value));
+        let mut all = self.headers.clone();
+        all.extend([
+            fixed(header::CACHE_CONTROL, "no-store"),
+            fixed(header::REFERRER_POLICY, "no-referrer"),
+            fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (header::CONTENT_LENGTH, HeaderValue::from(self.body.len())),
+        ]);
+        if let Ok(id) = HeaderValue::from_str(request_id) {
+            all.push((HeaderName::from_static("x-request-id"), id));
+        }
+        all
+    }
+
+    /// Sends it through pingora.
+    ///
+    /// # Errors
+    /// When the client has gone.
+    pub async fn send(&self, session: &mut Session, request_id: &str) -> pingora::Result<()> {
+        let mut head = ResponseHeader::build(self.status, Some(12))?;
+        for (name, value) in self.all_headers(request_id) {
+            head.append_header(name, value)?;
+        }
+        let bodiless = self.body.is_empty() || session.req_header().method == Method::HEAD;
+        session.write_response_header(Box::new(head), bodiless).await?;
+        if !bodiless {
+            session.write_response_body(Some(self.body.clone()), true).await?;
+        }
+        Ok(())
+    }
+
+    /// The bytes of the answer for a connection that ends with it.
+    #[must_use]
+    pub fn to_last_bytes(&self, request_id: &str) -> Vec<u8> {
+        let reason = self.status.canonical_reason().unwrap_or("Error");
+        let mut bytes = format!("HTTP/1.1 {} {reason}\r\n", self.status.as_u16()).into_bytes();
+        for (name, value) in self.all_headers(request_id) {
+            bytes.extend_from_slice(name.as_str().as_bytes());
+            bytes.extend_from_slice(b": ");
+            bytes.extend_from_slice(value.as_bytes());
+            bytes.extend_from_slice(b"\r\n");
+        }
+        bytes.extend_from_slice(b"connection: close\r\n\r\n");
+        bytes.extend_from_slice(&self.body);
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::SameSite;
+
+    #[test]
+    fn every_answer_has_the_protective_headers() {
+        for answer in [
+            Answer::redirect(302, "https://a.example/"),
+            Answer::failure(pages::Failure::BadRequest, Kind::Navigation, "id"),
+            Answer::failure(pages::Failure::BadRequest, Kind::Other, "id"),
+        ] {
+            let text = String::from_utf8(answer.to_last_bytes("id-1")).unwrap();
+            for line in [
+                "cache-control: no-store\r\n",
+                "referrer-policy: no-referrer\r\n",
+                "x-content-type-options: nosniff\r\n",
+                "content-security-policy: default-src 'none'",
+                "x-request-id: id-1\r\n",
+                "connection: close\r\n\r\n",
+            ] {
+                assert_eq!(text.matches(line).count(), 1, "{line}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_is_a_page_for_a_navigation_and_a_problem_document_otherwise() {
+        let text = |kind| {
+            String::from_utf8(Answer::failure(pages::Failure::NotFound, kind, "id").to_last_bytes("id")).unwrap()
+        };
+        assert!(text(Kind::Navigation).contains("content-type: text/html; charset=utf-8\r\n"));
+        assert!(text(Kind::Other).contains("content-type: application/problem+json\r\n"));
+        assert!(text(Kind::Other).contains("\"request_id\":\"id\""));
+    }
+
+    #[test]
+    fn a_value_that_would_break_out_of_a_header_is_left_out() {
+        let answer = Answer::redirect(303, "/a\r\nSet-Cookie: x=y");
+        assert!(!String::from_utf8(answer.to_last_bytes("id")).unwrap().contains("x=y"));
+    }
+
+    #[test]
+    fn several_cookies_are_several_fields_and_hidden_from_logs() {
+        let cookie = |name: &str| SetCookie::new(name, "secret", SameSite::Lax, true);
+        let answer = Answer::redirect(303, "/").with_cookies(&[cookie("a"), cookie("b")]);
+        assert_eq!(String::from_utf8(answer.to_last_bytes("id")).unwrap().matches("set-cookie: ").count(), 2);
+        assert!(!format!("{answer:?}").contains("secret"));
+    }
+}

@@ -1,0 +1,160 @@
+//! One client connection: head after head, each judged before pingora sees it.
+
+use std::sync::Arc;
+
+use http::Method;
+use pingora::{
+    apps::HttpServerApp, protocols::http::ServerSession, proxy::HttpProxy, server::configuration::ServerConf,
+};
+use tokio::{net::TcpStream, sync::watch};
+
+use super::{
+    Answer, Exchange, Facts, Gateway, Settings, access_log,
+    lent::{Home, Lent},
+    wire::{self, Guard, Head, Next, Peer, Refusal},
+};
+use crate::{
+    entropy::{self, Entropy},
+    pages::{self, Explanation, Failure},
+    web::{Kind, KindFacts},
+};
+
+/// pingora with our phases.
+pub type Proxy = HttpProxy<Gateway>;
+
+/// How often a request that never reached an app is tried again on a fresh connection.
+const MOST_TRIES: usize = 2;
+
+/// Keep-alive is the guard's business; pingora only has to give the connection back.
+const KEEPALIVE_SECONDS: u64 = 60;
+
+/// Puts pingora around a gateway.
+#[must_use]
+pub fn proxy(gateway: Gateway) -> Arc<Proxy> {
+    let conf = ServerConf { max_retries: MOST_TRIES, ..ServerConf::default() };
+    let mut proxy = HttpProxy::new(gateway, Arc::new(conf));
+    proxy.handle_init_modules();
+    Arc::new(proxy)
+}
+
+/// Serves one connection until it ends, or until `drain` says so between two requests.
+pub async fn serve(proxy: Arc<Proxy>, connections: Connections, socket: TcpStream, mut drain: watch::Receiver<bool>) {
+    // Answers are written in few pieces: waiting to join them only delays.
+    let Ok(peer) = socket.set_nodelay(true).and_then(|()| Peer::of(&socket)) else { return };
+    let (home, lent) = Home::lend(socket);
+    let mut guard = Guard::new(lent, peer.clone(), connections.limits);
+    loop {
+        match guard.next_head(&mut drain).await {
+            Next::Request => {}
+            Next::Closed => return,
+            Next::Refused(refusal) => return refuse(guard, refusal, &*connections.entropy).await,
+        }
+        let Some(facts) = guard.head().and_then(|head| facts(head, &peer, &*connections.entropy)) else { return };
+        let exchange = Exchange::new(facts);
+        let served = serve_one(&proxy, guard, &exchange, &drain);
+        let reused = tokio::select! {
+            reused = served => reused,
+            () = exchange.overdue() => {
+                return too_late(&home, &peer, &exchange, connections.limits).await;
+            }
+        };
+        match reused {
+            Some(next) => guard = next,
+            None => return,
+        }
+    }
+}
+
+/// What a connection needs beside pingora.
+#[derive(Clone, Debug)]
+pub struct Connections {
+    limits: wire::Settings,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl Connections {
+    /// From the settings of the listeners.
+    #[must_use]
+    pub fn new(settings: &Settings, entropy: Arc<dyn Entropy>) -> Self {
+        let limits = wire::Settings {
+            header_timeout: settings.header_timeout,
+            idle_timeout: settings.idle_timeout,
+            min_body_rate: settings.min_body_rate,
+            max_header_bytes: settings.max_header_bytes,
+        };
+        Self { limits, entropy }
+    }
+}
+
+/// Hands one request to pingora; gives the guard back when the connection may be used again.
+async fn serve_one(
+    proxy: &Arc<Proxy>,
+    guard: Guard<Lent<TcpStream>>,
+    exchange: &Arc<Exchange>,
+    drain: &watch::Receiver<bool>,
+) -> Option<Guard<Lent<TcpStream>>> {
+    let mut session = ServerSession::new_http1(Box::new(guard));
+    session.set_keepalive(Some(KEEPALIVE_SECONDS));
+    // The guard measures what matters; a WebSocket may be silent for as long as it likes.
+    session.set_read_timeout(None);
+    session.set_connection_user_context(Some(Box::new(Arc::clone(exchange))));
+    let (stream, _) = proxy.process_new_http(session, drain).await?.consume();
+    stream.into_any().downcast().ok().map(|guard| *guard)
+}
+
+/// What the head says. `None` cannot happen: the guard lets only tokens through as methods.
+fn facts(head: &Head, peer: &Peer, source: &dyn Entropy) -> Option<Facts> {
+    Some(Facts {
+        client: peer.remote().ip().to_canonical(),
+        method: Method::from_bytes(head.method().as_bytes()).ok()?,
+        host: head.host().clone(),
+        target: head.target().clone(),
+        kind: kind(head),
+        websocket: head.websocket(),
+        request_id: entropy::hex::<16>(source),
+    })
+}
+
+fn kind(head: &Head) -> Kind {
+    let field = |name: &'static str| head.field(name).next().and_then(|value| std::str::from_utf8(value).ok());
+    Kind::of(&KindFacts {
+        fetch_mode: field("sec-fetch-mode"),
+        fetch_dest: field("sec-fetch-dest"),
+        accept: field("accept"),
+        requested_with: head.field("x-requested-with").next().is_some(),
+        upgrade: head.field("upgrade").next().is_some(),
+    })
+}
+
+/// The app has let its time pass: pingora's part is gone, and the socket has come home.
+async fn too_late(home: &Home<TcpStream>, peer: &Peer, exchange: &Exchange, limits: wire::Settings) {
+    let Some(socket) = home.take() else { return };
+    let facts = &exchange.facts;
+    let answer = Answer::failure(Failure::GatewayTimeout, facts.kind, &facts.request_id);
+    access_log::line(exchange, None, answer.status());
+    Guard::new(socket, peer.clone(), limits).refuse(&answer.to_last_bytes(&facts.request_id)).await;
+}
+
+/// A head that can be read in two ways gets an answer, and no second chance.
+async fn refuse(guard: Guard<Lent<TcpStream>>, refusal: Refusal, source: &dyn Entropy) {
+    let request_id = entropy::hex::<16>(source);
+    let status = refusal.status();
+    tracing::debug!(event = "refused", client = %guard.peer().remote().ip(), status, reason = %refusal, %request_id);
+    let explanation = explanation(refusal);
+    let body = pages::problem_json(status, explanation.title, explanation.detail, &request_id);
+    let mut answer = Answer::new(status, "application/problem+json", body);
+    if let Some(allow) = refusal.allow() {
+        answer = answer.with(http::header::ALLOW, allow);
+    }
+    guard.refuse(&answer.to_last_bytes(&request_id)).await;
+}
+
+fn explanation(refusal: Refusal) -> Explanation {
+    match refusal.status() {
+        405 => Failure::MethodNotAllowed,
+        408 => Failure::Timeout,
+        431 => Failure::HeadTooLarge,
+        _ => Failure::BadRequest,
+    }
+    .explanation()
+}

@@ -1,0 +1,154 @@
+//! One request and its answer: what is known from the head, and how far it has come.
+
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use http::Method;
+use tokio::{sync::Notify, time::Instant};
+
+use crate::{
+    clock::Stopwatch,
+    web::{Host, Kind, Target},
+};
+
+/// What the head says, judged once. Route, policy, log and upstream all use these values.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Who connected.
+    pub client: IpAddr,
+    /// The method.
+    pub method: Method,
+    /// The host, with the port that the browser used.
+    pub host: Host,
+    /// Path and query.
+    pub target: Target,
+    /// Navigation or not.
+    pub kind: Kind,
+    /// Whether it asks for a WebSocket.
+    pub websocket: bool,
+    /// The number that people tell, and the log has.
+    pub request_id: String,
+}
+
+/// Where the exchange stands, for the one who waits for an upstream that never answers.
+const NOT_SENT: u8 = 0;
+const SENT: u8 = 1;
+const ANSWERED: u8 = 2;
+
+/// A request under way, shared by the connection and the phases.
+#[derive(Debug)]
+pub struct Exchange {
+    /// The request.
+    pub facts: Facts,
+    /// Time since its head was complete.
+    pub stopwatch: Stopwatch,
+    stage: AtomicU8,
+    born: Instant,
+    progress: AtomicU64,
+    patience: AtomicU64,
+    changed: Notify,
+}
+
+impl Exchange {
+    /// A request whose head was read just now.
+    #[must_use]
+    pub fn new(facts: Facts) -> Arc<Self> {
+        Arc::new(Self {
+            facts,
+            stopwatch: Stopwatch::start(),
+            stage: AtomicU8::new(NOT_SENT),
+            born: Instant::now(),
+            progress: AtomicU64::new(0),
+            patience: AtomicU64::new(0),
+            changed: Notify::new(),
+        })
+    }
+
+    /// The request goes to an app, which has `patience` to begin its answer.
+    pub fn sent(&self, patience: Duration) {
+        self.patience.store(millis(patience), Ordering::Relaxed);
+        self.moved();
+        self.stage.store(SENT, Ordering::Release);
+        self.changed.notify_one();
+    }
+
+    /// The client goes on sending: the app is not to blame for the time that takes.
+    pub fn moved(&self) {
+        self.progress.store(millis(self.born.elapsed()), Ordering::Relaxed);
+    }
+
+    /// The app has begun to answer.
+    pub fn answered(&self) {
+        self.stage.store(ANSWERED, Ordering::Release);
+    }
+
+    /// Resolves when the app has let its time pass without a first byte; never when it answers.
+    pub async fn overdue(&self) {
+        while self.stage.load(Ordering::Acquire) == NOT_SENT {
+            self.changed.notified().await;
+        }
+        loop {
+            let due = self.progress.load(Ordering::Relaxed).saturating_add(self.patience.load(Ordering::Relaxed));
+            let now = millis(self.born.elapsed());
+            if self.stage.load(Ordering::Acquire) == ANSWERED {
+                std::future::pending::<()>().await;
+            } else if now >= due {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(due - now)).await;
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::proxy) fn facts(target: &str) -> Facts {
+        Facts {
+            client: IpAddr::from([127, 0, 0, 1]),
+            method: Method::GET,
+            host: Host::parse("a.example:8443").unwrap(),
+            target: Target::parse_origin_form(target).unwrap(),
+            kind: Kind::Navigation,
+            websocket: false,
+            request_id: "0123456789abcdef".into(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_app_that_does_not_begin_to_answer_is_overdue() {
+        let exchange = Exchange::new(facts("/"));
+        let waiter = tokio::spawn({
+            let exchange = Arc::clone(&exchange);
+            async move { exchange.overdue().await }
+        });
+        tokio::time::sleep(Duration::from_secs(1000)).await;
+        assert!(!waiter.is_finished(), "nothing was sent yet");
+        exchange.sent(Duration::from_secs(60));
+        tokio::time::sleep(Duration::from_secs(59)).await;
+        exchange.moved();
+        tokio::time::sleep(Duration::from_secs(59)).await;
+        assert!(!waiter.is_finished(), "the client was still sending");
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert!(waiter.is_finished());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_app_that_has_begun_to_answer_is_never_overdue() {
+        let exchange = Exchange::new(facts("/"));
+        exchange.sent(Duration::from_secs(60));
+        exchange.answered();
+        assert!(tokio::time::timeout(Duration::from_secs(86_400), exchange.overdue()).await.is_err());
+    }
+}

@@ -1,0 +1,158 @@
+//! What an app is told about the connection, and what clients may not tell it.
+
+use http::{HeaderName, HeaderValue, header};
+use pingora::http::RequestHeader;
+
+use super::exchange::Facts;
+use crate::{
+    entropy::{self, Entropy},
+    policy::App,
+    signin::CookieNames,
+    web::{CookieJar, FoldedName, Scheme},
+};
+
+/// Fields by which clients tell an app who they are or what they really asked for. An app that believed
+/// them would act on another value than the one that was judged (CVE-2026-40575, CVE-2023-36456;
+/// `Proxy` is CVE-2016-5385).
+const NEVER_FROM_CLIENTS: &[&str] = &[
+    "forwarded",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "true-client-ip",
+    "x-original-url",
+    "x-original-uri",
+    "x-original-host",
+    "x-original-method",
+    "x-rewrite-url",
+    "x-host",
+    "x-request-id",
+    "traceparent",
+    "tracestate",
+    "proxy",
+];
+
+/// Fields by which a client asks for another method than the one that was judged.
+const METHOD_OVERRIDES: &[&str] = &["x-http-method-override", "x-http-method", "x-method-override"];
+
+/// Whether a client's field must not reach the app.
+fn is_stripped(app: &App, name: &str) -> bool {
+    let folded = FoldedName::of(name);
+    let folded = folded.as_str();
+    app.reserves(name)
+        || folded.starts_with("x-forwarded-")
+        || NEVER_FROM_CLIENTS.contains(&folded)
+        || (METHOD_OVERRIDES.contains(&folded) && app.routes.iter().any(|route| !route.methods.is_empty()))
+        // Aliases of `Cookie` would smuggle our own cookies past the next function.
+        || (folded == "cookie" && !name.eq_ignore_ascii_case("cookie"))
+}
+
+/// Takes away what clients may not say, and the gateway's own cookies.
+///
+/// # Errors
+/// When pingora cannot change a header.
+pub(super) fn clean(request: &mut RequestHeader, app: &App, names: &CookieNames) -> pingora::Result<()> {
+    let stripped: Vec<HeaderName> =
+        request.headers.keys().filter(|name| is_stripped(app, name.as_str())).cloned().collect();
+    for name in &stripped {
+        request.remove_header(name);
+    }
+    let cookies: Vec<HeaderValue> = request.headers.get_all(header::COOKIE).iter().cloned().collect();
+    if cookies.is_empty() {
+        return Ok(());
+    }
+    request.remove_header(&header::COOKIE);
+    let jar = CookieJar::parse(cookies.iter().map(HeaderValue::as_bytes));
+    if let Some(Ok(mut value)) = jar.without(|name| names.are_ours(name)).map(|kept| HeaderValue::from_bytes(&kept)) {
+        value.set_sensitive(true);
+        request.insert_header(header::COOKIE, value)?;
+    }
+    Ok(())
+}
+
+/// Tells the app who connected, how, to which host, and how to find the request again.
+///
+/// # Errors
+/// When a value cannot stand in a header.
+pub(super) fn describe(
+    request: &mut RequestHeader,
+    facts: &Facts,
+    scheme: Scheme,
+    source: &dyn Entropy,
+) -> pingora::Result<()> {
+    request.insert_header("X-Forwarded-For", facts.client.to_string())?;
+    request.insert_header("X-Forwarded-Proto", scheme.as_str())?;
+    request.insert_header("X-Forwarded-Host", facts.host.to_string())?;
+    request.insert_header("X-Request-Id", facts.request_id.as_str())?;
+    // https://www.w3.org/TR/trace-context/#traceparent-header: our request id is the trace id.
+    let parent = format!("00-{}-{}-01", facts.request_id, entropy::hex::<8>(source));
+    request.insert_header("traceparent", parent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{entropy::SystemEntropy, policy::testing::app, proxy::exchange::tests::facts};
+
+    const NAMES: CookieNames = CookieNames::new(Scheme::Https);
+
+    fn cleaned(fields: &[(&'static str, &str)]) -> RequestHeader {
+        let mut request = RequestHeader::build("GET", b"/", None).unwrap();
+        for (name, value) in fields {
+            request.append_header(*name, *value).unwrap();
+        }
+        clean(&mut request, &app("a.example"), &NAMES).unwrap();
+        request
+    }
+
+    #[test]
+    fn no_client_tells_an_app_who_it_is() {
+        for name in [
+            "X-Forwarded-User",
+            "x_forwarded_user",
+            "HTTP_X_FORWARDED_USER",
+            "Remote-User",
+            "X-Auth-Request-Email",
+            "X-Schoolgate-Assertion",
+            "X-Forwarded-For",
+            "X_Forwarded_Proto",
+            "X-Forwarded-Prefix",
+            "Forwarded",
+            "X-Original-URL",
+            "X-Rewrite-Url",
+            "Proxy",
+            "Traceparent",
+            "X-Request-ID",
+            "Coo_kie",
+        ] {
+            let left = cleaned(&[(name, "evil"), ("Accept", "*/*")]);
+            let expected = usize::from(name == "Coo_kie") + 1;
+            assert_eq!(left.headers.len(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn our_cookies_stay_here_and_the_apps_are_joined() {
+        let left = cleaned(&[
+            ("Cookie", "__Host-schoolgate=secret; PHPSESSID=1"),
+            ("Cookie", "__Host-schoolgate-login-x=y"),
+            ("Cookie", "lang=de"),
+            ("HTTP_COOKIE", "__Host-schoolgate=secret"),
+        ]);
+        let all: Vec<_> = left.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        assert_eq!(all, [("cookie", "PHPSESSID=1; lang=de")]);
+        assert!(cleaned(&[("Cookie", "__Host-schoolgate=secret")]).headers.is_empty());
+    }
+
+    #[test]
+    fn the_app_learns_of_the_connection_from_us() {
+        let mut request = RequestHeader::build("GET", b"/", None).unwrap();
+        describe(&mut request, &facts("/"), Scheme::Https, &SystemEntropy).unwrap();
+        let value = |name: &str| request.headers.get(name).unwrap().to_str().unwrap().to_owned();
+        assert_eq!(value("x-forwarded-for"), "127.0.0.1");
+        assert_eq!(value("x-forwarded-proto"), "https");
+        assert_eq!(value("x-forwarded-host"), "a.example:8443");
+        assert_eq!(value("x-request-id"), "0123456789abcdef");
+        assert!(value("traceparent").starts_with("00-0123456789abcdef-"));
+    }
+}

@@ -1,0 +1,104 @@
+//! The gateway: everything that the phases of a request need.
+
+use std::{fmt, net::IpAddr, num::NonZeroU32, sync::Arc};
+
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+
+use super::{Settings, identity_headers::IdentityHeaders, resolver::Resolver};
+use crate::{clock::SharedClock, entropy::SharedEntropy, policy::Table, signin::SignIn, web::Host};
+
+/// Judges requests and sends the admitted ones on.
+#[derive(Debug)]
+pub struct Gateway {
+    pub(super) settings: Settings,
+    pub(super) table: Table,
+    pub(super) signin: Arc<SignIn>,
+    pub(super) headers: IdentityHeaders,
+    pub(super) resolver: Resolver,
+    pub(super) sign_ins: SignInRate,
+    pub(super) clock: SharedClock,
+    pub(super) entropy: SharedEntropy,
+    callback_host: Option<Host>,
+}
+
+impl Gateway {
+    /// A gateway for the apps of `table`. `callback_host` is the host of the redirect URI, which may be
+    /// no app's.
+    #[must_use]
+    pub fn new(
+        settings: Settings,
+        table: Table,
+        callback_host: Option<Host>,
+        signin: Arc<SignIn>,
+        clock: SharedClock,
+        entropy: SharedEntropy,
+    ) -> Self {
+        let sign_ins = SignInRate::new(settings.sign_in_rate_per_ip);
+        let (headers, resolver) = (IdentityHeaders::default(), Resolver::default());
+        Self { settings, table, signin, headers, resolver, sign_ins, clock, entropy, callback_host }
+    }
+
+    /// Whether browsers reach this gateway by `host`.
+    #[must_use]
+    pub fn serves(&self, host: &Host) -> bool {
+        self.table.app(host).is_some() || self.callback_host.as_ref() == Some(host)
+    }
+}
+
+/// New sign-ins a second from one address. An IPv6 network counts as one address, for its hosts can
+/// take any.
+pub(super) struct SignInRate(DefaultKeyedRateLimiter<IpAddr>);
+
+impl SignInRate {
+    fn new(a_second: NonZeroU32) -> Self {
+        Self(RateLimiter::keyed(Quota::per_second(a_second)))
+    }
+
+    /// Whether one more sign-in may begin now.
+    pub(super) fn admits(&self, client: IpAddr) -> bool {
+        // Addresses that have been quiet for a second weigh nothing; forgetting them keeps this small.
+        if self.0.len() > 10_000 {
+            self.0.retain_recent();
+        }
+        self.0.check_key(&network(client)).is_ok()
+    }
+}
+
+impl fmt::Debug for SignInRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SignInRate").field(&self.0.len()).finish()
+    }
+}
+
+/// An IPv4 address itself, of an IPv6 address the network of 64 bits.
+fn network(client: IpAddr) -> IpAddr {
+    match client.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            std::net::Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_may_begin_so_many_sign_ins_and_another_still_can() {
+        let rate = SignInRate::new(NonZeroU32::new(5).unwrap());
+        let (one, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
+        let admitted = (0..50).filter(|_| rate.admits(one)).count();
+        assert!((5..=6).contains(&admitted), "{admitted}");
+        assert!(rate.admits(other));
+    }
+
+    #[test]
+    fn an_ipv6_network_counts_as_one_address() {
+        let of = |text: &str| network(text.parse().unwrap());
+        assert_eq!(of("2001:db8:1:2:3::4"), of("2001:db8:1:2:ffff::1"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_eq!(of("::ffff:10.0.0.1"), of("10.0.0.1"));
+    }
+}

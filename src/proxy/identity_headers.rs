@@ -1,0 +1,108 @@
+//! Identity headers: filled in when a session changes, not on every request.
+
+use std::{sync::Arc, time::Duration};
+
+use http::{HeaderName, HeaderValue};
+use moka::sync::Cache;
+
+use crate::{
+    policy::{Admission, HeaderSet, Values, Variable},
+    session::{ActiveSession, Record, SessionKey},
+};
+
+/// Most sessions times routes whose headers are kept ready.
+const MOST: u64 = 100_000;
+
+/// Headers that are not used for so long are forgotten: they hold tokens.
+const FORGET_AFTER: Duration = Duration::from_secs(600);
+
+/// Headers ready to be sent.
+pub(super) type Prepared = Arc<[(HeaderName, HeaderValue)]>;
+
+/// What the headers depend on: the session in one state, and the set of templates.
+type Key = (SessionKey, u64, u64);
+
+/// Keeps the headers of sessions ready.
+#[derive(Debug)]
+pub(super) struct IdentityHeaders {
+    prepared: Cache<Key, Prepared>,
+}
+
+impl Default for IdentityHeaders {
+    fn default() -> Self {
+        Self { prepared: Cache::builder().max_capacity(MOST).time_to_idle(FORGET_AFTER).build() }
+    }
+}
+
+impl IdentityHeaders {
+    /// The headers for an admitted request; none without a session.
+    #[must_use]
+    pub(super) fn of(&self, admission: &Admission) -> Option<Prepared> {
+        let session = admission.session()?;
+        let set = &admission.route().headers;
+        let key = (*session.key(), session.record().generation, set.id());
+        Some(self.prepared.get_with(key, || fill(set, session)))
+    }
+}
+
+fn fill(set: &HeaderSet, session: &ActiveSession) -> Prepared {
+    let values = RecordValues(session.record());
+    set.iter().filter_map(|(name, template)| Some((name.clone(), template.fill(&values)?))).collect()
+}
+
+/// The values of a session.
+struct RecordValues<'a>(&'a Record);
+
+impl Values for RecordValues<'_> {
+    fn value(&self, variable: &Variable) -> Option<String> {
+        let Record { handle, person, id_token, grant, .. } = self.0;
+        match variable {
+            Variable::Subject => Some(person.subject.to_string()),
+            Variable::Email => person.email.as_ref().map(|email| email.address.clone()),
+            Variable::EmailVerified => person.email.as_ref().map(|email| email.verified.to_string()),
+            Variable::IsPrivateEmail => person.is_private_email.map(|private| private.to_string()),
+            Variable::Organization => person.organization.as_ref().map(ToString::to_string),
+            Variable::Scopes => Some(grant.scopes.to_string()),
+            Variable::AuthTime => person.auth_time.map(|seconds| seconds.to_string()),
+            Variable::AccessToken => Some(grant.access_token.expose().to_owned()),
+            Variable::AccessTokenExpiresAt => Some(grant.access_expires_at.seconds().to_string()),
+            Variable::IdToken => Some(id_token.expose().to_owned()),
+            Variable::SessionId => Some(handle.to_string()),
+            Variable::Claim(name) => person.claims.get(name).cloned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{policy::Template, session::testing::active_session};
+
+    fn filled(template: &str) -> Option<String> {
+        let session = active_session("anna", "edu.users.read edu.classes.read");
+        let set = HeaderSet::new([(HeaderName::from_static("x-test"), Template::parse(template).unwrap())]);
+        fill(&set, &session).first().map(|(_, value)| value.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn a_session_fills_the_templates() {
+        for (template, value) in [
+            ("{sub}", "anna"),
+            ("{scopes}", "edu.classes.read edu.users.read"),
+            ("Bearer {access_token}", "Bearer access-1"),
+            ("{access_token_expires_at}", "4600"),
+            ("{session_id}", "anna"),
+            ("{id_token}", "raw"),
+        ] {
+            assert_eq!(filled(template).as_deref(), Some(value));
+        }
+    }
+
+    #[test]
+    fn what_a_session_does_not_know_is_not_sent() {
+        for template in ["{email}", "{email_verified}", "{is_private_email}", "{org_id}", "{auth_time}", "{claim:role}"]
+        {
+            assert_eq!(filled(template), None, "{template}");
+        }
+    }
+}

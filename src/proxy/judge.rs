@@ -1,0 +1,182 @@
+//! From a request to an admission, or to the answer that it gets instead.
+
+use http::header;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::{Answer, Gateway, exchange::Facts};
+use crate::{
+    identity::ScopeSet,
+    pages::{self, Denial, Failure, Forbidden, ScopeMissing, SignInProblem},
+    policy::{Access, Admission, Decision, Lookup, Miss, Obstacle, decide},
+    session::{ActiveSession, StoreError},
+    signin::RenewProblem,
+    web::{CookieJar, Kind, OWN_PREFIX, ReturnPath},
+};
+
+/// What stays as it is in a query value.
+const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+impl Gateway {
+    /// Admits a request, or says what it gets instead. The answer is boxed: most requests have none.
+    pub(super) async fn admit(&self, facts: &Facts, jar: &CookieJar<'_>) -> Result<Admission, Box<Answer>> {
+        let found = self.table.find(&facts.host, &facts.method, facts.target.path());
+        let lookup = found.map_err(|miss| missed(miss, facts))?;
+        let session = match lookup.route().access {
+            Access::Public => None,
+            Access::Optional | Access::Required => {
+                self.signin.session_of(jar).await.map_err(|error| sessions_unavailable(&error, facts))?
+            }
+        };
+        match decide(lookup.clone(), facts.kind, session.as_ref()) {
+            Decision::Admit(admission) => match self.freshened(&admission, facts).await? {
+                Freshened::Same => Ok(admission),
+                Freshened::Changed(session) => match decide(lookup, facts.kind, session.as_ref()) {
+                    Decision::Admit(admission) => Ok(admission),
+                    Decision::TurnAway(why) => Err(self.turn_away(why, session.as_ref(), facts, jar)),
+                },
+            },
+            Decision::TurnAway(why) => Err(self.turn_away(why, session.as_ref(), facts, jar)),
+        }
+    }
+
+    /// A token with enough life left, when the app is to get one.
+    async fn freshened(&self, admission: &Admission, facts: &Facts) -> Result<Freshened, Box<Answer>> {
+        let Some(session) = admission.session().filter(|_| admission.route().headers.names_the_access_token()) else {
+            return Ok(Freshened::Same);
+        };
+        match self.signin.fresh(session.clone()).await {
+            Ok(fresh) if fresh.record().generation == session.record().generation => Ok(Freshened::Same),
+            Ok(fresh) => Ok(Freshened::Changed(Some(fresh))),
+            Err(RenewProblem::Ended) => Ok(Freshened::Changed(None)),
+            Err(RenewProblem::Unavailable { retry_after }) => {
+                let seconds = retry_after.as_secs().max(1).to_string();
+                let answer = Answer::failure(Failure::NotRenewed, facts.kind, &facts.request_id);
+                Err(Box::new(answer.with(header::RETRY_AFTER, &seconds)))
+            }
+            Err(RenewProblem::Store(error)) => Err(sessions_unavailable(&error, facts)),
+        }
+    }
+
+    /// The answer to a request that is not admitted.
+    fn turn_away(
+        &self,
+        why: Obstacle,
+        session: Option<&ActiveSession>,
+        facts: &Facts,
+        jar: &CookieJar<'_>,
+    ) -> Box<Answer> {
+        Box::new(match why {
+            Obstacle::SignIn { lookup, redirect } => self.sign_in(&lookup, None, redirect, facts, jar),
+            Obstacle::StepUp { lookup, missing, redirect } => match session {
+                Some(session) if missing.is_within(&session.record().asked) => scope_missing(&missing, session, facts),
+                session => self.sign_in(&lookup, session.map(|session| (session, &missing)), redirect, facts, jar),
+            },
+            Obstacle::NotAllowed => not_allowed(session, facts),
+        })
+    }
+
+    /// To Apple, or 401 with the way there.
+    fn sign_in(
+        &self,
+        lookup: &Lookup,
+        step_up: Option<(&ActiveSession, &ScopeSet)>,
+        redirect: bool,
+        facts: &Facts,
+        jar: &CookieJar<'_>,
+    ) -> Answer {
+        let return_to = ReturnPath::of(&facts.target).unwrap_or_else(ReturnPath::root);
+        if redirect {
+            return self.to_apple(&lookup.route().scopes, step_up.map(|(session, _)| session), return_to, facts, jar);
+        }
+        let url = format!(
+            "{}://{}{OWN_PREFIX}sign-in?return_to={}",
+            self.settings.external_scheme,
+            facts.host,
+            encoded(&return_to)
+        );
+        let (denial, challenge) = match step_up {
+            None => (Denial::SignInNeeded, format!("Schoolgate sign_in=\"{url}\"")),
+            // RFC 6750, section 3.1, under our own scheme.
+            Some((_, missing)) => (
+                Denial::SignInNeeded,
+                format!("Schoolgate error=\"insufficient_scope\", scope=\"{missing}\", sign_in=\"{url}\""),
+            ),
+        };
+        let explanation = denial.explanation();
+        Answer::new(401, "application/problem+json", explanation.problem_json(&facts.request_id))
+            .with(header::WWW_AUTHENTICATE, &challenge)
+    }
+
+    /// The redirect to Apple, with the cookies of the sign-in.
+    pub(super) fn to_apple(
+        &self,
+        scopes: &ScopeSet,
+        session: Option<&ActiveSession>,
+        return_to: ReturnPath,
+        facts: &Facts,
+        jar: &CookieJar<'_>,
+    ) -> Answer {
+        if !self.sign_ins.admits(facts.client) {
+            let explanation = SignInProblem::TooMany.explanation();
+            let page = || pages::try_again(SignInProblem::TooMany, &return_to, &facts.request_id);
+            return Answer::error(&explanation, facts.kind, &facts.request_id, page).with(header::RETRY_AFTER, "1");
+        }
+        let begun = self.signin.begin(jar, session, scopes, return_to);
+        // RFC 9700, section 4.12: never 307, which would send a form on to Apple.
+        let status = if matches!(facts.method, http::Method::GET | http::Method::HEAD) { 302 } else { 303 };
+        Answer::redirect(status, begun.location.as_str()).with_cookies(&begun.cookies)
+    }
+}
+
+/// What came of asking for a fresh token.
+enum Freshened {
+    /// The session is as it was.
+    Same,
+    /// It has a new token, or it has ended.
+    Changed(Option<ActiveSession>),
+}
+
+/// A path as the value of a query parameter, inside a quoted string.
+fn encoded(path: &ReturnPath) -> String {
+    utf8_percent_encode(path.as_str(), QUERY_VALUE).to_string()
+}
+
+pub(super) fn sessions_unavailable(error: &StoreError, facts: &Facts) -> Box<Answer> {
+    tracing::error!(event = "store_unavailable", request_id = %facts.request_id, reason = %error);
+    let answer = Answer::failure(Failure::SessionsUnavailable, facts.kind, &facts.request_id);
+    Box::new(answer.with(header::RETRY_AFTER, "5"))
+}
+
+fn missed(miss: Miss, facts: &Facts) -> Box<Answer> {
+    let failure = match miss {
+        Miss::Host => Failure::Misdirected,
+        Miss::Path => Failure::NotFound,
+        Miss::Method => Failure::MethodNotAllowed,
+        Miss::Ambiguous => Failure::BadRequest,
+    };
+    Box::new(Answer::failure(failure, facts.kind, &facts.request_id))
+}
+
+fn not_allowed(session: Option<&ActiveSession>, facts: &Facts) -> Answer {
+    let return_to = ReturnPath::of(&facts.target).unwrap_or_else(ReturnPath::root);
+    let Some(session) = session else {
+        return Answer::failure(Failure::Internal, facts.kind, &facts.request_id);
+    };
+    let person = &session.record().person;
+    tracing::info!(event = "not_allowed", session = %session.record().handle, subject = %person.subject, request_id = %facts.request_id);
+    let page = || pages::forbidden(&Forbidden { person, reference: &facts.request_id, return_to: &return_to });
+    Answer::error(&Denial::Forbidden.explanation(), facts.kind, &facts.request_id, page)
+}
+
+/// Apple was asked already and did not grant it: 403, and no loop.
+fn scope_missing(missing: &ScopeSet, session: &ActiveSession, facts: &Facts) -> Answer {
+    let return_to = ReturnPath::of(&facts.target).unwrap_or_else(ReturnPath::root);
+    let person = &session.record().person;
+    tracing::info!(event = "scope_missing", session = %session.record().handle, %missing, request_id = %facts.request_id);
+    let page =
+        || pages::scope_missing(&ScopeMissing { person, missing, reference: &facts.request_id, return_to: &return_to });
+    match facts.kind {
+        Kind::Navigation => Answer::page(page()),
+        Kind::Other => Answer::error(&Denial::ScopeMissing.explanation(), facts.kind, &facts.request_id, page),
+    }
+}

@@ -1,0 +1,84 @@
+//! A socket on loan: whoever drops it gives it back.
+//!
+//! When an app lets its time pass, the future that serves the request is dropped, and with it the
+//! stream that pingora holds. The connection loop must still have the socket then, to answer.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Where a socket comes back to.
+#[derive(Debug)]
+pub(super) struct Home<S>(Arc<Mutex<Option<S>>>);
+
+impl<S> Home<S> {
+    /// A home, and its socket on loan.
+    pub(super) fn lend(socket: S) -> (Self, Lent<S>) {
+        let home = Arc::new(Mutex::new(None));
+        (Self(Arc::clone(&home)), Lent { socket: Some(socket), home })
+    }
+
+    /// The socket, when it has come back.
+    pub(super) fn take(&self) -> Option<S> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// A socket that goes home when it is dropped.
+#[derive(Debug)]
+pub(super) struct Lent<S> {
+    socket: Option<S>,
+    home: Arc<Mutex<Option<S>>>,
+}
+
+impl<S> Drop for Lent<S> {
+    fn drop(&mut self) {
+        *self.home.lock().unwrap_or_else(PoisonError::into_inner) = self.socket.take();
+    }
+}
+
+impl<S: Unpin> Lent<S> {
+    /// The socket, which is there until it is dropped.
+    fn pinned(&mut self) -> io::Result<Pin<&mut S>> {
+        self.socket.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Lent<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().pinned()?.poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Lent<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.get_mut().pinned()?.poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().pinned()?.poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().pinned()?.poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dropped_socket_is_at_home_again() {
+        let (home, lent) = Home::lend("socket");
+        assert_eq!(home.take(), None);
+        drop(lent);
+        assert_eq!(home.take(), Some("socket"));
+        assert_eq!(home.take(), None);
+    }
+}

@@ -1,0 +1,320 @@
+//! The gateway's own paths, on every host.
+
+use std::sync::LazyLock;
+
+use http::{HeaderName, Method, header};
+use pingora::{http::RequestHeader, proxy::Session};
+
+use super::{Answer, Gateway, exchange::Facts, judge::sessions_unavailable};
+use crate::{
+    apple::{CallError, DeniedReason, VerifyError},
+    identity::ScopeSet,
+    pages::{self, Denial, Failure, SignInProblem, SignedIn},
+    session::{ActiveSession, StoreError},
+    signin::{Finished, Problem},
+    web::{CanonicalPath, CookieJar, Form, Host, OWN_PREFIX, PathPrefix, ReturnPath, Target},
+};
+
+/// Largest form that is read.
+const LARGEST_FORM: usize = 64 * 1024;
+
+static OWN: LazyLock<Option<PathPrefix>> = LazyLock::new(|| CanonicalPath::parse(OWN_PREFIX).ok().map(PathPrefix::new));
+
+/// Whether a path is the gateway's own, in any spelling that an app could take for it. It never
+/// reaches an app.
+pub(super) fn is_own(path: &CanonicalPath) -> bool {
+    OWN.as_ref().is_none_or(|own| own.may_cover(path))
+}
+
+/// One of the gateway's own paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Endpoint {
+    Home,
+    Me,
+    SignIn,
+    Callback,
+    SignOut,
+}
+
+impl Endpoint {
+    fn of(path: &CanonicalPath) -> Option<Self> {
+        Some(match path.as_str().strip_prefix(OWN_PREFIX)? {
+            "" => Self::Home,
+            "me" => Self::Me,
+            "sign-in" => Self::SignIn,
+            "callback" => Self::Callback,
+            "sign-out" => Self::SignOut,
+            _ => return None,
+        })
+    }
+
+    fn allows(self) -> &'static str {
+        match self {
+            Self::Home | Self::Me | Self::SignIn => "GET, HEAD",
+            Self::Callback | Self::SignOut => "GET, HEAD, POST",
+        }
+    }
+
+    fn takes(self, method: &Method) -> bool {
+        self.allows().split(", ").any(|allowed| allowed == method.as_str())
+    }
+}
+
+impl Gateway {
+    /// Answers a request for one of the gateway's own paths.
+    ///
+    /// # Errors
+    /// When the body of a form cannot be read.
+    pub(super) async fn answer_own(&self, session: &mut Session, facts: &Facts) -> pingora::Result<Answer> {
+        let fail = |failure| Answer::failure(failure, facts.kind, &facts.request_id);
+        let Some(endpoint) = Endpoint::of(facts.target.path()) else { return Ok(fail(Failure::NotFound)) };
+        if !endpoint.takes(&facts.method) {
+            return Ok(fail(Failure::MethodNotAllowed).with(header::ALLOW, endpoint.allows()));
+        }
+        let form = match read_form(session, facts).await? {
+            Ok(form) => form,
+            Err(failure) => return Ok(fail(failure)),
+        };
+        let request = session.req_header();
+        let jar = CookieJar::parse(request.headers.get_all(header::COOKIE).iter().map(http::HeaderValue::as_bytes));
+        let answered = match endpoint {
+            Endpoint::Home => self.home(&jar).await,
+            Endpoint::Me => self.me(&jar, facts).await,
+            Endpoint::SignIn => Ok(self.start_sign_in(&form, &jar, facts).await),
+            Endpoint::Callback => Ok(self.callback(&form, &jar, facts).await),
+            Endpoint::SignOut => self.leave(&form, &jar, request, facts).await,
+        };
+        Ok(answered.unwrap_or_else(|error| *sessions_unavailable(&error, facts)))
+    }
+
+    async fn home(&self, jar: &CookieJar<'_>) -> Result<Answer, StoreError> {
+        let Some(session) = self.signin.session_of(jar).await? else {
+            return Ok(Answer::page(pages::not_signed_in()));
+        };
+        let (record, sessions) = (session.record(), self.signin.sessions());
+        let now = self.clock.now();
+        Ok(Answer::page(pages::signed_in(&SignedIn {
+            person: &record.person,
+            since: record.created,
+            until: sessions.expires_at(&session),
+            idle_until: Some(now.plus(sessions.idle_timeout())),
+            scopes: &record.grant.scopes,
+            now,
+        })))
+    }
+
+    async fn me(&self, jar: &CookieJar<'_>, facts: &Facts) -> Result<Answer, StoreError> {
+        let Some(session) = self.signin.session_of(jar).await? else {
+            let url = format!("{}://{}{OWN_PREFIX}sign-in", self.settings.external_scheme, facts.host);
+            let body = Denial::SignInNeeded.explanation().problem_json(&facts.request_id);
+            return Ok(Answer::new(401, "application/problem+json", body)
+                .with(header::WWW_AUTHENTICATE, &format!("Schoolgate sign_in=\"{url}\"")));
+        };
+        Ok(Answer::new(200, "application/json", self.description(&session).to_string()))
+    }
+
+    /// Who is signed in; never a token.
+    fn description(&self, session: &ActiveSession) -> serde_json::Value {
+        let record = session.record();
+        let person = &record.person;
+        serde_json::json!({
+            "sub": person.subject.as_str(),
+            "email": person.email.as_ref().map(|email| &email.address),
+            "email_verified": person.email.as_ref().map(|email| email.verified),
+            "org_id": person.organization.as_ref().map(|organization| organization.as_str()),
+            "scopes": record.grant.scopes.iter().collect::<Vec<_>>(),
+            "session_id": record.handle.as_str(),
+            "signed_in_at": record.created.to_string(),
+            "expires_at": self.signin.sessions().expires_at(session).to_string(),
+        })
+    }
+
+    /// Asks for the scopes of the page that the person comes from or goes to.
+    async fn start_sign_in(&self, form: &Form, jar: &CookieJar<'_>, facts: &Facts) -> Answer {
+        let return_to = return_to(form);
+        let scopes = self.scopes_at(&facts.host, &return_to);
+        // An unreadable session is no reason not to sign in: it will be replaced.
+        let session = self.signin.session_of(jar).await.ok().flatten();
+        self.to_apple(&scopes, session.as_ref(), return_to, facts, jar)
+    }
+
+    fn scopes_at(&self, host: &Host, path: &ReturnPath) -> ScopeSet {
+        Target::parse_origin_form(path.as_str())
+            .ok()
+            .and_then(|target| self.table.find(host, &Method::GET, target.path()).ok())
+            .map(|lookup| lookup.route().scopes.clone())
+            .unwrap_or_default()
+    }
+
+    async fn callback(&self, form: &Form, jar: &CookieJar<'_>, facts: &Facts) -> Answer {
+        match self.signin.finish(form, jar).await {
+            Finished::SignedIn { cookies, location } => Answer::redirect(303, location.as_str()).with_cookies(&cookies),
+            Finished::AlreadySignedIn { location } => Answer::redirect(303, location.as_str()),
+            Finished::Failed { problem, cookies, location } => {
+                tracing::info!(event = "sign_in_failed", reason = %problem, request_id = %facts.request_id);
+                // Whoever comes back from Apple is a person in a tab, whatever the headers say.
+                Answer::page(pages::try_again(for_visitors(&problem), &location, &facts.request_id))
+                    .with_cookies(&cookies)
+            }
+        }
+    }
+
+    async fn leave(
+        &self,
+        form: &Form,
+        jar: &CookieJar<'_>,
+        request: &RequestHeader,
+        facts: &Facts,
+    ) -> Result<Answer, StoreError> {
+        let return_to = form.only("return_to").ok().flatten().and_then(ReturnPath::parse);
+        if is_from_elsewhere(request, facts) {
+            return Ok(Answer::page(pages::confirm_sign_out(return_to.as_ref())));
+        }
+        let signed_out = self.signin.sign_out(jar).await?;
+        let answer = match return_to {
+            Some(path) => Answer::redirect(303, path.as_str()),
+            None => Answer::page(pages::signed_out()),
+        };
+        // The back button must not show what was seen before: https://www.w3.org/TR/clear-site-data/
+        Ok(answer.with(HeaderName::from_static("clear-site-data"), "\"cache\"").with_cookies(&signed_out.cookies))
+    }
+}
+
+/// Where somebody wants to go; the start page when that is nowhere of ours.
+fn return_to(form: &Form) -> ReturnPath {
+    form.only("return_to").ok().flatten().and_then(ReturnPath::parse).unwrap_or_else(ReturnPath::root)
+}
+
+/// The query of a GET, the body of a POST.
+async fn read_form(session: &mut Session, facts: &Facts) -> pingora::Result<Result<Form, Failure>> {
+    if facts.method != Method::POST {
+        let query = facts.target.query().unwrap_or_default();
+        return Ok(Form::parse(query.as_bytes()).map_err(|_| Failure::BadRequest));
+    }
+    let mut body = Vec::new();
+    while let Some(part) = session.read_request_body().await? {
+        if body.len() + part.len() > LARGEST_FORM {
+            return Ok(Err(Failure::TooLarge));
+        }
+        body.extend_from_slice(&part);
+    }
+    let content_type = session.req_header().headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = content_type.and_then(|value| value.split(';').next()).map(str::trim).unwrap_or_default();
+    // A form without fields may come without a type.
+    if !body.is_empty() && !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return Ok(Err(Failure::BadRequest));
+    }
+    // A POST may carry `return_to` in either place; one reading only, so the body wins when there is one.
+    let encoded = if body.is_empty() { facts.target.query().unwrap_or_default().as_bytes() } else { &body };
+    Ok(Form::parse(encoded).map_err(|_| Failure::BadRequest))
+}
+
+/// Whether a page of another site caused this: by `Sec-Fetch-Site`, else `Origin`, else `Referer`.
+fn is_from_elsewhere(request: &RequestHeader, facts: &Facts) -> bool {
+    let field = |name: HeaderName| request.headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(site) = field(HeaderName::from_static("sec-fetch-site")) {
+        return !matches!(site, "same-origin" | "same-site" | "none");
+    }
+    // Browsers that say nothing about sites send our own form with `Origin: null`, because our pages
+    // have no referrer; but they send no `Lax` cookie with a post from elsewhere either.
+    if facts.method == Method::POST {
+        return false;
+    }
+    let of_ours = |url: &str| {
+        url::Url::parse(url)
+            .ok()
+            .and_then(|url| Some(Host::parse(url.host_str()?).ok()? == facts.host))
+            .unwrap_or(false)
+    };
+    match (field(header::ORIGIN), field(header::REFERER)) {
+        (Some(origin), _) => !of_ours(origin),
+        (None, Some(referer)) => !of_ours(referer),
+        (None, None) => false,
+    }
+}
+
+/// What the person is told; the log has the rest.
+fn for_visitors(problem: &Problem) -> SignInProblem {
+    match problem {
+        Problem::Malformed(_) | Problem::Stale => SignInProblem::Expired,
+        Problem::Denied(DeniedReason::Cancelled) => SignInProblem::Cancelled,
+        Problem::Denied(DeniedReason::Other(_)) => SignInProblem::NotAllowedByApple,
+        Problem::NoIdToken => SignInProblem::NoIdToken,
+        Problem::Verify(VerifyError::KeysUnavailable(_)) => SignInProblem::AppleUnavailable,
+        Problem::Verify(_) => SignInProblem::TokenRefused,
+        Problem::Call(CallError::InvalidClient) => SignInProblem::Misconfigured,
+        Problem::Call(CallError::InvalidGrant) => SignInProblem::Expired,
+        Problem::Call(CallError::Refused(_)) => SignInProblem::NotAllowedByApple,
+        Problem::Call(CallError::Throttled { .. } | CallError::Unavailable(_) | CallError::Malformed(_)) => {
+            SignInProblem::AppleUnavailable
+        }
+        Problem::Store(_) => SignInProblem::StoreUnavailable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::exchange::tests::facts;
+
+    fn path(text: &str) -> CanonicalPath {
+        CanonicalPath::parse(text).unwrap()
+    }
+
+    #[test]
+    fn every_spelling_of_the_own_prefix_is_ours_and_only_exact_paths_are_served() {
+        for text in [
+            "/.schoolgate",
+            "/.schoolgate/",
+            "/.schoolgate/me",
+            "/.SchoolGate/me",
+            "/%2eschoolgate/x",
+            "/.schoolgate;x/me",
+            "/.schoolgate./me",
+        ] {
+            assert!(is_own(&path(text)), "{text}");
+        }
+        for text in ["/", "/schoolgate/", "/.schoolgates/", "/x/.schoolgate/"] {
+            assert!(!is_own(&path(text)), "{text}");
+        }
+        assert_eq!(Endpoint::of(&path("/.schoolgate/sign-out")), Some(Endpoint::SignOut));
+        for text in
+            ["/.schoolgate", "/.schoolgate/me/", "/.Schoolgate/me", "/.schoolgate/other", "/.schoolgate/sign-out;x"]
+        {
+            assert_eq!(Endpoint::of(&path(text)), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_link_from_another_site_is_told_by_the_best_header_there_is() {
+        let judged = |method: Method, fields: &[(&'static str, &str)]| {
+            let mut request = RequestHeader::build(method.clone(), b"/", None).unwrap();
+            for (name, value) in fields {
+                request.insert_header(*name, *value).unwrap();
+            }
+            is_from_elsewhere(&request, &Facts { method, ..facts("/") })
+        };
+        let (site, origin, referer) = ("Sec-Fetch-Site", "Origin", "Referer");
+        for fields in [
+            &[(site, "cross-site"), (origin, "https://a.example")][..],
+            &[(site, "anything")],
+            &[(origin, "https://evil.example"), (referer, "https://a.example/")],
+            &[(origin, "null")],
+            &[(referer, "https://evil.example/a.example")],
+            &[(referer, "https://a.example.evil.example/")],
+        ] {
+            assert!(judged(Method::GET, fields), "{fields:?}");
+        }
+        for fields in [
+            &[][..],
+            &[(site, "same-origin")],
+            &[(site, "none"), (referer, "https://evil.example/")],
+            &[(origin, "https://A.example:8443")],
+            &[(referer, "https://a.example/page")],
+        ] {
+            assert!(!judged(Method::GET, fields), "{fields:?}");
+        }
+        assert!(judged(Method::POST, &[(site, "cross-site")]));
+        assert!(!judged(Method::POST, &[(origin, "null")]));
+    }
+}

@@ -1,0 +1,200 @@
+//! The phases of a proxied request: each a few lines that call a neighbour.
+
+use std::{any::Any, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::header;
+use pingora::{
+    Error, ErrorSource, ErrorType,
+    http::{RequestHeader, ResponseHeader},
+    proxy::{FailToProxy, ProxyHttp, Session},
+    upstreams::peer::HttpPeer,
+};
+
+use super::{
+    Answer, Gateway, access_log,
+    exchange::Exchange,
+    failures::{self, Outcome},
+    forwarding, own, response_headers,
+};
+use crate::{pages::Failure, policy::Admission, web::CookieJar};
+
+/// How long connecting to an app may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long an unused connection to an app is kept.
+const UPSTREAM_IDLE: Duration = Duration::from_secs(60);
+
+/// What the phases of one request share.
+#[derive(Debug, Default)]
+pub struct Context {
+    /// The request; absent only when somebody else than our connection loop made the session.
+    exchange: Option<Arc<Exchange>>,
+    /// The proof that policy let it through.
+    admission: Option<Admission>,
+    /// Bytes of the body so far.
+    received: u64,
+}
+
+impl Context {
+    /// The request.
+    pub(super) fn exchange(&self) -> Option<&Arc<Exchange>> {
+        self.exchange.as_ref()
+    }
+
+    /// The proof that policy let it through.
+    pub(super) fn admission(&self) -> Option<&Admission> {
+        self.admission.as_ref()
+    }
+
+    fn parts(&self) -> pingora::Result<(&Arc<Exchange>, &Admission)> {
+        self.exchange.as_ref().zip(self.admission.as_ref()).ok_or_else(|| Error::new(ErrorType::InternalError))
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Gateway {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        Context::default()
+    }
+
+    /// Takes over what the connection loop knows. Also runs for the first request of a connection.
+    fn on_connection_reuse(&self, _: &mut Session, context: &mut Context, exchange: Box<dyn Any + Send + Sync>) {
+        context.exchange = exchange.downcast::<Arc<Exchange>>().ok().map(|exchange| *exchange);
+    }
+
+    async fn request_filter(&self, session: &mut Session, context: &mut Context) -> pingora::Result<bool> {
+        let exchange = context.exchange.clone().ok_or_else(|| Error::new(ErrorType::InternalError))?;
+        let facts = &exchange.facts;
+        let answer = if !self.serves(&facts.host) {
+            Answer::failure(Failure::Misdirected, facts.kind, &facts.request_id)
+        } else if own::is_own(facts.target.path()) {
+            self.answer_own(session, facts).await?
+        } else {
+            let cookies = session.req_header().headers.get_all(header::COOKIE).iter();
+            let jar = CookieJar::parse(cookies.map(http::HeaderValue::as_bytes));
+            match self.admit(facts, &jar).await {
+                Ok(admission) => match failures::before_sending(session.req_header(), facts, &admission) {
+                    None => {
+                        context.admission = Some(admission);
+                        return Ok(false);
+                    }
+                    Some(answer) => answer,
+                },
+                Err(answer) => *answer,
+            }
+        };
+        answer.send(session, &facts.request_id).await?;
+        Ok(true)
+    }
+
+    async fn upstream_peer(&self, _: &mut Session, context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
+        let (exchange, admission) = context.parts()?;
+        let upstream = &admission.app().upstream;
+        let address = self.resolver.resolve(upstream).await.map_err(|error| {
+            tracing::warn!(event = "upstream_unresolvable", app = %admission.app().name, request_id = %exchange.facts.request_id, reason = %error);
+            Error::new_up(ErrorType::ConnectNoRoute)
+        })?;
+        let mut peer = HttpPeer::new(address, false, String::new());
+        peer.options.connection_timeout = Some(CONNECT_TIMEOUT);
+        peer.options.total_connection_timeout = Some(CONNECT_TIMEOUT);
+        peer.options.idle_timeout = Some(UPSTREAM_IDLE);
+        // No read timeout: it would end event streams too. `Exchange::overdue` watches the first byte.
+        peer.options.read_timeout = None;
+        Ok(Box::new(peer))
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _: &mut Session,
+        request: &mut RequestHeader,
+        context: &mut Context,
+    ) -> pingora::Result<()> {
+        let (exchange, admission) = context.parts()?;
+        let app = admission.app();
+        forwarding::clean(request, app, self.signin.cookie_names())?;
+        forwarding::describe(request, &exchange.facts, self.settings.external_scheme, &*self.entropy)?;
+        for (name, value) in self.headers.of(admission).iter().flat_map(|headers| headers.iter()) {
+            request.insert_header(name.clone(), value.clone())?;
+        }
+        let host = if app.preserve_host { exchange.facts.host.to_string() } else { app.upstream.authority() };
+        request.insert_header(header::HOST, host)?;
+        exchange.sent(app.upstream_timeout);
+        Ok(())
+    }
+
+    async fn request_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        _end_of_stream: bool,
+        context: &mut Context,
+    ) -> pingora::Result<()> {
+        let received = body.as_ref().map_or(0, Bytes::len);
+        context.received = context.received.saturating_add(u64::try_from(received).unwrap_or(u64::MAX));
+        let (exchange, admission) = context.parts()?;
+        exchange.moved();
+        // After a handshake the bytes are a conversation, not a body.
+        if !exchange.facts.websocket && context.received > admission.app().max_body {
+            return Err(Error::new_down(ErrorType::HTTPStatus(413)));
+        }
+        Ok(())
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        _: &mut Session,
+        _: &mut ResponseHeader,
+        context: &mut Context,
+    ) -> pingora::Result<()> {
+        if let Some(exchange) = context.exchange() {
+            exchange.answered();
+        }
+        Ok(())
+    }
+
+    async fn response_filter(
+        &self,
+        _: &mut Session,
+        response: &mut ResponseHeader,
+        context: &mut Context,
+    ) -> pingora::Result<()> {
+        let signed_in = context.admission().is_some_and(|admission| admission.session().is_some());
+        response_headers::mend(response, self.signin.cookie_names(), signed_in)
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Context) -> FailToProxy {
+        let answered = session.response_written().is_some();
+        let error_code = match (failures::outcome(session, error), context.exchange()) {
+            (Outcome::Answer(failure), Some(exchange)) if !answered => {
+                let facts = &exchange.facts;
+                let answer = Answer::failure(failure, facts.kind, &facts.request_id);
+                match answer.send(session, &facts.request_id).await {
+                    Ok(()) => answer.status(),
+                    Err(_gone) => 0,
+                }
+            }
+            (Outcome::Answer(_) | Outcome::Gone, _) => 0,
+        };
+        FailToProxy { error_code, can_reuse_downstream: false }
+    }
+
+    /// Our own line tells more, and no query.
+    fn suppress_error_log(&self, _: &Session, _: &Context, _: &Error) -> bool {
+        true
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
+        if let Some(exchange) = context.exchange() {
+            let status = session.response_written().map_or(0, |response| response.status.as_u16());
+            let reason = error.map(|error| (error.esource().clone(), error.etype().clone()));
+            if let Some((ErrorSource::Upstream, kind)) = &reason {
+                tracing::warn!(event = "upstream_failed", request_id = %exchange.facts.request_id, reason = kind.as_str());
+            }
+            access_log::line(exchange, context.admission(), status);
+        }
+    }
+}

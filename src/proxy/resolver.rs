@@ -1,0 +1,60 @@
+//! Addresses of apps, resolved without blocking anybody (pingora would, and panics on failure).
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use moka::future::Cache;
+
+use crate::policy::Upstream;
+
+/// How long an address is used before it is looked up again.
+const KEEP: Duration = Duration::from_secs(10);
+
+/// Looks up where apps listen.
+#[derive(Debug)]
+pub(super) struct Resolver {
+    known: Cache<(String, u16), SocketAddr>,
+}
+
+impl Default for Resolver {
+    fn default() -> Self {
+        Self { known: Cache::builder().max_capacity(1_000).time_to_live(KEEP).build() }
+    }
+}
+
+impl Resolver {
+    /// The first address of an app; of `localhost` the IPv4 one, where legacy apps listen.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(super) async fn resolve(&self, upstream: &Upstream) -> io::Result<SocketAddr> {
+        let name = upstream.host.name().trim_matches(['[', ']']);
+        if let Ok(address) = name.parse() {
+            return Ok(SocketAddr::new(address, upstream.port));
+        }
+        let look_up = async {
+            let mut found: Vec<_> = tokio::net::lookup_host((name, upstream.port)).await?.collect();
+            found.sort_by_key(SocketAddr::is_ipv6);
+            found.first().copied().ok_or_else(|| io::Error::other("the name has no address"))
+        };
+        let key = (name.to_owned(), upstream.port);
+        self.known.try_get_with(key, look_up).await.map_err(|error| io::Error::new(error.kind(), error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::Host;
+
+    async fn resolve(host: &str) -> io::Result<SocketAddr> {
+        Resolver::default().resolve(&Upstream { host: Host::parse(host).unwrap(), port: 80 }).await
+    }
+
+    #[tokio::test]
+    async fn addresses_and_names_are_resolved_and_nonsense_is_an_error() {
+        assert_eq!(resolve("127.0.0.1").await.unwrap().to_string(), "127.0.0.1:80");
+        assert_eq!(resolve("[::1]").await.unwrap().to_string(), "[::1]:80");
+        assert_eq!(resolve("localhost").await.unwrap().to_string(), "127.0.0.1:80");
+        assert!(resolve("no-such-name.invalid").await.is_err());
+    }
+}

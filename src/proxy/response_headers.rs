@@ -1,0 +1,147 @@
+//! What an app's answer may not say to a browser.
+
+use http::{HeaderValue, header};
+use pingora::http::ResponseHeader;
+
+use crate::signin::CookieNames;
+
+/// Fields that concern one hop only (RFC 9110, section 7.6.1); pingora leaves them in answers.
+const HOP_BY_HOP: &[&str] =
+    &["keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer"];
+
+/// Fields by which caches of content networks overrule `Cache-Control`.
+const CACHE_OVERRIDES: &[&str] = &["surrogate-control", "cdn-cache-control", "x-accel-expires"];
+
+/// Mends the head of an app's answer. `signed_in` tells whether it is meant for one person.
+///
+/// # Errors
+/// When pingora cannot change a header.
+pub(super) fn mend(response: &mut ResponseHeader, names: &CookieNames, signed_in: bool) -> pingora::Result<()> {
+    strip_hop_by_hop(response);
+    let cookies: Vec<HeaderValue> = response.headers.get_all(header::SET_COOKIE).iter().cloned().collect();
+    if cookies.iter().any(|cookie| names.would_be_set_by(cookie.as_bytes())) {
+        response.remove_header(&header::SET_COOKIE);
+        for cookie in cookies.into_iter().filter(|cookie| !names.would_be_set_by(cookie.as_bytes())) {
+            response.append_header(header::SET_COOKIE, cookie)?;
+        }
+    }
+    if signed_in {
+        keep_out_of_shared_caches(response)?;
+    }
+    Ok(())
+}
+
+fn strip_hop_by_hop(response: &mut ResponseHeader) {
+    let upgrading = response.status.as_u16() == 101;
+    let nominated: Vec<String> = response
+        .headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|name| name.trim().to_ascii_lowercase())
+        // These frame the answer; an app that nominates them is not taken at its word.
+        .filter(|name| {
+            !matches!(name.as_str(), "content-length" | "transfer-encoding" | "set-cookie" | "cache-control" | "")
+        })
+        .collect();
+    for name in HOP_BY_HOP.iter().copied().chain(nominated.iter().map(String::as_str)) {
+        if !(upgrading && name == "upgrade") {
+            response.remove_header(name);
+        }
+    }
+    if !upgrading {
+        response.remove_header(&header::UPGRADE);
+    }
+}
+
+/// Whatever shared caches may keep becomes `private` (RFC 9111, section 5.2.2.7).
+fn keep_out_of_shared_caches(response: &mut ResponseHeader) -> pingora::Result<()> {
+    for name in CACHE_OVERRIDES {
+        response.remove_header(*name);
+    }
+    let said: Vec<String> = response
+        .headers
+        .get_all(header::CACHE_CONTROL)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|directive| directive.trim().to_owned())
+        .filter(|directive| !directive.is_empty())
+        .collect();
+    let is = |directive: &str, name: &str| directive.eq_ignore_ascii_case(name);
+    if said.iter().any(|directive| is(directive, "private") || is(directive, "no-store"))
+        && !said.iter().any(|directive| is(directive, "public"))
+    {
+        return Ok(());
+    }
+    let shared = |directive: &&String| {
+        let name = directive.split('=').next().unwrap_or_default().trim();
+        is(name, "public") || is(name, "s-maxage") || is(name, "proxy-revalidate") || is(name, "private")
+    };
+    let kept = said.iter().filter(|directive| !shared(directive)).map(String::as_str);
+    let value: Vec<&str> = std::iter::once("private").chain(kept).collect();
+    response.insert_header(header::CACHE_CONTROL, value.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::Scheme;
+
+    fn mended(status: u16, fields: &[(&'static str, &'static str)], signed_in: bool) -> Vec<(String, String)> {
+        let mut response = ResponseHeader::build(status, None).unwrap();
+        for (name, value) in fields {
+            response.append_header(*name, *value).unwrap();
+        }
+        mend(&mut response, &CookieNames::new(Scheme::Https), signed_in).unwrap();
+        response.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect()
+    }
+
+    fn cache_control(said: &'static str) -> String {
+        mended(200, &[("Cache-Control", said)], true).remove(0).1
+    }
+
+    #[test]
+    fn an_app_cannot_set_our_cookies_and_keeps_its_own() {
+        let left = mended(
+            200,
+            &[("Set-Cookie", "a=1"), ("Set-Cookie", "__Host-schoolgate=x; Path=/; Secure"), ("Set-Cookie", "b=2")],
+            false,
+        );
+        assert_eq!(left, [("set-cookie".into(), "a=1".into()), ("set-cookie".into(), "b=2".into())]);
+    }
+
+    #[test]
+    fn hop_by_hop_fields_end_here() {
+        let fields = &[
+            ("Keep-Alive", "timeout=5"),
+            ("Connection", "X-Internal, close"),
+            ("X-Internal", "1"),
+            ("Upgrade", "h2c"),
+            ("X-Other", "2"),
+        ];
+        let left = mended(200, fields, false);
+        let names: Vec<_> = left.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names.len(), 2, "{names:?}");
+        assert!(names.contains(&"connection") && names.contains(&"x-other"));
+        let upgrade = &[("Connection", "Upgrade"), ("Upgrade", "websocket")];
+        assert_eq!(mended(101, upgrade, false).len(), 2);
+    }
+
+    #[test]
+    fn answers_for_one_person_stay_out_of_shared_caches() {
+        assert_eq!(cache_control("public, max-age=60"), "private, max-age=60");
+        assert_eq!(cache_control("max-age=60, s-maxage=600"), "private, max-age=60");
+        assert_eq!(cache_control("Public"), "private");
+        assert_eq!(cache_control("private=\"x-a\", max-age=1"), "private, max-age=1");
+        assert_eq!(cache_control("private, public"), "private");
+        assert_eq!(cache_control("no-store"), "no-store");
+        assert_eq!(cache_control("private, max-age=5"), "private, max-age=5");
+        assert_eq!(
+            mended(200, &[("CDN-Cache-Control", "max-age=9")], true),
+            [("cache-control".into(), "private".into())]
+        );
+        assert_eq!(mended(200, &[("Cache-Control", "public")], false)[0].1, "public");
+    }
+}

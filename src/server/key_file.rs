@@ -1,0 +1,110 @@
+//! The key that seals cookies: read from its file, or made on the first start.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use zeroize::Zeroizing;
+
+use crate::{
+    entropy::Entropy,
+    session::{KeyProblem, Sealer},
+};
+
+/// The name of the file in `state_dir`.
+const NAME: &str = "session.key";
+
+/// Why there is no key.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyFileError {
+    /// The file cannot be read or made.
+    #[error("cannot {action} {path}: {source}", path = path.display())]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The file is there and holds no key. It is not replaced: what was sealed with it would be lost.
+    #[error("{path} {problem}", path = path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: KeyProblem,
+    },
+}
+
+/// Loads the key from `configured`, or from `state_dir`, where it is made when it is not there.
+pub(super) fn load(configured: Option<&Path>, state_dir: &Path, source: &dyn Entropy) -> Result<Sealer, KeyFileError> {
+    let path = configured.map_or_else(|| state_dir.join(NAME), Path::to_path_buf);
+    let text = match fs::read_to_string(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && configured.is_none() => {
+            make(&path, state_dir, source)?
+        }
+        Ok(text) => Zeroizing::new(text),
+        Err(error) => return Err(KeyFileError::File { action: "read", path, source: error }),
+    };
+    Sealer::from_base64(&text).map_err(|problem| KeyFileError::Content { path, problem })
+}
+
+/// Makes a key that only this user can read. Written beside and linked into place, so that no half key
+/// is ever found, and nobody's key is replaced.
+fn make(path: &Path, state_dir: &Path, source: &dyn Entropy) -> Result<Zeroizing<String>, KeyFileError> {
+    let failed = |action| move |error| KeyFileError::File { action, path: path.to_path_buf(), source: error };
+    fs::create_dir_all(state_dir).map_err(failed("make the folder of"))?;
+    let key = Sealer::new_key(source);
+    let draft = state_dir.join(format!("{NAME}.{}", crate::entropy::hex::<4>(source)));
+    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).and_then(|mut file| {
+        file.write_all(key.as_bytes())?;
+        file.write_all(b"\n")?;
+        file.sync_all()
+    });
+    let linked = written.and_then(|()| fs::hard_link(&draft, path));
+    // The draft has done its work, or is a failure's rest.
+    let _ = fs::remove_file(&draft);
+    match linked {
+        Ok(()) => Ok(key),
+        // Another process was quicker: its key is the key.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs::read_to_string(path).map(Zeroizing::new).map_err(failed("read"))
+        }
+        Err(error) => Err(failed("make")(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entropy::SystemEntropy;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_key_is_made_once_and_only_its_owner_can_read_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let state_dir = folder.path().join("state");
+        let sealed = load(None, &state_dir, &SystemEntropy).unwrap().seal("p", b"x", &SystemEntropy);
+        assert!(load(None, &state_dir, &SystemEntropy).unwrap().open("p", &sealed).is_ok());
+        let mode = fs::metadata(state_dir.join(NAME)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(fs::read_dir(&state_dir).unwrap().count(), 1, "no draft is left");
+    }
+
+    #[test]
+    fn a_broken_or_missing_key_file_is_an_error_and_never_a_new_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(NAME);
+        fs::write(&path, "rubbish!").unwrap();
+        assert!(matches!(load(None, folder.path(), &SystemEntropy), Err(KeyFileError::Content { .. })));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "rubbish!");
+        let elsewhere = folder.path().join("none.key");
+        let error = load(Some(&elsewhere), folder.path(), &SystemEntropy).unwrap_err();
+        assert!(error.to_string().starts_with("cannot read "), "{error}");
+        assert!(!elsewhere.exists());
+    }
+}

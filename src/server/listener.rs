@@ -1,0 +1,84 @@
+//! Accepts connections and keeps count of them.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+};
+use tokio_util::task::TaskTracker;
+
+use crate::proxy::{self, Connections, Proxy};
+
+/// Most connections at once. Who comes then waits in the kernel's queue.
+const MOST: usize = 20_000;
+
+/// Wait after the system refused a connection for want of descriptors or memory.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Everything that accepted connections share.
+#[derive(Clone)]
+pub(super) struct Acceptor {
+    proxy: Arc<Proxy>,
+    connections: Connections,
+    drain: watch::Receiver<bool>,
+    tasks: TaskTracker,
+    places: Arc<Semaphore>,
+}
+
+impl Acceptor {
+    pub(super) fn new(proxy: Arc<Proxy>, connections: Connections, drain: watch::Receiver<bool>) -> Self {
+        Self { proxy, connections, drain, tasks: TaskTracker::new(), places: Arc::new(Semaphore::new(MOST)) }
+    }
+
+    /// The connections that are open.
+    pub(super) fn tasks(&self) -> &TaskTracker {
+        &self.tasks
+    }
+
+    /// Accepts until the gateway drains.
+    pub(super) async fn accept_all(self, listener: TcpListener) {
+        let mut drain = self.drain.clone();
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.accept(&listener) => accepted,
+                _ = drain.wait_for(|drains| *drains) => return,
+            };
+            match accepted {
+                Ok((socket, place)) => self.serve(socket, place),
+                Err(error) if is_of_the_client(&error) => {}
+                Err(error) => {
+                    tracing::warn!(event = "accept_failed", reason = %error);
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn accept(&self, listener: &TcpListener) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(io::Error::other)?;
+        let (socket, _) = listener.accept().await?;
+        Ok((socket, place))
+    }
+
+    fn serve(&self, socket: TcpStream, place: OwnedSemaphorePermit) {
+        let serving = proxy::serve(Arc::clone(&self.proxy), self.connections.clone(), socket, self.drain.clone());
+        self.tasks.spawn(async move {
+            serving.await;
+            drop(place);
+        });
+    }
+}
+
+/// Whether only this one connection failed.
+fn is_of_the_client(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+    )
+}
+
+/// Opens a listener.
+pub(super) async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address).await
+}

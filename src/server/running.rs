@@ -1,0 +1,156 @@
+//! A gateway from its settings: built, listening, and drained at the end.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{sync::watch, task::JoinHandle, time::timeout};
+
+use super::{AdminAddress, KeyFileError, Settings, key_file, listener, listener::Acceptor};
+use crate::{
+    admin::{Admin, Readiness},
+    apple::{Apple, BuildError},
+    clock::{SharedClock, SystemClock},
+    entropy::{SharedEntropy, SystemEntropy},
+    proxy::{self, Connections, Gateway},
+    session::{MemoryStore, RevocationQueue, Sessions},
+    signin::SignIn,
+    web::Host,
+};
+
+/// How long the last revocations may take when the gateway stops.
+const LAST_REVOCATIONS: Duration = Duration::from_secs(5);
+
+/// Why a gateway does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {source}; is another program listening there?")]
+    Bind {
+        /// The address.
+        address: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// There is no key to seal cookies with.
+    #[error("{0}; see [server] state_dir and [session] encryption_key_file")]
+    KeyFile(#[from] KeyFileError),
+    /// The client of Apple's service cannot be built.
+    #[error(transparent)]
+    Apple(#[from] BuildError),
+    /// The system refuses to tell of signals.
+    #[error("cannot listen for signals: {0}")]
+    Signals(io::Error),
+}
+
+/// Time and randomness.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// The clock.
+    pub clock: SharedClock,
+    /// The randomness.
+    pub entropy: SharedEntropy,
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy) }
+    }
+}
+
+/// A gateway that is running.
+#[derive(Debug)]
+pub struct Running {
+    addresses: Vec<SocketAddr>,
+    admin: Admin,
+    drain: watch::Sender<bool>,
+    listeners: Vec<JoinHandle<()>>,
+    connections: tokio_util::task::TaskTracker,
+    queue: RevocationQueue,
+}
+
+impl Running {
+    /// Builds a gateway and begins to listen: all of it or nothing.
+    ///
+    /// # Errors
+    /// When an address is taken, or the key cannot be read or made.
+    pub async fn start(settings: Settings, parts: Parts) -> Result<Self, StartError> {
+        let Parts { clock, entropy } = parts;
+        let mut sockets = Vec::new();
+        for address in &settings.listen {
+            let bound = listener::bind(*address).await;
+            sockets.push(bound.map_err(|source| StartError::Bind { address: address.to_string(), source })?);
+        }
+        let sealer = key_file::load(settings.encryption_key_file.as_deref(), &settings.state_dir, &*entropy)?;
+        let callback_host = settings.apple.redirect_uri.host_str().and_then(|host| Host::parse(host).ok());
+        let apple = Arc::new(Apple::new(settings.apple, Arc::clone(&clock), Arc::clone(&entropy))?);
+        let store = Arc::new(MemoryStore::new(settings.session.max_lifetime));
+        let sessions = Arc::new(Sessions::new(settings.session, store, Arc::clone(&clock), Arc::clone(&entropy)));
+        let queue = RevocationQueue::new(Arc::<Apple>::clone(&apple), Arc::clone(&clock), Arc::clone(&entropy));
+        let signin = SignIn::new(
+            settings.signin,
+            Arc::clone(&apple),
+            sessions,
+            sealer,
+            queue.clone(),
+            Arc::clone(&clock),
+            Arc::clone(&entropy),
+        );
+        let admin = admin(&settings.admin_listen, Arc::clone(&apple)).await?;
+        let connections = Connections::new(&settings.proxy, Arc::clone(&entropy));
+        let gateway = Gateway::new(settings.proxy, settings.table, callback_host, signin, clock, entropy);
+        let (drain, drains) = watch::channel(false);
+        let acceptor = Acceptor::new(proxy::proxy(gateway), connections, drains);
+        let addresses: Vec<_> = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
+        let tasks = acceptor.tasks().clone();
+        let listeners = sockets.into_iter().map(|socket| tokio::spawn(acceptor.clone().accept_all(socket))).collect();
+        // Apple may be down: public routes work all the same, and sign-ins say what is wrong.
+        tokio::spawn(async move { apple.warm_keys().await });
+        tracing::info!(event = "started", listen = ?addresses);
+        Ok(Self { addresses, admin, drain, listeners, connections: tasks, queue })
+    }
+
+    /// Where browsers connect: with the ports that the system chose.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Where operators ask, when it is a TCP address.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.address()
+    }
+
+    /// How many revocations wait.
+    #[must_use]
+    pub fn revocations_waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Accepts nothing more, lets requests in flight finish within `grace`, and gives the last
+    /// revocations a moment.
+    pub async fn drain(self, grace: Duration) {
+        tracing::info!(event = "draining", connections = self.connections.len());
+        self.drain.send_replace(true);
+        for listener in self.listeners {
+            let _ = listener.await;
+        }
+        self.connections.close();
+        if timeout(grace, self.connections.wait()).await.is_err() {
+            tracing::warn!(event = "drain_incomplete", connections = self.connections.len());
+        }
+        self.admin.stop().await;
+        if timeout(LAST_REVOCATIONS, self.queue.settled()).await.is_err() {
+            tracing::warn!(event = "revocations_lost", count = self.queue.len());
+        }
+        tracing::info!(event = "stopped");
+    }
+}
+
+async fn admin(address: &AdminAddress, apple: Arc<Apple>) -> Result<Admin, StartError> {
+    let failed = |address: String| move |source| StartError::Bind { address, source };
+    let readiness = Readiness::new(apple);
+    match address {
+        AdminAddress::Tcp(address) => Admin::on_tcp(*address, readiness).await.map_err(failed(address.to_string())),
+        AdminAddress::Unix(path) => Admin::on_unix(path, readiness).map_err(failed(path.display().to_string())),
+    }
+}

@@ -1,0 +1,97 @@
+//! The gateway's own cookies and their names.
+
+use crate::web::Scheme;
+
+/// Names of the session cookie and of the sign-in cookies.
+#[derive(Clone, Copy, Debug)]
+pub struct CookieNames {
+    session: &'static str,
+    login_prefix: &'static str,
+    scheme: Scheme,
+}
+
+impl CookieNames {
+    /// The names for a scheme: without TLS there is neither `__Host-` nor `Secure` (RFC 6265bis,
+    /// section 4.1.3.2).
+    #[must_use]
+    pub const fn new(scheme: Scheme) -> Self {
+        match scheme {
+            Scheme::Https => Self { session: "__Host-schoolgate", login_prefix: "__Host-schoolgate-login-", scheme },
+            Scheme::Http => Self { session: "schoolgate", login_prefix: "schoolgate-login-", scheme },
+        }
+    }
+
+    /// The session cookie.
+    #[must_use]
+    pub const fn session(&self) -> &'static str {
+        self.session
+    }
+
+    /// What the names of sign-in cookies begin with.
+    #[must_use]
+    pub const fn login_prefix(&self) -> &'static str {
+        self.login_prefix
+    }
+
+    /// Whether the cookies carry `Secure`.
+    #[must_use]
+    pub const fn secure(&self) -> bool {
+        self.scheme.is_secure()
+    }
+
+    /// Whether a cookie of this name is the gateway's: it never goes to an app, and no app may set it.
+    /// Case does not count, for browsers differ about it in prefixes.
+    #[must_use]
+    pub fn are_ours(&self, name: &[u8]) -> bool {
+        let is = |ours: &str| name.eq_ignore_ascii_case(ours.as_bytes());
+        is(self.session)
+            || name
+                .get(..self.login_prefix.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(self.login_prefix.as_bytes()))
+    }
+
+    /// Whether a `Set-Cookie` of an app would set one of ours. A cookie without a name is sent back as
+    /// its value alone, so `=__Host-schoolgate=x` would.
+    #[must_use]
+    pub fn would_be_set_by(&self, set_cookie: &[u8]) -> bool {
+        let pair = set_cookie.split(|byte| *byte == b';').next().unwrap_or_default();
+        let mut rest = pair.trim_ascii();
+        while let Some(bare) = rest.strip_prefix(b"=") {
+            rest = bare.trim_ascii();
+        }
+        let name = rest.split(|byte| *byte == b'=').next().unwrap_or_default();
+        self.are_ours(name.trim_ascii())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_http_loses_prefix_and_flag() {
+        let names = CookieNames::new(Scheme::Http);
+        assert_eq!((names.session(), names.login_prefix(), names.secure()), ("schoolgate", "schoolgate-login-", false));
+        let names = CookieNames::new(Scheme::Https);
+        assert_eq!((names.session(), names.secure()), ("__Host-schoolgate", true));
+    }
+
+    #[test]
+    fn an_app_cannot_set_our_cookies_in_any_spelling() {
+        let names = CookieNames::new(Scheme::Https);
+        for line in [
+            "__Host-schoolgate=x; Path=/; Secure",
+            " __Host-schoolgate = x",
+            "__host-schoolgate=x",
+            "=__Host-schoolgate=x",
+            "= __Host-schoolgate=x; Secure",
+            "__Host-schoolgate-login-abc=x",
+            "__Host-schoolgate",
+        ] {
+            assert!(names.would_be_set_by(line.as_bytes()), "{line}");
+        }
+        for line in ["PHPSESSID=x", "__Host-schoolgates=x", "a=__Host-schoolgate=x", "", "=", "schoolgate=x"] {
+            assert!(!names.would_be_set_by(line.as_bytes()), "{line}");
+        }
+    }
+}

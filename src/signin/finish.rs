@@ -1,0 +1,193 @@
+//! The way back from Apple: every check, in order, before anybody is somebody.
+
+use super::{
+    SignIn,
+    transaction::{self, Transaction},
+};
+use crate::{
+    apple::{
+        AuthorizationCode, CallError, Callback, CallbackError, DeniedReason, Expected, State, TokenAnswer,
+        VerifiedIdToken, VerifyError,
+    },
+    session::{Grant, NewSession, Revocation, SessionKey, StoreError},
+    web::{CookieJar, Form, ReturnPath, SameSite, SetCookie},
+};
+
+/// Why a sign-in did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// Apple's answer cannot be read in one way only.
+    #[error("the callback is malformed: {0}")]
+    Malformed(#[from] CallbackError),
+    /// The answer belongs to no sign-in of this browser that is still under way.
+    #[error("the state belongs to no sign-in under way in this browser")]
+    Stale,
+    /// The person, or Apple for them, said no.
+    #[error("the authorization was denied")]
+    Denied(DeniedReason),
+    /// A call to Apple failed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// Apple vouches for nobody: the answer has no ID token.
+    #[error("Apple's answer has no id_token; see [apple] service")]
+    NoIdToken,
+    /// The ID token does not hold.
+    #[error("the ID token is refused: {0}")]
+    Verify(#[from] VerifyError),
+    /// The session could not be kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What came of a callback.
+#[derive(Debug)]
+pub enum Finished {
+    /// Somebody has signed in.
+    SignedIn {
+        /// Cookies to set and to delete.
+        cookies: Vec<SetCookie>,
+        /// Where they wanted to go.
+        location: ReturnPath,
+    },
+    /// The callback was stale, and the browser has a session: on to where it wanted to go.
+    AlreadySignedIn {
+        /// Where that is.
+        location: ReturnPath,
+    },
+    /// Nobody has signed in.
+    Failed {
+        /// Why.
+        problem: Problem,
+        /// Cookies to delete.
+        cookies: Vec<SetCookie>,
+        /// Where "Try again" leads after the sign-in.
+        location: ReturnPath,
+    },
+}
+
+impl SignIn {
+    /// Judges Apple's answer.
+    pub async fn finish(&self, form: &Form, jar: &CookieJar<'_>) -> Finished {
+        // 1. One reading only: a repeated parameter is refused.
+        let callback = match Callback::parse(form) {
+            Ok(callback) => callback,
+            Err(error) => return self.failed(error.into(), Vec::new(), ReturnPath::root()),
+        };
+        let (Callback::Granted { state, .. } | Callback::Denied { state, .. }) = &callback;
+        // 2. The state is of this browser: only its cookie opens to it.
+        let Some(transaction) = Transaction::find(&self.names, jar, state, &self.sealer) else {
+            return self.stale(jar, ReturnPath::root()).await;
+        };
+        // 3. In time, and 4. for the first time: both before the code is worth a call to Apple.
+        if transaction.has_expired(self.clock.now()) || !self.use_up(state) {
+            return self.stale(jar, transaction.return_to).await;
+        }
+        let name = Transaction::cookie_name(&self.names, state);
+        let mut cookies = vec![transaction::deletion(&self.names, &name, self.settings.response_mode)];
+        match self.redeem(callback, &transaction, jar).await {
+            Ok(new) => {
+                let names = &self.names;
+                cookies.push(SetCookie::new(names.session(), new.id.expose(), SameSite::Lax, names.secure()));
+                Finished::SignedIn { cookies, location: transaction.return_to }
+            }
+            Err(problem) => self.failed(problem, cookies, transaction.return_to),
+        }
+    }
+
+    async fn redeem(
+        &self,
+        callback: Callback,
+        transaction: &Transaction,
+        jar: &CookieJar<'_>,
+    ) -> Result<NewSession, Problem> {
+        // 5. The person agreed.
+        let code = match callback {
+            Callback::Granted { code, .. } => code,
+            Callback::Denied { error, .. } => return Err(Problem::Denied(error)),
+        };
+        // 6. Apple takes the code from us, and only once.
+        let mut answer = self.apple.redeem(&code, transaction.verifier.as_ref()).await?;
+        // 7. and 8. Apple vouches for somebody, to us, in this very sign-in.
+        let token = self.verify(&mut answer, transaction, &code).await?;
+        let grant = granted(answer, &token, transaction);
+        self.take_over(token, grant, transaction, jar).await
+    }
+
+    async fn verify(
+        &self,
+        answer: &mut TokenAnswer,
+        transaction: &Transaction,
+        code: &AuthorizationCode,
+    ) -> Result<VerifiedIdToken, Problem> {
+        let raw = answer.id_token.take().ok_or(Problem::NoIdToken)?;
+        let expected = Expected { nonce: &transaction.nonce, code, access_token: &answer.access_token };
+        Ok(self.apple.verify(&raw, &expected).await?)
+    }
+
+    /// Puts a new session (9.) in the place of any that the browser had: the one it had when the sign-in
+    /// began, and the one it has now.
+    async fn take_over(
+        &self,
+        token: VerifiedIdToken,
+        grant: Grant,
+        transaction: &Transaction,
+        jar: &CookieJar<'_>,
+    ) -> Result<NewSession, Problem> {
+        let current = self.session_of(jar).await?.map(|session| *session.key());
+        let new = self.sessions.create(token, grant, transaction.asked.clone()).await?;
+        let mut old: Vec<SessionKey> = transaction.replaces.into_iter().chain(current).collect();
+        old.dedup();
+        for key in old {
+            self.replace(&key, &new).await?;
+        }
+        let record = new.session.record();
+        tracing::info!(
+            event = "signed_in", session = %record.handle, subject = %record.person.subject,
+            organization = record.person.organization.as_ref().map(tracing::field::display), scopes = %record.grant.scopes,
+        );
+        Ok(new)
+    }
+
+    /// Ends the session that a new one replaces. Another person's tokens are revoked, as at a sign-out;
+    /// one's own are not, for Apple would take back the new grant with the old.
+    async fn replace(&self, key: &SessionKey, new: &NewSession) -> Result<(), Problem> {
+        let Some(old) = self.sessions.end(key).await? else { return Ok(()) };
+        let same = old.person.subject == new.session.record().person.subject;
+        tracing::info!(event = "session_replaced", session = %old.handle, by = %new.session.record().handle, same_person = same);
+        if !same && self.settings.revoke_on_sign_out {
+            self.queue.push(Revocation::of(&old));
+        }
+        Ok(())
+    }
+
+    /// Marks a state as used; false when it was.
+    fn use_up(&self, state: &State) -> bool {
+        let id = Transaction::cookie_name(&self.names, state);
+        self.used.entry(id).or_insert(()).is_fresh()
+    }
+
+    async fn stale(&self, jar: &CookieJar<'_>, location: ReturnPath) -> Finished {
+        match self.session_of(jar).await {
+            Ok(Some(_)) => Finished::AlreadySignedIn { location },
+            Ok(None) => self.failed(Problem::Stale, Vec::new(), location),
+            Err(error) => self.failed(error.into(), Vec::new(), location),
+        }
+    }
+
+    fn failed(&self, problem: Problem, cookies: Vec<SetCookie>, location: ReturnPath) -> Finished {
+        tracing::info!(event = "sign_in_failed", reason = %problem);
+        Finished::Failed { problem, cookies, location }
+    }
+}
+
+/// The scopes that Apple granted: those of the answer, else those of the ID token, else those asked for.
+fn granted(answer: TokenAnswer, token: &VerifiedIdToken, transaction: &Transaction) -> Grant {
+    let scopes = answer.scope.or_else(|| token.scopes().cloned()).unwrap_or_else(|| transaction.asked.clone());
+    Grant {
+        access_token: answer.access_token,
+        access_expires_at: answer.expires_at,
+        refresh_token: answer.refresh_token,
+        refreshed_at: None,
+        scopes,
+    }
+}

@@ -1,0 +1,45 @@
+//! The end of a session.
+
+use std::sync::Arc;
+
+use super::{SignIn, transaction};
+use crate::{
+    session::{Record, Revocation, SessionId, StoreError},
+    web::{CookieJar, SameSite, SetCookie},
+};
+
+/// A sign-out that is done: there is no session any more.
+#[derive(Debug)]
+pub struct SignedOut {
+    /// The cookies to delete.
+    pub cookies: Vec<SetCookie>,
+    /// Who was signed in.
+    pub record: Option<Arc<Record>>,
+}
+
+impl SignIn {
+    /// Ends the browser's session for good first, then names the cookies to clear, then has the tokens
+    /// revoked at Apple in the background.
+    ///
+    /// # Errors
+    /// When the store is not available: the session may then still be live, and nobody may be told
+    /// otherwise.
+    pub async fn sign_out(&self, jar: &CookieJar<'_>) -> Result<SignedOut, StoreError> {
+        let mut ended = None;
+        for id in jar.values(self.names.session()).filter_map(SessionId::parse) {
+            if let Some(record) = self.sessions.end(&id.key()).await? {
+                tracing::info!(event = "signed_out", session = %record.handle, subject = %record.person.subject);
+                if self.settings.revoke_on_sign_out {
+                    self.queue.push(Revocation::of(&record));
+                }
+                ended = Some(record);
+            }
+        }
+        let names = &self.names;
+        let mut cookies = vec![SetCookie::deletion(names.session(), SameSite::Lax, names.secure())];
+        for (name, _) in jar.with_prefix(names.login_prefix()) {
+            cookies.push(transaction::deletion(names, name, self.settings.response_mode));
+        }
+        Ok(SignedOut { cookies, record: ended })
+    }
+}
