@@ -1,1 +1,186 @@
 //! The file gateway.toml: its shape, its translation into settings, and its problems told all at once.
+//!
+//! [`load`] reads the file into [`Loaded`], or says everything that is wrong with it. Each section has a
+//! file here that knows its keys, and hands typed values to the rooms that own them; no room knows the
+//! file. `section` reads keys and notices unknown ones, `report` collects what is wrong, `cross` and
+//! `conflict` look at what must agree, and `lint` at what is allowed but odd.
+
+mod address;
+mod allow;
+mod app;
+mod apple;
+mod conflict;
+mod cross;
+mod duration;
+mod headers;
+mod key_file;
+mod lint;
+mod location;
+mod problem;
+mod report;
+mod route;
+mod scopes;
+mod section;
+mod server;
+mod session;
+mod size;
+mod source;
+mod suggest;
+mod surroundings;
+#[cfg(test)]
+mod tests;
+
+use std::{fs, io, path::Path};
+
+use toml::de::DeTable;
+
+pub use problem::{Note, Problem, Problems, Weight};
+
+use self::{
+    app::AppAt,
+    apple::Apple,
+    report::Report,
+    section::Section,
+    server::Server,
+    session::Session,
+    source::Source,
+    surroundings::Surroundings,
+};
+use crate::{
+    policy::Table,
+    server::Settings,
+    signin, telemetry,
+    web::Host,
+};
+
+/// Largest file that is read.
+const LARGEST: usize = 1 << 20;
+
+/// A valid configuration.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What the gateway runs on.
+    pub settings: Settings,
+    /// The hosts of the apps, in the order of the file.
+    pub hosts: Vec<Host>,
+    /// What there is to know about the file although it is valid, in its order.
+    pub notes: Vec<Note>,
+}
+
+/// Reads the configuration. `environment` gives the value of a variable.
+///
+/// # Errors
+/// Everything that is wrong with the file, at once.
+pub fn load(path: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Problems> {
+    let problem = |message: String, cure: &str| Problems::new(path, vec![Problem::of_the_file(message, cure)]);
+    let bytes = fs::read(path).map_err(|why| match why.kind() {
+        io::ErrorKind::NotFound => problem(
+            "there is no such file".into(),
+            "write one (gateway.toml.example is a start), or name another with --config PATH or $SCHOOLGATE_CONFIG",
+        ),
+        io::ErrorKind::PermissionDenied => {
+            problem("may not be read by this user".into(), "let the user that runs schoolgate read it")
+        }
+        _ => problem(format!("cannot be read: {why}"), "name a file with --config PATH or $SCHOOLGATE_CONFIG"),
+    })?;
+    if bytes.len() > LARGEST {
+        return Err(problem("is larger than 1 MiB, so it is no configuration".into(), "name another with --config PATH"));
+    }
+    let text = String::from_utf8(bytes).map_err(|why| {
+        let fine = why.utf8_error().valid_up_to();
+        let line = why.as_bytes()[..fine].iter().filter(|byte| **byte == b'\n').count() + 1;
+        problem(format!("line {line} is not UTF-8"), "save the file as UTF-8")
+    })?;
+    from_text(path, &text, environment)
+}
+
+/// Reads a configuration that is at hand; `path` names it in messages, and relative paths in it begin
+/// in the folder of `path`.
+///
+/// # Errors
+/// Everything that is wrong with the text, at once.
+pub fn from_text(
+    path: &Path,
+    text: &str,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Loaded, Problems> {
+    let source = Source::new(text);
+    let report = Report::new(path, &source);
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in errors {
+        report.syntax(error.span(), error.message());
+    }
+    let file = File::read(document.get_ref(), &report, &Surroundings::of(path, environment));
+    let translated = file.and_then(|file| file.translate());
+    let notes = report.finish()?;
+    match translated {
+        Some((settings, hosts)) => Ok(Loaded { settings, hosts, notes }),
+        // Every part that is missing has its problem; should one ever have none, the answer is still no.
+        None => Err(Problems::new(path, vec![Problem::of_the_file("is not complete", "compare it with gateway.toml.example")])),
+    }
+}
+
+/// The whole file, read.
+struct File {
+    server: Server,
+    apple: Apple,
+    session: Session,
+    log_format: telemetry::LogFormat,
+    apps: Vec<AppAt>,
+}
+
+impl File {
+    /// `None` when anything was wrong.
+    fn read<'a>(document: &'a DeTable<'a>, report: &'a Report<'a>, surroundings: &Surroundings<'_>) -> Option<Self> {
+        let mut root = Section::root(report, document);
+        let server = server::read(root.section("server"), report, surroundings);
+        let apple_section = root.section("apple");
+        let apple_place = apple_section.place().clone();
+        let apple = apple::read(apple_section, report, surroundings, server.external_scheme.value);
+        let session = session::read(root.section("session"), report, surroundings);
+        session::read_assertion(root.section("assertion"));
+        let log_format = server::read_log(root.section("log"));
+        let sections = root.sections("app");
+        if sections.is_empty() {
+            let cure = "add a section [[app]] with name, host and upstream; gateway.toml.example shows it";
+            report.missing(&report.end("app"), "is missing: there is no app to stand in front of", cure);
+        }
+        let apps: Vec<_> = sections.into_iter().map(|section| app::read(section, report, apple.service)).collect();
+        root.finish();
+        cross::apps(&apps, &server.listen, report);
+        cross::external_scheme(&server.external_scheme, &apps, report);
+        cross::sign_in_host(apple.redirect_host.as_ref(), &apps, report);
+        apps.iter().for_each(|app| conflict::check(&app.routes, report));
+        lint::sign_in_scopes(&apple.scopes, &apple_place, report);
+        lint::check(&apps, report);
+        report.is_clean().then_some(Self { server, apple, session, log_format, apps })
+    }
+
+    fn translate(self) -> Option<(Settings, Vec<Host>)> {
+        let Self { server, apple, session, log_format, apps } = self;
+        let apps: Vec<_> = apps.into_iter().map(AppAt::into_app).collect::<Option<_>>()?;
+        let hosts = apps.iter().map(|app| app.host.clone()).collect();
+        let signin = signin::Settings {
+            scopes: apple.scopes,
+            response_mode: apple.settings.as_ref().and_then(|settings| settings.response_mode),
+            pkce: apple.settings.as_ref().is_some_and(|settings| settings.pkce),
+            external_scheme: server.external_scheme.value,
+            refresh_before: session.refresh_before,
+            revoke_on_sign_out: session.revoke_on_sign_out,
+        };
+        let settings = Settings {
+            listen: server.listen,
+            admin_listen: server.admin_listen,
+            state_dir: server.state_dir,
+            encryption_key_file: session.encryption_key_file,
+            shutdown_grace: server.shutdown_grace,
+            log_format,
+            apple: apple.settings?,
+            session: session.settings,
+            signin,
+            proxy: server.proxy,
+            table: Table::new(apps),
+        };
+        Some((settings, hosts))
+    }
+}

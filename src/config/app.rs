@@ -1,0 +1,134 @@
+//! One `[[app]]`.
+
+use std::time::Duration;
+
+use super::{
+    address, duration, headers,
+    report::{Entry, Fault, Report},
+    route::{self, RouteAt},
+    section::Section,
+    size,
+};
+use crate::{
+    apple::Service,
+    policy::{App, Upstream},
+    web::Host,
+};
+
+/// An app with the places of what other sections must agree with.
+#[derive(Debug)]
+pub(super) struct AppAt {
+    pub(super) name: Option<Entry<String>>,
+    pub(super) host: Option<Entry<Host>>,
+    pub(super) upstream: Option<Entry<Upstream>>,
+    pub(super) routes: Vec<RouteAt>,
+    preserve_host: bool,
+    upstream_timeout: Duration,
+    max_body: u64,
+}
+
+/// Largest request body that may be allowed.
+const LARGEST_BODY: (u64, &str) = (1 << 40, "1024GiB");
+
+impl AppAt {
+    /// The app for the table; `None` when something was wrong.
+    pub(super) fn into_app(self) -> Option<App> {
+        let routes = self.routes.into_iter().map(|one| one.route).collect();
+        Some(App::new(
+            self.name?.value,
+            self.host?.value,
+            self.upstream?.value,
+            self.preserve_host,
+            self.upstream_timeout,
+            self.max_body,
+            routes,
+        ))
+    }
+}
+
+/// Reads an app.
+pub(super) fn read(mut section: Section<'_>, report: &Report<'_>, service: Service) -> AppAt {
+    let place = section.place().clone();
+    let name = section.required("name", r#""library""#).and_then(|text| section.parse(text, name));
+    let host = section.required("host", r#""library.school.example""#).and_then(|text| section.parse(text, host));
+    let upstream = upstream(&mut section, report);
+    let preserve_host = section.flag("preserve_host").is_none_or(|entry| entry.value);
+    let upstream_timeout = section
+        .parsed("upstream_timeout", r#""60s""#, duration::positive)
+        .map_or(Duration::from_secs(60), |entry| entry.value);
+    let max_body = section
+        .parsed("max_body", r#""100MiB""#, |text| size::between(text, (0, "0B"), LARGEST_BODY))
+        .map_or(100 << 20, |entry| entry.value);
+    not_yet(&mut section);
+    let own = headers::read(&mut section, report);
+    let headers = headers::of_app(own.as_deref());
+    let sections = section.sections("route");
+    let mut routes: Vec<RouteAt> = Vec::new();
+    if sections.is_empty() {
+        routes.extend(RouteAt::sole(&place, headers.clone()));
+    }
+    routes.extend(sections.into_iter().filter_map(|section| route::read(section, report, &headers, service)));
+    section.finish();
+    AppAt { name, host, upstream, routes, preserve_host, upstream_timeout, max_body }
+}
+
+fn not_yet(section: &mut Section<'_>) {
+    section.not_yet("upstream_ca_file", "leave it out: apps are reached over http only");
+    section.not_yet("health_path", "leave it out: an app has one upstream, which every request tries");
+    section.not_yet_unless_false("keep_forms", "leave it out: a form that is sent after the session died must be filled in again");
+    section.not_yet_unless_empty(
+        "sign_out_paths",
+        r#"["/logout.php"]"#,
+        "leave it out, and link to /.schoolgate/sign-out from the app where you can",
+    );
+    section.not_yet_unless_empty(
+        "clear_cookies",
+        r#"["PHPSESSID"]"#,
+        "leave it out, and give the app's own sessions a short life on shared machines",
+    );
+}
+
+fn name(text: &str) -> Result<String, Fault> {
+    if text.chars().count() <= 64 && text.trim() == text && !text.chars().any(char::is_control) {
+        return Ok(text.to_owned());
+    }
+    Err(Fault::new("is no name that reads well in a log", "write at most 64 characters, such as \"library\""))
+}
+
+fn host(text: &str) -> Result<Host, Fault> {
+    if text.contains('*') {
+        let cure = "write the host of one app, such as \"library.school.example\", and an [[app]] for each";
+        return Err(Fault::new("is not supported yet: it has a wildcard", cure));
+    }
+    if let Some((_, rest)) = text.split_once("://") {
+        let bare = rest.split('/').next().unwrap_or_default();
+        return Err(Fault::new("is a URL", format!("write the host alone: \"{bare}\"")));
+    }
+    Host::parse(text).map_err(|why| {
+        let cure = if text.is_ascii() {
+            "write a host name, such as \"library.school.example\""
+        } else {
+            "write the name as DNS has it, beginning with xn--"
+        };
+        Fault::new(why.to_string(), cure)
+    })
+}
+
+fn upstream(section: &mut Section<'_>, report: &Report<'_>) -> Option<Entry<Upstream>> {
+    let example = r#""http://127.0.0.1:9000""#;
+    if section.value("upstream").is_none() {
+        // Says that it is missing.
+        section.required("upstream", example);
+        return None;
+    }
+    let mut list = section.one_or_more("upstream", example)?;
+    if list.value.len() > 1 {
+        report.unsupported(&list.place, &format!("write one upstream, and let that one balance: upstream = {example}"));
+        return None;
+    }
+    let Some(one) = list.value.pop() else {
+        report.problem(&list.place, "is empty", format!("write upstream = {example}"));
+        return None;
+    };
+    section.parse(one, address::upstream)
+}

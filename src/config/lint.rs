@@ -1,0 +1,130 @@
+//! Routes that do what they say, but perhaps not what was meant.
+
+use http::Method;
+
+use super::{
+    app::AppAt,
+    conflict::{met, same_path},
+    report::{Place, Report},
+    route::RouteAt,
+};
+use crate::policy::Access;
+
+/// The methods that browsers and forms use. `GET` stands for `HEAD` too.
+const USUAL: [Method; 6] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+
+/// Scopes that only some accounts of a school may grant.
+const OF_THE_SCHOOL: &str = "edu.";
+
+/// Looks at all routes.
+pub(super) fn check(apps: &[AppAt], report: &Report<'_>) {
+    for app in apps {
+        for route in &app.routes {
+            match route.route.access {
+                Access::Required => falls_through(route, &app.routes, report),
+                Access::Optional | Access::Public => opens(route, &app.routes, report),
+            }
+            unreachable(route, &app.routes, report);
+        }
+    }
+    school_scopes(apps, report);
+}
+
+/// An open route that takes a part out of a protected one.
+fn opens(route: &RouteAt, routes: &[RouteAt], report: &Report<'_>) {
+    let others = || routes.iter().filter(|other| !std::ptr::eq(*other, route));
+    let shadowed = taken(route).filter(|method| wins(route, routes, method)).find_map(|method| {
+        met(others(), method, &route.path).filter(|other| other.route.access == Access::Required)
+    });
+    let Some(shadowed) = shadowed else { return };
+    let (line, inner, outer) = (report.line(&shadowed.place), route.path.as_str(), shadowed.path.as_str());
+    let methods = named_methods(route);
+    let open = match route.route.access {
+        Access::Required => return,
+        Access::Optional => "needs no sign-in",
+        Access::Public => "is public",
+    };
+    let text = format!("{methods}\"{inner}\" {open}, although it lies within \"{outer}\" (line {line}), which is protected");
+    if shadowed.route.prefix.depth() == 0 || same_path(route, shadowed) {
+        report.note(&route.place, text);
+    } else {
+        report.warn(&route.place, text);
+    }
+}
+
+/// A protected route for some methods, whose other methods meet an open one above it.
+fn falls_through(route: &RouteAt, routes: &[RouteAt], report: &Report<'_>) {
+    let mut open: Vec<&str> = Vec::new();
+    let mut below = None;
+    for method in USUAL.iter().filter(|method| !route.route.takes(method)) {
+        let other = met(routes.iter(), method, &route.path)
+            .filter(|other| other.route.access != Access::Required && !same_path(route, other));
+        if let Some(other) = other {
+            open.push(method.as_str());
+            below = Some(other);
+        }
+    }
+    if let Some(other) = below {
+        let (line, path, methods) = (report.line(&other.place), route.path.as_str(), open.join(", "));
+        let text = format!(
+            "\"{path}\" is protected for {} only: {methods} there meets \"{}\" (line {line}), which needs no sign-in",
+            names(route),
+            other.path,
+        );
+        report.warn(&route.place, text);
+    }
+}
+
+/// A route that loses every request to routes of the same path.
+fn unreachable(route: &RouteAt, routes: &[RouteAt], report: &Report<'_>) {
+    if !taken(route).any(|method| wins(route, routes, method)) {
+        let path = route.path.as_str();
+        report.warn(&route.place, format!("no request meets this route: others for \"{path}\" take all its methods"));
+    }
+}
+
+/// Apple: only accounts with the role of administrator or site manager can authorize an app to use
+/// the Roster API.
+fn school_scopes(apps: &[AppAt], report: &Report<'_>) {
+    let mut asking = apps.iter().flat_map(|app| &app.routes).filter_map(|route| {
+        let scope = route.route.scopes.iter().find(|scope| scope.starts_with(OF_THE_SCHOOL))?;
+        Some((&route.place, scope, route.path.as_str()))
+    });
+    let Some((place, scope, path)) = asking.next() else { return };
+    let more = match asking.count() {
+        0 => String::new(),
+        1 => " and of one more route".to_owned(),
+        many => format!(" and of {many} more routes"),
+    };
+    let text = format!(
+        "{scope} of \"{path}\"{more}: at Apple, only administrators and site managers can authorize edu.* scopes; teachers and pupils cannot pass"
+    );
+    report.note(place, text);
+}
+
+/// Scopes asked for at every sign-in shut out everybody who cannot authorize them.
+pub(super) fn sign_in_scopes(scopes: &crate::identity::ScopeSet, place: &Place, report: &Report<'_>) {
+    if let Some(scope) = scopes.iter().find(|scope| scope.starts_with(OF_THE_SCHOOL)) {
+        let text = format!(
+            "{scope} is asked for at every sign-in, and at Apple only administrators and site managers can authorize it: ask for it on the routes that need it, so that teachers and pupils can sign in"
+        );
+        report.warn(place, text);
+    }
+}
+
+fn taken(route: &RouteAt) -> impl Iterator<Item = &Method> {
+    let named = &route.route.methods;
+    if named.is_empty() { USUAL.iter() } else { named.iter() }
+}
+
+fn wins(route: &RouteAt, routes: &[RouteAt], method: &Method) -> bool {
+    met(routes.iter(), method, &route.path).is_some_and(|winner| std::ptr::eq(winner, route))
+}
+
+fn names(route: &RouteAt) -> String {
+    route.route.methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn named_methods(route: &RouteAt) -> String {
+    if route.route.methods.is_empty() { String::new() } else { format!("{} of ", names(route)) }
+}

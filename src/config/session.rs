@@ -1,0 +1,111 @@
+//! The sections `[session]` and `[assertion]`.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::{
+    duration, key_file,
+    report::{Entry, Fault, Report},
+    section::Section,
+    surroundings::Surroundings,
+};
+use crate::session::{self, Sealer};
+
+/// How long an access token of Apple's lives.
+const TOKEN_LIFE: Duration = Duration::from_secs(3600);
+
+/// What `[session]` says.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) settings: session::Settings,
+    pub(super) refresh_before: Duration,
+    pub(super) revoke_on_sign_out: bool,
+    pub(super) encryption_key_file: Option<PathBuf>,
+}
+
+/// Reads `[session]`.
+pub(super) fn read(mut section: Section<'_>, report: &Report<'_>, surroundings: &Surroundings<'_>) -> Session {
+    store(&mut section, report);
+    let idle = section.parsed("idle_timeout", r#""8h""#, duration::positive);
+    let longest = section.parsed("max_lifetime", r#""24h""#, duration::positive);
+    let value = |entry: &Option<Entry<Duration>>, hours: u64| {
+        entry.as_ref().map_or(Duration::from_secs(hours * 3600), |entry| entry.value)
+    };
+    let settings = session::Settings { idle_timeout: value(&idle, 8), max_lifetime: value(&longest, 24) };
+    if let Some(entry) = idle.or(longest).filter(|_| settings.idle_timeout > settings.max_lifetime) {
+        let cure = "write idle_timeout and max_lifetime so that the first is not longer than the second (defaults: \"8h\" and \"24h\")";
+        report.problem(&entry.place, "lets idle_timeout be longer than max_lifetime", cure);
+    }
+    let refresh_before = section.parsed("refresh_before", r#""5m""#, refresh_before);
+    if let Some(entry) = refresh_before.as_ref().filter(|entry| entry.value >= TOKEN_LIFE / 2) {
+        report.warn(&entry.place, "access tokens live one hour, so this asks Apple for a new one every half hour or more often for each session in use");
+    }
+    let revoke_on_sign_out = section.flag("revoke_on_sign_out").is_none_or(|entry| entry.value);
+    let encryption_key_file = encryption_key(&mut section, report, surroundings);
+    section.finish();
+    let refresh_before = refresh_before.map_or(Duration::from_secs(300), |entry| entry.value);
+    Session { settings, refresh_before, revoke_on_sign_out, encryption_key_file }
+}
+
+/// Reads `[assertion]`.
+pub(super) fn read_assertion(mut section: Section<'_>) {
+    section.not_yet_unless_false("enabled", "leave it out: apps get the identity in headers, and nobody else can set those");
+    section.finish();
+}
+
+fn store(section: &mut Section<'_>, report: &Report<'_>) {
+    let meanwhile = "write store = \"memory\": people sign in again after a restart";
+    let absent = section.place().clone();
+    let Some(entry) = section.text("store", r#""memory""#) else {
+        report.note(
+            &absent,
+            "sessions are kept in memory and end with the process: people sign in again after a restart (session.store = \"file\" is not supported yet)",
+        );
+        return;
+    };
+    match entry.value {
+        "memory" => {
+            report.note(&entry.place, "sessions are kept in memory and end with the process: people sign in again after a restart");
+        }
+        "file" => report.unsupported(&entry.place, meanwhile),
+        redis if redis.starts_with("redis:") || redis.starts_with("rediss:") => report.unsupported(&entry.place, meanwhile),
+        _ => report.problem(&entry.place, "is no place for sessions", "write store = \"memory\""),
+    }
+}
+
+fn refresh_before(text: &str) -> Result<Duration, Fault> {
+    let duration = duration::parse(text)?;
+    if duration >= TOKEN_LIFE {
+        return Err(Fault::new("is not shorter than the hour that an access token lives", "write less, such as \"5m\""));
+    }
+    Ok(duration)
+}
+
+/// The key is read again when the gateway starts; here it only has to be one.
+fn encryption_key(section: &mut Section<'_>, report: &Report<'_>, surroundings: &Surroundings<'_>) -> Option<PathBuf> {
+    let text = section.text("encryption_key_file", r#""$CREDENTIALS_DIRECTORY/session.key""#)?;
+    if Sealer::from_base64(text.value).is_ok() {
+        let cure = "keep the key in a file that only the service can read, and write the path of that file";
+        report.hidden(&text.place, Fault::new("is a key itself, which does not belong in this file", cure));
+        return None;
+    }
+    let path = section.parse(text, |text| surroundings.path(text))?;
+    match key_file::read(&path.value) {
+        Err(fault) => report.fault(&path.place, fault),
+        Ok(file) => {
+            if let Err(why) = Sealer::from_base64(&file.text) {
+                let (message, cure) = split(&why.to_string());
+                report.problem(&path.place, format!("{message}: {}", path.value.display()), cure);
+            }
+            if file.is_open {
+                report.warn(&path.place, "every user of this machine can read this key: chmod o-r it, or use LoadCredential= in the systemd unit");
+            }
+        }
+    }
+    Some(path.value)
+}
+
+/// A message of the session room is "what is wrong; what to do".
+fn split(text: &str) -> (String, String) {
+    let (message, cure) = text.split_once("; ").unwrap_or((text, "make one with: openssl rand -base64 32"));
+    (message.to_owned(), cure.to_owned())
+}

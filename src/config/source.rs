@@ -1,0 +1,178 @@
+//! The text of the file, with lines, columns and excerpts for messages.
+
+use std::ops::Range;
+
+/// Widest part of a line that a message shows, in characters.
+const WIDEST: usize = 110;
+
+/// Longest piece of text that a message quotes, in characters.
+const LONGEST_QUOTE: usize = 60;
+
+/// A line of the file as a message shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Excerpt {
+    /// The line, or a part of it.
+    pub(super) text: String,
+    /// Characters before the place that is meant.
+    pub(super) indent: usize,
+    /// Characters that are meant, at least one.
+    pub(super) width: usize,
+}
+
+/// The text of the file.
+///
+/// What is shown of it goes through one mask: passwords in URLs and private keys that somebody has
+/// pasted into the file by mistake are starred out.
+#[derive(Debug)]
+pub(super) struct Source<'a> {
+    text: &'a str,
+    masked: String,
+    line_starts: Vec<usize>,
+}
+
+impl<'a> Source<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        let line_starts =
+            std::iter::once(0).chain(text.match_indices('\n').map(|(newline, _)| newline + 1)).collect();
+        Self { text, masked: mask(text), line_starts }
+    }
+
+    /// Line and column of a byte, both counted from one, the column in characters.
+    pub(super) fn position(&self, offset: usize) -> (usize, usize) {
+        let offset = floor_boundary(self.text, offset);
+        let line = self.line_starts.partition_point(|start| *start <= offset).max(1);
+        let start = self.line_starts[line - 1];
+        (line, self.text[start..offset].chars().count() + 1)
+    }
+
+    /// The place of the last character, for what is missing from the whole file.
+    pub(super) fn end(&self) -> Range<usize> {
+        let end = self.text.trim_end().len();
+        end..end
+    }
+
+    /// The text of a span as a message quotes it: one line, not too long, nothing secret.
+    pub(super) fn quote(&self, span: &Range<usize>) -> String {
+        let (start, end) = self.bounds(span);
+        let whole = clean(&self.masked[start..end]);
+        let mut short: String = whole.chars().take(LONGEST_QUOTE).collect();
+        if short.len() < whole.len() {
+            short.push('…');
+        }
+        short
+    }
+
+    /// The first line of a span, with where it stands in it.
+    pub(super) fn excerpt(&self, span: &Range<usize>) -> Excerpt {
+        let (start, end) = self.bounds(span);
+        let (line, _) = self.position(start);
+        let line_start = self.line_starts[line - 1];
+        let rest = &self.masked[line_start..];
+        let whole: Vec<char> = clean(rest.split('\n').next().unwrap_or_default().trim_end()).chars().collect();
+        let before = self.masked[line_start..start].chars().count().min(whole.len());
+        let meant = self.masked[start..end].split('\n').next().unwrap_or_default().trim_end().chars().count();
+        let from = if whole.len() > WIDEST { before.saturating_sub(WIDEST / 3) } else { 0 };
+        let to = whole.len().min(from + WIDEST);
+        let lead = if from > 0 { "…" } else { "" };
+        let tail = if to < whole.len() { "…" } else { "" };
+        let indent = before - from + usize::from(from > 0);
+        let width = meant.min(to.saturating_sub(before)).max(1);
+        Excerpt { text: format!("{lead}{}{tail}", whole[from..to].iter().collect::<String>()), indent, width }
+    }
+
+    fn bounds(&self, span: &Range<usize>) -> (usize, usize) {
+        let start = floor_boundary(self.text, span.start);
+        (start, floor_boundary(self.text, span.end).max(start))
+    }
+}
+
+fn floor_boundary(text: &str, offset: usize) -> usize {
+    (0..=offset.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
+/// No control character reaches a terminal.
+fn clean(text: &str) -> String {
+    text.chars()
+        .map(|character| match character {
+            '\t' | '\n' | '\r' => ' ',
+            odd if odd.is_control() => '\u{fffd}',
+            fine => fine,
+        })
+        .collect()
+}
+
+/// The same text, of the same length, with what looks secret starred out.
+fn mask(text: &str) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    for (at, _) in text.match_indices("://") {
+        let authority = at + 3;
+        let end = text[authority..]
+            .find(|end: char| end.is_whitespace() || "/?#\"'".contains(end))
+            .map_or(text.len(), |length| authority + length);
+        if let Some(user_end) = text[authority..end].rfind('@') {
+            bytes[authority..authority + user_end].fill(b'*');
+        }
+    }
+    for (at, marker) in text.match_indices("PRIVATE KEY-----") {
+        let body = at + marker.len();
+        let end = text[body..].find("-----END").map_or(text.len(), |length| body + length);
+        bytes[body..end].iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b'*');
+    }
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn columns_count_characters_and_begin_at_one() {
+        let source = Source::new("a = 1\nname = \"Zoë\" # x\n");
+        assert_eq!(source.position(0), (1, 1));
+        assert_eq!(source.position(6), (2, 1));
+        assert_eq!(source.position(source.text.find('#').unwrap()), (2, 14));
+        assert_eq!(source.position(1000), (3, 1));
+    }
+
+    #[test]
+    fn an_excerpt_points_at_the_place() {
+        let source = Source::new("a = 1\n\tname = \"Zoë\"\r\n");
+        let at = source.text.find('"').unwrap();
+        let excerpt = source.excerpt(&(at..at + 6));
+        assert_eq!(excerpt, Excerpt { text: " name = \"Zoë\"".into(), indent: 8, width: 5 });
+    }
+
+    #[test]
+    fn a_long_line_is_shown_around_the_place() {
+        let text = format!("{}X{}", "a".repeat(500), "b".repeat(500));
+        let excerpt = Source::new(&text).excerpt(&(500..501));
+        assert!(excerpt.text.chars().count() <= WIDEST + 2);
+        assert_eq!(excerpt.text.chars().nth(excerpt.indent), Some('X'));
+    }
+
+    #[test]
+    fn passwords_and_keys_are_never_shown() {
+        let text = "store = \"redis://:hunter2@db:6379\"\nkey = '''-----BEGIN PRIVATE KEY-----\nMIGTAgEAMBMG\n-----END";
+        let source = Source::new(text);
+        for span in [0..text.len(), 10..30] {
+            assert!(!source.quote(&span).contains("hunter2"));
+            assert!(!source.excerpt(&span).text.contains("hunter2"));
+        }
+        let key = text.find("MIGT").unwrap();
+        assert_eq!(source.excerpt(&(key..key + 3)).text, "************");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics_wherever_one_looks(text in "\\PC{0,40}[\n\t\r\0:/@é]{0,9}\\PC{0,200}", a in 0usize..300, b in 0usize..300) {
+            let source = Source::new(&text);
+            let (line, column) = source.position(a);
+            prop_assert!(line >= 1 && column >= 1);
+            let excerpt = source.excerpt(&(a..b));
+            prop_assert!(excerpt.indent <= excerpt.text.chars().count());
+            source.quote(&(a..b));
+            source.quote(&source.end());
+        }
+    }
+}
