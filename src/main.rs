@@ -1,3 +1,7 @@
 //! The program `schoolgate`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    schoolgate::cli::run(std::env::args_os())
+}

@@ -1,1 +1,97 @@
 //! The command line: one file per command.
+
+mod check;
+mod demo;
+mod describe;
+mod explain;
+mod output;
+mod run;
+
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{self, Loaded};
+
+/// The exit status of wrong usage and of a wrong configuration (contract, section 1).
+const USAGE: u8 = 2;
+
+/// Puts Apple School Manager single sign-on in front of web apps that cannot be changed.
+#[derive(Debug, Parser)]
+#[command(name = "schoolgate", version, subcommand_required = true, arg_required_else_help = true)]
+struct Arguments {
+    /// The configuration.
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        env = "SCHOOLGATE_CONFIG",
+        default_value = "/etc/schoolgate/gateway.toml"
+    )]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway in the foreground. The log goes to stderr.
+    ///
+    /// SIGTERM and Ctrl-C stop it: requests in flight finish within shutdown_grace. The exit status is
+    /// 0 after a clean stop, 1 when it cannot start, and 2 when the configuration is wrong.
+    Run,
+    /// Check the configuration without starting anything.
+    ///
+    /// Prints hosts, routes, access and scopes as a table, and what looks odd. The exit status is 0 when
+    /// the configuration is valid, and 2 when it is not: then every error is told at once.
+    Check,
+    /// Say what a request would meet.
+    ///
+    /// Which app and route it meets, whether it is let in without a sign-in, what scopes and people the
+    /// route needs, and which headers the app gets. The gateway need not run.
+    Explain(explain::Arguments),
+    /// Try everything on this machine: no account, no configuration.
+    Demo(demo::Arguments),
+}
+
+/// Runs the command that the arguments name, and gives back the exit status.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    match Arguments::try_parse_from(arguments) {
+        Ok(Arguments { config, command }) => match command {
+            Command::Run => run::run(&config),
+            Command::Check => check::run(&config),
+            Command::Explain(arguments) => explain::run(&config, &arguments),
+            Command::Demo(arguments) => demo::run(&arguments),
+        },
+        Err(answer) => {
+            // --help and --version are answers too, and go to stdout with status 0.
+            let _ = answer.print();
+            u8::try_from(answer.exit_code()).map_or(ExitCode::from(USAGE), ExitCode::from)
+        }
+    }
+}
+
+/// The configuration; when it is wrong, everything that is wrong goes to stderr.
+fn load(path: &std::path::Path) -> Result<Loaded, ExitCode> {
+    config::load(path, &|name| std::env::var(name).ok()).map_err(|problems| {
+        output::complain(&problems.to_string());
+        ExitCode::from(USAGE)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_well_formed() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn commands_of_later_releases_are_not_offered() {
+        let help = Arguments::command().render_long_help().to_string();
+        assert!(help.contains("explain") && !help.contains("doctor") && !help.contains("sessions end"));
+    }
+}

@@ -9,7 +9,9 @@ use crate::{policy::Upstream, server::AdminAddress, web::Host};
 
 /// `address:port`.
 pub(super) fn socket(text: &str) -> Result<SocketAddr, Fault> {
-    let fault = |message: &str| Fault::new(message, "write an IP address and a port, such as \"127.0.0.1:8080\" or \"[::]:8080\"");
+    let fault = |message: &str| {
+        Fault::new(message, "write an IP address and a port, such as \"127.0.0.1:8080\" or \"[::]:8080\"")
+    };
     let address = text.parse::<SocketAddr>().map_err(|_| {
         if text.parse::<IpAddr>().is_ok() {
             fault("has no port")
@@ -42,7 +44,8 @@ pub(super) fn collide(one: SocketAddr, other: SocketAddr) -> bool {
 
 /// `http://host:port`.
 pub(super) fn upstream(text: &str) -> Result<Upstream, Fault> {
-    let fault = |message: &str| Fault::new(message, "write \"http://\", a host and a port, such as \"http://127.0.0.1:9000\"");
+    let fault =
+        |message: &str| Fault::new(message, "write \"http://\", a host and a port, such as \"http://127.0.0.1:9000\"");
     let Some((scheme, rest)) = text.split_once("://") else { return Err(fault("is not a URL")) };
     match scheme.to_ascii_lowercase().as_str() {
         "http" => {}
@@ -76,7 +79,8 @@ pub(super) fn is_own(upstream: &Upstream, listen: SocketAddr) -> bool {
     let address = if name == "localhost" { Some(IpAddr::V4(Ipv4Addr::LOCALHOST)) } else { name.parse().ok() };
     let Some(address) = address else { return false };
     upstream.port == listen.port()
-        && (address == listen.ip() || (listen.ip().is_unspecified() && (address.is_loopback() || address.is_unspecified())))
+        && (address == listen.ip()
+            || (listen.ip().is_unspecified() && (address.is_loopback() || address.is_unspecified())))
 }
 
 #[cfg(test)]

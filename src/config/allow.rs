@@ -16,7 +16,8 @@ pub(super) fn read(mut section: Section<'_>, report: &Report<'_>) -> Allow {
         Organization::parse(text).map_err(|why| Fault::new(why.to_string(), "write the claim org_id as Apple gives it"))
     });
     let users = list(&mut section, "users", r#"["000264.UDRo….RUtP"]"#, |text| {
-        Subject::parse(text).map_err(|why| Fault::new(why.to_string(), "write the claim sub as Apple gives it, letter by letter"))
+        Subject::parse(text)
+            .map_err(|why| Fault::new(why.to_string(), "write the claim sub as Apple gives it, letter by letter"))
     });
     let emails = list(&mut section, "emails", r#"["head@school.example"]"#, address);
     let email_domains = list(&mut section, "email_domains", r#"["school.example"]"#, domain);
@@ -37,7 +38,10 @@ pub(super) fn read(mut section: Section<'_>, report: &Report<'_>) -> Allow {
     if let (Some(addresses), Some(domains)) = (&emails, &email_domains)
         && in_no_domain(addresses, domains)
     {
-        report.warn(&addresses.place, "nobody can pass: none of these addresses is in email_domains, and both must match");
+        report.warn(
+            &addresses.place,
+            "nobody can pass: none of these addresses is in email_domains, and both must match",
+        );
     }
     Allow {
         organizations: organizations.map(|entry| entry.value).unwrap_or_default(),
@@ -74,7 +78,10 @@ fn address(text: &str) -> Result<String, Fault> {
     if whole && visible {
         return Ok(text.to_owned());
     }
-    Err(Fault::new("is not one whole address", "write it like \"head@school.example\"; whole domains go into email_domains"))
+    Err(Fault::new(
+        "is not one whole address",
+        "write it like \"head@school.example\"; whole domains go into email_domains",
+    ))
 }
 
 fn domain(text: &str) -> Result<String, Fault> {

@@ -75,7 +75,10 @@ pub(super) fn read(mut section: Section<'_>, report: &Report<'_>, service: Servi
 fn not_yet(section: &mut Section<'_>) {
     section.not_yet("upstream_ca_file", "leave it out: apps are reached over http only");
     section.not_yet("health_path", "leave it out: an app has one upstream, which every request tries");
-    section.not_yet_unless_false("keep_forms", "leave it out: a form that is sent after the session died must be filled in again");
+    section.not_yet_unless_false(
+        "keep_forms",
+        "leave it out: a form that is sent after the session died must be filled in again",
+    );
     section.not_yet_unless_empty(
         "sign_out_paths",
         r#"["/logout.php"]"#,

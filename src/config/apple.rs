@@ -39,7 +39,9 @@ pub(super) fn read(
         report.missing(section.place(), "is missing", cure);
     }
     let service = service(&mut section);
-    let client_id = section.required("client_id", r#""org.example.school.gateway""#).and_then(|text| section.parse(text, identifier));
+    let client_id = section
+        .required("client_id", r#""org.example.school.gateway""#)
+        .and_then(|text| section.parse(text, identifier));
     let team_id = section.required("team_id", r#""A1B2C3D4E5""#).and_then(|text| section.parse(text, identifier));
     let key_id = section.required("key_id", r#""K1L2M3N4O5""#).and_then(|text| section.parse(text, identifier));
     check_names(report, client_id.as_ref(), team_id.as_ref(), key_id.as_ref());
@@ -125,7 +127,8 @@ fn check_names(
         report.problem(&client.place, "contains the team_id, which Apple refuses", cure);
     }
     for (name, entry) in [("team_id", team_id), ("key_id", key_id)] {
-        let usual = |id: &str| id.len() == 10 && id.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+        let usual =
+            |id: &str| id.len() == 10 && id.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
         if let Some(entry) = entry.filter(|entry| !usual(&entry.value)) {
             report.warn(&entry.place, format!("{name} has ten capital letters and digits at Apple, this one has not"));
         }
@@ -141,13 +144,18 @@ fn signing_key(section: &mut Section<'_>, report: &Report<'_>, surroundings: &Su
     }
     let file = section.parse(path, |text| key_file::read(&surroundings.path(text)?))?;
     if file.value.is_open {
-        report.warn(&file.place, "every user of this machine can read this key: chmod o-r it, or use LoadCredential= in the systemd unit");
+        report.warn(
+            &file.place,
+            "every user of this machine can read this key: chmod o-r it, or use LoadCredential= in the systemd unit",
+        );
     }
     match SigningKey::from_pem(&file.value.text) {
         Ok(key) => Some(key),
         Err(why) => {
-            let cure = "use the .p8 file that Apple offers for download once, when the key is made, as it is";
-            report.problem(&file.place, format!("is not a key that Apple knows: {why}"), cure);
+            // A message of the apple room is "what is wrong: what to do".
+            let why = why.to_string();
+            let (message, cure) = why.split_once(": ").unwrap_or((&why, "use the .p8 file as Apple gave it"));
+            report.problem(&file.place, message, cure);
             None
         }
     }
@@ -163,7 +171,10 @@ fn response_mode(
     let entry = section.parsed("response_mode", r#""form_post""#, |text| match text {
         "query" => Ok(ResponseMode::Query),
         "form_post" => Ok(ResponseMode::FormPost),
-        _ => Err(Fault::new("is no way in which browsers come back", "write \"query\" or \"form_post\", or leave it out")),
+        _ => Err(Fault::new(
+            "is no way in which browsers come back",
+            "write \"query\" or \"form_post\", or leave it out",
+        )),
     });
     let place = entry.as_ref().map_or_else(|| section.place().clone(), |entry| entry.place.clone());
     let mode = entry.map(|entry| entry.value);
@@ -184,8 +195,14 @@ fn issuers(section: &mut Section<'_>, report: &Report<'_>) -> Vec<String> {
     if list.value.is_empty() {
         report.problem(&list.place, "is empty, so no ID token could be accepted", format!("write issuers = {example}"));
     }
-    for entry in list.value.iter().filter(|entry| entry.value.is_empty() || entry.value.chars().any(char::is_whitespace)) {
-        report.problem(&entry.place, "is no issuer", format!("write the exact value of the claim iss: issuers = {example}"));
+    for entry in
+        list.value.iter().filter(|entry| entry.value.is_empty() || entry.value.chars().any(char::is_whitespace))
+    {
+        report.problem(
+            &entry.place,
+            "is no issuer",
+            format!("write the exact value of the claim iss: issuers = {example}"),
+        );
     }
     list.value.into_iter().map(|entry| entry.value.to_owned()).collect()
 }

@@ -17,7 +17,9 @@ pub(super) fn check(routes: &[RouteAt], report: &Report<'_>) {
                     report.problem(&later.place, message, "merge the two routes, or give them different methods");
                 }
             } else if blocks(earlier, later) || blocks(later, earlier) {
-                let message = format!("and \"{path}\" of line {line} are one path to some apps, so requests between them are refused with 400");
+                let message = format!(
+                    "and \"{path}\" of line {line} are one path to some apps, so requests between them are refused with 400"
+                );
                 report.problem(&later.place, message, "keep the spelling that the app uses, and remove the other");
             }
         }
@@ -33,7 +35,9 @@ pub(super) fn same_path(one: &RouteAt, other: &RouteAt) -> bool {
 fn overlap(one: &Route, other: &Route) -> bool {
     match (one.methods.is_empty(), other.methods.is_empty()) {
         (true, true) => true,
-        (false, false) => one.methods.iter().any(|method| other.takes(method)) || other.methods.iter().any(|method| one.takes(method)),
+        (false, false) => {
+            one.methods.iter().any(|method| other.takes(method)) || other.methods.iter().any(|method| one.takes(method))
+        }
         (true, false) | (false, true) => false,
     }
 }

@@ -38,7 +38,11 @@ pub(super) fn external_scheme(scheme: &Entry<Scheme>, apps: &[AppAt], report: &R
     for host in apps.iter().filter_map(|app| app.host.as_ref()).filter(|host| !host.value.is_local()) {
         let line = report.line(&host.place);
         let message = format!("is for localhost and 127.0.0.1 alone, and line {line} has the host {}", host.value);
-        report.problem(&scheme.place, message, "write external_scheme = \"https\" and let TLS end in front of the gateway");
+        report.problem(
+            &scheme.place,
+            message,
+            "write external_scheme = \"https\" and let TLS end in front of the gateway",
+        );
     }
 }
 

@@ -27,8 +27,14 @@ const OF_THE_CONNECTION: &[&str] = &[
 ];
 
 /// Headers that the gateway itself sets on every request (contract, section 5).
-const OF_THE_GATEWAY: &[&str] =
-    &["traceparent", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-request-id", "x-schoolgate-assertion"];
+const OF_THE_GATEWAY: &[&str] = &[
+    "traceparent",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-request-id",
+    "x-schoolgate-assertion",
+];
 
 /// One header with its place.
 pub(super) type Header = (Entry<HeaderName>, Template);
@@ -40,7 +46,9 @@ pub(super) fn read(section: &mut Section<'_>, report: &Report<'_>) -> Option<Vec
     for (name, text) in pairs {
         let name = section.parse(name, header_name);
         let template = section.parse(text, |text| {
-            Template::parse(text).map_err(|why| Fault::new(why.to_string(), "write text and variables, such as \"Bearer {access_token}\""))
+            Template::parse(text).map_err(|why| {
+                Fault::new(why.to_string(), "write text and variables, such as \"Bearer {access_token}\"")
+            })
         });
         let (Some(name), Some(template)) = (name, template) else { continue };
         match headers.iter().find(|(other, _)| folds_alike(&other.value, &name.value)) {
@@ -74,11 +82,15 @@ fn set(headers: &[Header]) -> HeaderSet {
 }
 
 fn header_name(text: &str) -> Result<HeaderName, Fault> {
-    let name = HeaderName::from_bytes(text.as_bytes())
-        .map_err(|_| Fault::new("is no name of a header", "write letters, digits and hyphens, such as X-Remote-User"))?;
+    let name = HeaderName::from_bytes(text.as_bytes()).map_err(|_| {
+        Fault::new("is no name of a header", "write letters, digits and hyphens, such as X-Remote-User")
+    })?;
     let folded = FoldedName::of(text);
     if OF_THE_CONNECTION.contains(&folded.as_str()) || folded.as_str().starts_with("proxy-") {
-        return Err(Fault::new("belongs to the connection, so it cannot be set", "choose another name, such as X-Remote-User"));
+        return Err(Fault::new(
+            "belongs to the connection, so it cannot be set",
+            "choose another name, such as X-Remote-User",
+        ));
     }
     if OF_THE_GATEWAY.contains(&folded.as_str()) {
         return Err(Fault::new("is set by the gateway itself", "remove it, or choose another name"));

@@ -33,9 +33,9 @@ pub(super) fn check(apps: &[AppAt], report: &Report<'_>) {
 /// An open route that takes a part out of a protected one.
 fn opens(route: &RouteAt, routes: &[RouteAt], report: &Report<'_>) {
     let others = || routes.iter().filter(|other| !std::ptr::eq(*other, route));
-    let shadowed = taken(route).filter(|method| wins(route, routes, method)).find_map(|method| {
-        met(others(), method, &route.path).filter(|other| other.route.access == Access::Required)
-    });
+    let shadowed = taken(route)
+        .filter(|method| wins(route, routes, method))
+        .find_map(|method| met(others(), method, &route.path).filter(|other| other.route.access == Access::Required));
     let Some(shadowed) = shadowed else { return };
     let (line, inner, outer) = (report.line(&shadowed.place), route.path.as_str(), shadowed.path.as_str());
     let methods = named_methods(route);
@@ -44,7 +44,8 @@ fn opens(route: &RouteAt, routes: &[RouteAt], report: &Report<'_>) {
         Access::Optional => "needs no sign-in",
         Access::Public => "is public",
     };
-    let text = format!("{methods}\"{inner}\" {open}, although it lies within \"{outer}\" (line {line}), which is protected");
+    let text =
+        format!("{methods}\"{inner}\" {open}, although it lies within \"{outer}\" (line {line}), which is protected");
     if shadowed.route.prefix.depth() == 0 || same_path(route, shadowed) {
         report.note(&route.place, text);
     } else {

@@ -47,7 +47,9 @@ pub(super) fn redirect_uri(text: &str, scheme: Scheme) -> Result<Url, Fault> {
         Scheme::Http if url.scheme() != "http" => {
             return Err(fault("is not http, although external_scheme is \"http\""));
         }
-        Scheme::Http if !is_local => return Err(fault("is not on localhost or 127.0.0.1, although external_scheme is \"http\"")),
+        Scheme::Http if !is_local => {
+            return Err(fault("is not on localhost or 127.0.0.1, although external_scheme is \"http\""));
+        }
         Scheme::Http => {}
     }
     if url.path() != CALLBACK {
@@ -123,9 +125,10 @@ mod tests {
 
     #[test]
     fn apple_sends_browsers_back_to_a_domain_name_over_https() {
-        for text in
-            ["https://library.school.example/.schoolgate/callback", "https://a.school.example:8443/.schoolgate/callback"]
-        {
+        for text in [
+            "https://library.school.example/.schoolgate/callback",
+            "https://a.school.example:8443/.schoolgate/callback",
+        ] {
             assert_eq!(redirect_uri(text, Scheme::Https).unwrap().as_str(), text);
         }
         for (text, why) in [

@@ -37,21 +37,10 @@ use toml::de::DeTable;
 pub use problem::{Note, Problem, Problems, Weight};
 
 use self::{
-    app::AppAt,
-    apple::Apple,
-    report::Report,
-    section::Section,
-    server::Server,
-    session::Session,
-    source::Source,
+    app::AppAt, apple::Apple, report::Report, section::Section, server::Server, session::Session, source::Source,
     surroundings::Surroundings,
 };
-use crate::{
-    policy::Table,
-    server::Settings,
-    signin, telemetry,
-    web::Host,
-};
+use crate::{policy::Table, server::Settings, signin, telemetry, web::Host};
 
 /// Largest file that is read.
 const LARGEST: usize = 1 << 20;
@@ -84,7 +73,10 @@ pub fn load(path: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result
         _ => problem(format!("cannot be read: {why}"), "name a file with --config PATH or $SCHOOLGATE_CONFIG"),
     })?;
     if bytes.len() > LARGEST {
-        return Err(problem("is larger than 1 MiB, so it is no configuration".into(), "name another with --config PATH"));
+        return Err(problem(
+            "is larger than 1 MiB, so it is no configuration".into(),
+            "name another with --config PATH",
+        ));
     }
     let text = String::from_utf8(bytes).map_err(|why| {
         let fine = why.utf8_error().valid_up_to();
@@ -99,11 +91,7 @@ pub fn load(path: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result
 ///
 /// # Errors
 /// Everything that is wrong with the text, at once.
-pub fn from_text(
-    path: &Path,
-    text: &str,
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<Loaded, Problems> {
+pub fn from_text(path: &Path, text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Problems> {
     let source = Source::new(text);
     let report = Report::new(path, &source);
     let (document, errors) = DeTable::parse_recoverable(text);
@@ -116,7 +104,10 @@ pub fn from_text(
     match translated {
         Some((settings, hosts)) => Ok(Loaded { settings, hosts, notes }),
         // Every part that is missing has its problem; should one ever have none, the answer is still no.
-        None => Err(Problems::new(path, vec![Problem::of_the_file("is not complete", "compare it with gateway.toml.example")])),
+        None => Err(Problems::new(
+            path,
+            vec![Problem::of_the_file("is not complete", "compare it with gateway.toml.example")],
+        )),
     }
 }
 

@@ -45,7 +45,12 @@ impl RouteAt {
 }
 
 /// Reads a route; `None` when its path is wrong.
-pub(super) fn read(mut section: Section<'_>, report: &Report<'_>, app: &HeaderSet, service: Service) -> Option<RouteAt> {
+pub(super) fn read(
+    mut section: Section<'_>,
+    report: &Report<'_>,
+    app: &HeaderSet,
+    service: Service,
+) -> Option<RouteAt> {
     let path = match section.text("path", r#""/""#) {
         Some(text) => section.parse(text, path),
         None => CanonicalPath::parse("/").ok().map(|value| Entry { value, place: section.place().clone() }),

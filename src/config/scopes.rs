@@ -26,7 +26,10 @@ pub(super) fn read(section: &mut Section<'_>, report: &Report<'_>, service: Serv
 
 fn check(text: &str, scopes: &mut ScopeSet) -> Result<(), Fault> {
     if text.contains([' ', ',']) {
-        return Err(Fault::new("is more than one scope", "write each in quotes of its own: [\"edu.users.read\", \"edu.classes.read\"]"));
+        return Err(Fault::new(
+            "is more than one scope",
+            "write each in quotes of its own: [\"edu.users.read\", \"edu.classes.read\"]",
+        ));
     }
     scopes.insert(text).map_err(|why| Fault::new(why.to_string(), "write a scope, such as \"edu.users.read\""))
 }

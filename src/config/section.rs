@@ -221,7 +221,8 @@ impl<'a> Section<'a> {
                 Some(near) => format!("did you mean {near}?"),
                 None => format!("known here: {}", self.asked.join(", ")),
             };
-            let message = if self.place.key.is_empty() { "is no section of this file" } else { "is no key of this section" };
+            let message =
+                if self.place.key.is_empty() { "is no section of this file" } else { "is no key of this section" };
             self.report.problem(&place, message, cure);
         }
     }

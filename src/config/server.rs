@@ -45,7 +45,10 @@ pub(super) fn read(mut section: Section<'_>, report: &Report<'_>, surroundings: 
     );
     let tls = section.section("tls");
     if tls.is_there() {
-        report.unsupported(tls.place(), "leave [server.tls] out, and let a web server with TLS stand in front of the gateway");
+        report.unsupported(
+            tls.place(),
+            "leave [server.tls] out, and let a web server with TLS stand in front of the gateway",
+        );
     }
     let state_dir = section
         .parsed("state_dir", r#""/var/lib/schoolgate""#, |text| surroundings.path(text))
@@ -83,7 +86,10 @@ pub(super) fn read_log(mut section: Section<'_>) -> LogFormat {
     let format = section.parsed("format", r#""text""#, |text| match text {
         "text" => Ok(LogFormat::Text),
         "json" => Ok(LogFormat::Json),
-        _ => Err(Fault::new("is no format of the log", "write \"text\" or \"json\"; how much is logged is up to RUST_LOG")),
+        _ => Err(Fault::new(
+            "is no format of the log",
+            "write \"text\" or \"json\"; how much is logged is up to RUST_LOG",
+        )),
     });
     section.finish();
     format.map_or(LogFormat::Text, |entry| entry.value)

@@ -48,7 +48,10 @@ pub(super) fn read(mut section: Section<'_>, report: &Report<'_>, surroundings: 
 
 /// Reads `[assertion]`.
 pub(super) fn read_assertion(mut section: Section<'_>) {
-    section.not_yet_unless_false("enabled", "leave it out: apps get the identity in headers, and nobody else can set those");
+    section.not_yet_unless_false(
+        "enabled",
+        "leave it out: apps get the identity in headers, and nobody else can set those",
+    );
     section.finish();
 }
 
@@ -64,10 +67,15 @@ fn store(section: &mut Section<'_>, report: &Report<'_>) {
     };
     match entry.value {
         "memory" => {
-            report.note(&entry.place, "sessions are kept in memory and end with the process: people sign in again after a restart");
+            report.note(
+                &entry.place,
+                "sessions are kept in memory and end with the process: people sign in again after a restart",
+            );
         }
         "file" => report.unsupported(&entry.place, meanwhile),
-        redis if redis.starts_with("redis:") || redis.starts_with("rediss:") => report.unsupported(&entry.place, meanwhile),
+        redis if redis.starts_with("redis:") || redis.starts_with("rediss:") => {
+            report.unsupported(&entry.place, meanwhile)
+        }
         _ => report.problem(&entry.place, "is no place for sessions", "write store = \"memory\""),
     }
 }
@@ -75,7 +83,10 @@ fn store(section: &mut Section<'_>, report: &Report<'_>) {
 fn refresh_before(text: &str) -> Result<Duration, Fault> {
     let duration = duration::parse(text)?;
     if duration >= TOKEN_LIFE {
-        return Err(Fault::new("is not shorter than the hour that an access token lives", "write less, such as \"5m\""));
+        return Err(Fault::new(
+            "is not shorter than the hour that an access token lives",
+            "write less, such as \"5m\"",
+        ));
     }
     Ok(duration)
 }

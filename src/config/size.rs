@@ -56,9 +56,14 @@ mod tests {
 
     #[test]
     fn a_whole_number_with_a_unit_is_a_size() {
-        for (text, bytes) in
-            [("512B", 512), ("1KiB", 1024), ("32KiB", 32_768), ("100MiB", 104_857_600), ("2GiB", 2_147_483_648), ("0B", 0)]
-        {
+        for (text, bytes) in [
+            ("512B", 512),
+            ("1KiB", 1024),
+            ("32KiB", 32_768),
+            ("100MiB", 104_857_600),
+            ("2GiB", 2_147_483_648),
+            ("0B", 0),
+        ] {
             assert_eq!(parse(text).unwrap(), bytes, "{text}");
         }
     }

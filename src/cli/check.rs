@@ -1,0 +1,70 @@
+//! `schoolgate check`: is the configuration valid, and what does it say?
+
+use std::{path::Path, process::ExitCode};
+
+use super::{describe, load, output};
+use crate::{
+    config::{Loaded, Weight},
+    policy::{App, Route},
+};
+
+/// Checks the configuration and prints it as a table.
+pub(super) fn run(path: &Path) -> ExitCode {
+    match load(path) {
+        Ok(loaded) => {
+            output::say(&report(path, &loaded));
+            ExitCode::SUCCESS
+        }
+        Err(status) => status,
+    }
+}
+
+fn report(path: &Path, loaded: &Loaded) -> String {
+    let mut text = output::columns(&rows(loaded));
+    text.push('\n');
+    for note in &loaded.notes {
+        text.push_str(&format!("{note}\n"));
+    }
+    if !loaded.notes.is_empty() {
+        text.push('\n');
+    }
+    let apps = apps(loaded);
+    let routes = apps.iter().map(|app| app.routes.len()).sum();
+    let warnings = loaded.notes.iter().filter(|note| note.weight == Weight::Warning).count();
+    text.push_str(&format!(
+        "{} is valid: {}, {}, {}",
+        path.display(),
+        describe::count("app", apps.len()),
+        describe::count("route", routes),
+        describe::count("warning", warnings),
+    ));
+    text
+}
+
+fn apps(loaded: &Loaded) -> Vec<&App> {
+    loaded.hosts.iter().filter_map(|host| loaded.settings.table.app(host)).map(AsRef::as_ref).collect()
+}
+
+fn rows(loaded: &Loaded) -> Vec<[String; 7]> {
+    let title = ["HOST", "ROUTE", "METHODS", "ACCESS", "SCOPES", "PEOPLE", "UPSTREAM"].map(str::to_owned);
+    let mut rows = vec![title];
+    for app in apps(loaded) {
+        rows.extend(app.routes.iter().enumerate().map(|(index, route)| row(app, route, index == 0)));
+    }
+    rows
+}
+
+/// Host and upstream stand beside the first route of an app only.
+fn row(app: &App, route: &Route, is_first: bool) -> [String; 7] {
+    let once = |text: String| if is_first { text } else { String::new() };
+    let scopes = if route.scopes.is_empty() { "-".into() } else { route.scopes.to_string() };
+    [
+        once(app.host.to_string()),
+        route.prefix.as_str().to_owned(),
+        describe::methods(route),
+        describe::access(route.access).to_owned(),
+        scopes,
+        describe::people(route),
+        once(format!("http://{}", app.upstream.authority())),
+    ]
+}

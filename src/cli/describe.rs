@@ -1,0 +1,137 @@
+//! Apps and routes in words.
+
+use http::{HeaderName, Method};
+
+use crate::policy::{Access, Allow, Route, Template, Unauthenticated, Values, Variable};
+
+/// The methods of a route.
+pub(super) fn methods(route: &Route) -> String {
+    if route.methods.is_empty() {
+        return "all".into();
+    }
+    route.methods.iter().map(Method::as_str).collect::<Vec<_>>().join(" ")
+}
+
+/// The access of a route, as the file writes it.
+pub(super) fn access(access: Access) -> &'static str {
+    match access {
+        Access::Required => "required",
+        Access::Optional => "optional",
+        Access::Public => "public",
+    }
+}
+
+/// Who may pass, in few words.
+pub(super) fn people(route: &Route) -> String {
+    match route.access {
+        Access::Required if route.allow.is_open() => "anyone who signed in".into(),
+        Access::Required => {
+            kinds(&route.allow).iter().map(|(kind, list)| count(kind, list.len())).collect::<Vec<_>>().join(" and ")
+        }
+        Access::Optional | Access::Public => "everybody".into(),
+    }
+}
+
+/// The kinds of people that a route names, with each of them.
+pub(super) fn kinds(allow: &Allow) -> Vec<(&'static str, Vec<&str>)> {
+    [
+        ("organization", allow.organizations.iter().map(crate::identity::Organization::as_str).collect()),
+        ("user", allow.users.iter().map(crate::identity::Subject::as_str).collect()),
+        ("email", allow.emails.iter().map(String::as_str).collect::<Vec<_>>()),
+        ("email domain", allow.email_domains.iter().map(String::as_str).collect()),
+    ]
+    .into_iter()
+    .filter(|(_, list)| !list.is_empty())
+    .collect()
+}
+
+/// "1 user", "3 users".
+pub(super) fn count(noun: &str, number: usize) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// What somebody without a session gets on a route.
+pub(super) fn strangers(route: &Route, method: &Method) -> String {
+    let redirect = if matches!(*method, Method::GET | Method::HEAD) { 302 } else { 303 };
+    match (route.access, route.unauthenticated) {
+        (Access::Public, _) => "let in; no session is looked at".into(),
+        (Access::Optional, _) => "let in, and the app is not told who it is".into(),
+        (Access::Required, Unauthenticated::Auto) => {
+            format!("a page that opens in the browser is sent to Apple ({redirect}), anything else gets 401")
+        }
+        (Access::Required, Unauthenticated::Redirect) => {
+            format!("sent to Apple ({redirect}), whatever the kind of request")
+        }
+        (Access::Required, Unauthenticated::Status401) => "401, whatever the kind of request".into(),
+    }
+}
+
+/// A header name as people write it; on the wire, case does not count.
+pub(super) fn header_name(name: &HeaderName) -> String {
+    let mut capital = true;
+    let letter = |letter: char| {
+        let shown = if capital { letter.to_ascii_uppercase() } else { letter };
+        capital = !letter.is_ascii_alphanumeric();
+        shown
+    };
+    name.as_str().chars().map(letter).collect()
+}
+
+/// A template as the file writes it.
+pub(super) fn template(template: &Template) -> String {
+    let value = template.fill(&Names);
+    value.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).unwrap_or_default()
+}
+
+/// Fills a template with its own variables.
+struct Names;
+
+impl Values for Names {
+    fn value(&self, variable: &Variable) -> Option<String> {
+        Some(match variable {
+            Variable::Subject => "{sub}".into(),
+            Variable::Email => "{email}".into(),
+            Variable::EmailVerified => "{email_verified}".into(),
+            Variable::IsPrivateEmail => "{is_private_email}".into(),
+            Variable::Organization => "{org_id}".into(),
+            Variable::Scopes => "{scopes}".into(),
+            Variable::AuthTime => "{auth_time}".into(),
+            Variable::AccessToken => "{access_token}".into(),
+            Variable::AccessTokenExpiresAt => "{access_token_expires_at}".into(),
+            Variable::IdToken => "{id_token}".into(),
+            Variable::SessionId => "{session_id}".into(),
+            Variable::Claim(name) => format!("{{claim:{name}}}"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_reads_as_it_was_written() {
+        for text in [
+            "Bearer {access_token}",
+            "{sub} {email} {email_verified} {is_private_email} {org_id} {scopes} {auth_time}",
+            "{access_token_expires_at} {id_token} {session_id} {claim:name}",
+            "fixed",
+        ] {
+            assert_eq!(template(&Template::parse(text).unwrap()), text);
+        }
+    }
+
+    #[test]
+    fn a_header_name_has_its_capitals() {
+        assert_eq!(header_name(&HeaderName::from_static("x-remote-user")), "X-Remote-User");
+        assert_eq!(header_name(&HeaderName::from_static("remote_user")), "Remote_User");
+    }
+
+    #[test]
+    fn counts_have_their_plural() {
+        assert_eq!(
+            (count("user", 1), count("note", 0), count("error", 2)),
+            ("1 user".into(), "0 notes".into(), "2 errors".into())
+        );
+    }
+}

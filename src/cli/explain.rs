@@ -1,0 +1,224 @@
+//! `schoolgate explain METHOD URL`: what a request would meet, by the code that judges real ones.
+
+use std::{path::Path, process::ExitCode};
+
+use http::Method;
+
+use super::{USAGE, describe, load, output};
+use crate::{
+    config::Loaded,
+    policy::{Access, Lookup, Miss, Route},
+    web::{CanonicalPath, Host, OWN_PREFIX, PathPrefix, Target, TargetError},
+};
+
+/// Headers that every app gets, on every route (contract, section 5).
+const ALWAYS: &str = "X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, X-Request-Id, traceparent";
+
+/// Arguments of `explain`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The method in capitals, such as GET.
+    method: String,
+    /// The whole URL, such as https://library.school.example/admin?page=2.
+    url: String,
+}
+
+/// Lines of the answer: what, and the words.
+type Lines = Vec<[String; 2]>;
+
+/// Explains one request.
+pub(super) fn run(path: &Path, arguments: &Arguments) -> ExitCode {
+    let request = match Request::read(arguments) {
+        Ok(request) => request,
+        Err(why) => {
+            output::complain(&format!("error: {why}"));
+            return ExitCode::from(USAGE);
+        }
+    };
+    match load(path) {
+        Ok(loaded) => {
+            let title = format!("{} {}\n\n", arguments.method, arguments.url);
+            output::say(&(title + &output::columns(&explain(&loaded, &request))));
+            ExitCode::SUCCESS
+        }
+        Err(status) => status,
+    }
+}
+
+/// A request as the gateway would get it.
+#[derive(Debug)]
+struct Request {
+    method: Method,
+    scheme: String,
+    host: Host,
+    target: Result<Target, TargetError>,
+}
+
+impl Request {
+    fn read(arguments: &Arguments) -> Result<Self, String> {
+        let (text, url) = (&arguments.method, &arguments.url);
+        let method = Method::from_bytes(text.as_bytes())
+            .map_err(|_| format!("\"{text}\" is no method; write one in capitals, such as GET"))?;
+        if text.bytes().any(|byte| byte.is_ascii_lowercase()) {
+            let capital = text.to_ascii_uppercase();
+            return Err(format!("\"{text}\" is not in capitals, and methods are told apart by case; write {capital}"));
+        }
+        let whole = "write the whole URL, such as https://library.school.example/admin";
+        let (scheme, rest) = url.split_once("://").ok_or_else(|| format!("\"{url}\" is no URL; {whole}"))?;
+        let scheme = scheme.to_ascii_lowercase();
+        if !matches!(&*scheme, "http" | "https") {
+            return Err(format!("\"{url}\" is neither http nor https; {whole}"));
+        }
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let host = Host::parse(&rest[..end]).map_err(|why| format!("the host \"{}\" {why}; {whole}", &rest[..end]))?;
+        let target = Target::parse(url, &host);
+        Ok(Self { method, scheme, host, target })
+    }
+}
+
+fn explain(loaded: &Loaded, request: &Request) -> Lines {
+    let mut lines = Lines::new();
+    let external = loaded.settings.proxy.external_scheme;
+    if request.scheme != external.as_str() {
+        let text = format!("browsers use {external} here (external_scheme); the scheme changes nothing below");
+        add(&mut lines, "note", text);
+    }
+    // The order is that of the gateway: the method, the target, its own paths, the table.
+    match &request.target {
+        _ if matches!(request.method, Method::TRACE | Method::CONNECT) => {
+            add(&mut lines, "answer", "405: TRACE and CONNECT are never let through".into());
+        }
+        Err(why) => add(&mut lines, "answer", format!("400: {why}")),
+        Ok(target) if is_own(target.path()) => own(&mut lines, loaded, request, target),
+        Ok(target) => match loaded.settings.table.find(&request.host, &request.method, target.path()) {
+            Ok(lookup) => met(&mut lines, &lookup, &request.method, target),
+            Err(miss) => missed(&mut lines, loaded, request, target.path(), miss),
+        },
+    }
+    lines
+}
+
+fn is_own(path: &CanonicalPath) -> bool {
+    CanonicalPath::parse(OWN_PREFIX).is_ok_and(|own| PathPrefix::new(own).may_cover(path))
+}
+
+fn own(lines: &mut Lines, loaded: &Loaded, request: &Request, target: &Target) {
+    if loaded.settings.table.app(&request.host).is_none() && !is_redirect_host(loaded, &request.host) {
+        return add(lines, "answer", unknown_host(loaded));
+    }
+    let (what, methods) = match target.path().as_str().strip_prefix(OWN_PREFIX) {
+        Some("") => ("a page: who is signed in, and a button to sign out", "GET, HEAD"),
+        Some("me") => ("who is signed in, as JSON; 401 without a session", "GET, HEAD"),
+        Some("sign-in") => ("starts a sign-in", "GET, HEAD"),
+        Some("callback") => ("takes Apple's answer", "GET, HEAD, POST"),
+        Some("sign-out") => ("ends the session", "GET, HEAD, POST"),
+        Some(_) | None => {
+            return add(
+                lines,
+                "answer",
+                format!("404: what lies below {OWN_PREFIX} is the gateway's own, and this is nothing of it"),
+            );
+        }
+    };
+    let answer = if methods.split(", ").any(|method| method == request.method.as_str()) {
+        format!("the gateway's own: {what}; it never reaches an app")
+    } else {
+        format!("405: the gateway's own, for {methods} only")
+    };
+    add(lines, "answer", answer);
+}
+
+fn is_redirect_host(loaded: &Loaded, host: &Host) -> bool {
+    loaded.settings.apple.redirect_uri.host_str() == Some(host.name())
+}
+
+fn met(lines: &mut Lines, lookup: &Lookup, method: &Method, target: &Target) {
+    let (app, route) = (lookup.app(), lookup.route());
+    add(lines, "app", format!("{} at http://{}", app.name, app.upstream.authority()));
+    add(lines, "route", format!("{} ({} methods)", route.prefix.as_str(), describe::methods(route)));
+    add(lines, "path", format!("{} goes to the app", target.to_origin_form()));
+    add(lines, "access", describe::access(route.access).into());
+    add(lines, "no session", describe::strangers(route, method));
+    people(lines, route);
+    headers(lines, route);
+    add(lines, "always", ALWAYS.into());
+}
+
+fn people(lines: &mut Lines, route: &Route) {
+    if route.access != Access::Required {
+        return;
+    }
+    let scopes = match route.scopes.is_empty() {
+        true => "none".to_owned(),
+        false => format!("{}; a session without them is sent to Apple for them", route.scopes),
+    };
+    add(lines, "scopes", scopes);
+    let kinds = describe::kinds(&route.allow);
+    if kinds.is_empty() {
+        return add(lines, "people", "anyone who signed in".into());
+    }
+    let mut what = "people";
+    for (kind, list) in kinds {
+        add(lines, what, format!("{kind}: {}", list.join(", ")));
+        what = "and";
+    }
+    add(lines, "others", "403".into());
+}
+
+fn headers(lines: &mut Lines, route: &Route) {
+    let condition = match route.access {
+        Access::Required => "",
+        Access::Optional => " (when there is a session)",
+        Access::Public => return add(lines, "headers", "none that say who it is".into()),
+    };
+    let mut what = "headers";
+    for (name, template) in route.headers.iter() {
+        add(lines, what, format!("{}: {}{condition}", describe::header_name(name), describe::template(template)));
+        what = "";
+    }
+    if what == "headers" {
+        add(lines, what, "none that say who it is".into());
+    }
+}
+
+fn missed(lines: &mut Lines, loaded: &Loaded, request: &Request, path: &CanonicalPath, miss: Miss) {
+    let app = loaded.settings.table.app(&request.host);
+    if let Some(app) = app {
+        add(lines, "app", app.name.clone());
+    }
+    let routes = || app.into_iter().flat_map(|app| &app.routes);
+    let listed = |prefixes: Vec<&str>| prefixes.join(", ");
+    let answer = match miss {
+        Miss::Host => unknown_host(loaded),
+        Miss::Path => {
+            format!(
+                "404: no route covers this path; there are {}",
+                listed(routes().map(|route| route.prefix.as_str()).collect())
+            )
+        }
+        Miss::Method => {
+            let covering = routes().filter(|route| route.prefix.covers(path));
+            let methods: Vec<_> =
+                covering.map(|route| format!("{} takes {}", route.prefix.as_str(), describe::methods(route))).collect();
+            format!("405: no route here takes {}; {}", request.method, methods.join(", "))
+        }
+        Miss::Ambiguous => {
+            let lenient = routes().filter(|route| route.prefix.may_cover(path) && !route.prefix.covers(path));
+            let prefixes = lenient.map(|route| route.prefix.as_str()).collect();
+            format!(
+                "400: some apps would read this path as one of {}, and it would be judged by another route",
+                listed(prefixes)
+            )
+        }
+    };
+    add(lines, "answer", answer);
+}
+
+fn unknown_host(loaded: &Loaded) -> String {
+    let hosts: Vec<_> = loaded.hosts.iter().map(|host| host.name()).collect();
+    format!("421: no app has this host; there are {}", hosts.join(", "))
+}
+
+fn add(lines: &mut Lines, what: &str, words: String) {
+    lines.push([format!("  {what}"), words]);
+}
