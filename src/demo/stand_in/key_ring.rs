@@ -118,16 +118,17 @@ impl KeyRing {
     }
 
     fn published_for_other_purposes(&self, forgery: Option<Forgery>) -> Option<Value> {
+        let (member, value) = if forgery == Some(Forgery::KeyForEncryption) {
+            ("use", json!("enc"))
+        } else if forgery == Some(Forgery::KeyForOtherOperations) {
+            ("key_ops", json!(["encrypt", "wrapKey"]))
+        } else if forgery == Some(Forgery::KeyForOtherAlgorithm) {
+            ("alg", json!("RS512"))
+        } else {
+            return None;
+        };
         let mut key = self.purpose.jwk();
-        match forgery? {
-            Forgery::KeyForEncryption => key["use"] = json!("enc"),
-            Forgery::KeyForOtherOperations => key["key_ops"] = json!(["encrypt", "wrapKey"]),
-            Forgery::KeyForOtherAlgorithm => key["alg"] = json!("RS512"),
-            other => {
-                debug_assert!(!other.needs_a_key_for_other_purposes());
-                return None;
-            }
-        }
+        key[member] = value;
         Some(key)
     }
 }
