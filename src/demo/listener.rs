@@ -46,8 +46,7 @@ impl Server {
     pub(super) async fn open(listen: SocketAddr) -> io::Result<(Self, TcpListener)> {
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
-        let server =
-            Self { address, wire: Wire::default(), ended: Wire::default(), end: CancellationToken::new() };
+        let server = Self { address, wire: Wire::default(), ended: Wire::default(), end: CancellationToken::new() };
         Ok((server, listener))
     }
 

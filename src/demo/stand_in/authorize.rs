@@ -2,17 +2,11 @@
 
 use url::Url;
 
-use super::{
-    Client, ErrorCode, Service,
-    error_code::Refusal,
-    fields::Fields,
-    returned::ReturnMode,
-};
+use super::{Client, ErrorCode, Service, error_code::Refusal, fields::Fields, returned::ReturnMode};
 use crate::identity::ScopeSet;
 
 /// The parameters that Apple's pages name.
-const DOCUMENTED: &[&str] =
-    &["client_id", "redirect_uri", "response_type", "scope", "state", "nonce", "response_mode"];
+const DOCUMENTED: &[&str] = &["client_id", "redirect_uri", "response_type", "scope", "state", "nonce", "response_mode"];
 
 /// The scopes for reading the roster.
 const EDU: &[&str] = &["edu.users.read", "edu.classes.read", "edu.rosterapi.test.read"];
@@ -25,7 +19,6 @@ const FORM_POST_ONLY: &str = "response_mode must be form_post when name or email
 
 /// A request without fault.
 pub(super) struct AuthorizeRequest {
-    pub(super) service: Service,
     pub(super) client_id: String,
     pub(super) redirect_uri: String,
     pub(super) scopes: ScopeSet,
@@ -73,7 +66,6 @@ impl AuthorizeRequest {
         }
         let text = |name| fields.value(name).map(str::to_owned);
         Ok(Self {
-            service,
             client_id: client_id.to_owned(),
             redirect_uri,
             scopes,
@@ -147,7 +139,8 @@ mod tests {
     use crate::{demo::stand_in::ClientKey, entropy::SystemEntropy};
 
     const CALLBACK: &str = "https://library.school.example/.schoolgate/callback";
-    const GOOD: &str = "client_id=org.example.gateway&response_type=code&scope=edu.users.read%20edu.classes.read&state=s&nonce=n";
+    const GOOD: &str =
+        "client_id=org.example.gateway&response_type=code&scope=edu.users.read%20edu.classes.read&state=s&nonce=n";
 
     fn parse(service: Service, query: &str, strict: bool) -> Result<AuthorizeRequest, Refusal> {
         let client = Client {
@@ -166,14 +159,20 @@ mod tests {
     }
 
     fn good() -> String {
-        format!("{GOOD}&redirect_uri={}", percent_encoding::utf8_percent_encode(CALLBACK, percent_encoding::NON_ALPHANUMERIC))
+        format!(
+            "{GOOD}&redirect_uri={}",
+            percent_encoding::utf8_percent_encode(CALLBACK, percent_encoding::NON_ALPHANUMERIC)
+        )
     }
 
     #[test]
     fn a_request_by_the_book_is_understood() {
         let request = parse(Service::Organization, &good(), true).unwrap_or_else(|refusal| panic!("{refusal:?}"));
         assert_eq!(request.scopes.to_string(), "edu.classes.read edu.users.read");
-        assert_eq!((request.mode, request.state.as_deref(), request.nonce.as_deref()), (ReturnMode::Query, Some("s"), Some("n")));
+        assert_eq!(
+            (request.mode, request.state.as_deref(), request.nonce.as_deref()),
+            (ReturnMode::Query, Some("s"), Some("n"))
+        );
         assert!(request.asks_for_roster() && !request.asks_for_person());
     }
 

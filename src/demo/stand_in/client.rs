@@ -89,9 +89,9 @@ impl ClientKey {
     /// When no valid key comes out of a hundred draws, which means that `entropy` is broken.
     pub fn generate(entropy: &dyn Entropy) -> io::Result<Self> {
         // A random number is a valid scalar unless it is zero or not below the order of the curve.
-        (0..100).find_map(|_| Self::from_scalar(&crate::entropy::bytes(entropy))).ok_or_else(|| {
-            io::Error::other("no P-256 key could be made from the source of randomness")
-        })
+        (0..100)
+            .find_map(|_| Self::from_scalar(&crate::entropy::bytes(entropy)))
+            .ok_or_else(|| io::Error::other("no P-256 key could be made from the source of randomness"))
     }
 
     fn from_scalar(scalar: &[u8; 32]) -> Option<Self> {

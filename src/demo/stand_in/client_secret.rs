@@ -33,8 +33,7 @@ pub(super) fn authenticate<'a>(
 
 fn check(client: &Client, secret: &str, now: u64) -> Result<(), &'static str> {
     let mut parts = secret.split('.');
-    let (Some(header), Some(payload), Some(signature), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
+    let (Some(header), Some(payload), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next())
     else {
         return Err("the client_secret is not a JWS of three parts");
     };

@@ -77,9 +77,10 @@ impl Fields {
 }
 
 fn decoded(raw: &str) -> Option<String> {
-    let well_formed = raw.split('%').skip(1).all(|after| {
-        after.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
-    });
+    let well_formed = raw
+        .split('%')
+        .skip(1)
+        .all(|after| after.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)));
     let spaced = raw.replace('+', " ");
     let text = percent_decode_str(&spaced).decode_utf8().ok()?.into_owned();
     well_formed.then_some(text)

@@ -97,9 +97,7 @@ impl Forge<'_> {
             Forgery::ClaimsArray => self.claims_instead("[]"),
             Forgery::EmptyToken => self.mangle(Mangle::Nothing),
             Forgery::IssuerAccount => self.claim("iss", json!("https://account.apple.com")),
-            Forgery::IssuerOrganizationService => {
-                self.claim("iss", json!("https://appleid.apple.com/auth/oauth2/v2"))
-            }
+            Forgery::IssuerOrganizationService => self.claim("iss", json!("https://appleid.apple.com/auth/oauth2/v2")),
             Forgery::IssuerWithSlash => self.claim("iss", json!("https://appleid.apple.com/")),
             Forgery::IssuerLookalike => self.claim("iss", json!("https://appleid.apple.com.evil.example")),
             Forgery::IssuerArray => {
@@ -110,14 +108,16 @@ impl Forge<'_> {
             Forgery::AudienceOther => self.claim("aud", json!("org.example.other")),
             Forgery::AudienceLookalike => self.claim("aud", json!(format!("{client}.other"))),
             Forgery::AudienceSecond => self.claim("aud", json!([client, "org.example.other"])),
-            Forgery::AudienceSecondAuthorized => self
-                .claim("aud", json!([client, "org.example.other"]))
-                .claim("azp", json!("org.example.other")),
+            Forgery::AudienceSecondAuthorized => {
+                self.claim("aud", json!([client, "org.example.other"])).claim("azp", json!("org.example.other"))
+            }
             Forgery::AudienceEmpty => self.claim("aud", json!([])),
             Forgery::AudienceObject => self.claim("aud", json!({ client: true })),
             Forgery::AudienceMissing => self.claim("aud", Value::Null),
             Forgery::AuthorizedPartyOther => self.claim("azp", json!("org.example.other")),
-            Forgery::Expired => self.claim("iat", json!(now.saturating_sub(25 * HOUR))).claim("exp", json!(now.saturating_sub(HOUR))),
+            Forgery::Expired => {
+                self.claim("iat", json!(now.saturating_sub(25 * HOUR))).claim("exp", json!(now.saturating_sub(HOUR)))
+            }
             Forgery::ExpiryMissing => self.claim("exp", Value::Null),
             Forgery::ExpiryText => self.claim("exp", json!((now + HOUR).to_string())),
             Forgery::ExpiryHuge => self.claim("exp", json!(1e300)),

@@ -111,7 +111,10 @@ impl Grants {
             return Err(Refusal::grant("the code is another client's"));
         }
         if approval.redirect_uri != offer.redirect_uri {
-            return Err(Refusal::new(offer.service.redirect_mismatch(), "the redirect_uri is not that of the authorization"));
+            return Err(Refusal::new(
+                offer.service.redirect_mismatch(),
+                "the redirect_uri is not that of the authorization",
+            ));
         }
         check_verifier(approval.challenge.as_deref(), offer.verifier)?;
         self.made += 1;

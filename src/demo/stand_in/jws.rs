@@ -76,9 +76,7 @@ impl Draft {
         let signed = format!("{}.{}", encode(&header), encode(&claims));
         let mut signature = match &self.seal {
             Seal::Rsa(key, algorithm) => key.sign(*algorithm, signed.as_bytes()),
-            Seal::Hmac(key) => {
-                hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), signed.as_bytes()).as_ref().to_vec()
-            }
+            Seal::Hmac(key) => hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), signed.as_bytes()).as_ref().to_vec(),
             Seal::Open => Vec::new(),
         };
         if let (Mangle::FlipSignature, Some(byte)) = (&self.mangle, signature.last_mut()) {

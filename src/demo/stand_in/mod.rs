@@ -33,7 +33,7 @@ mod service;
 mod signing_key;
 mod switches;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod token;
 mod trouble;
 

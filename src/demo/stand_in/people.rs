@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn everybody_has_a_name_of_their_own_and_a_subject_of_the_right_shape() {
         let people = cast();
-        for name in [Persona::name, |person: &Persona| person.id.clone(), |person| person.subject.clone()] {
+        for name in [Persona::name, |person: &Persona| person.id.clone(), |person: &Persona| person.subject.clone()] {
             assert_eq!(people.iter().map(name).collect::<BTreeSet<_>>().len(), people.len());
         }
         for person in &people {

@@ -191,8 +191,10 @@ fn with_body(answer: Answer, body: Vec<u8>) -> Answer {
 fn doubled(body: &[u8]) -> Vec<u8> {
     let Ok(serde_json::Value::Object(members)) = serde_json::from_slice(body) else { return body.to_vec() };
     let text = |value: &serde_json::Value| value.to_string();
-    let members: Vec<_> =
-        members.iter().map(|(name, value)| format!("{0}:\"other\",{0}:{1}", text(&name.as_str().into()), text(value))).collect();
+    let members: Vec<_> = members
+        .iter()
+        .map(|(name, value)| format!("{0}:\"other\",{0}:{1}", text(&name.as_str().into()), text(value)))
+        .collect();
     format!("{{{}}}", members.join(",")).into_bytes()
 }
 
@@ -200,7 +202,8 @@ fn doubled(body: &[u8]) -> Vec<u8> {
 fn swollen(body: &[u8], bytes: usize) -> Vec<u8> {
     match body.split_first() {
         Some((b'{', rest)) => {
-            [b"{\"padding\":\"", "A".repeat(bytes).as_bytes(), if rest == b"}" { b"\"" } else { b"\"," }, rest].concat()
+            let comma = if rest == b"}" { "" } else { "," };
+            [format!("{{\"padding\":\"{}\"{comma}", "A".repeat(bytes)).as_bytes(), rest].concat()
         }
         Some(_) | None => vec![b'A'; bytes],
     }

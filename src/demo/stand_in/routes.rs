@@ -11,7 +11,11 @@ use axum::{
 };
 
 use super::{
-    Endpoint, Inside, Service, answer::Answer, pages, reception::{Asked, attend}, revoke, roster, token,
+    Endpoint, Inside, Service,
+    answer::Answer,
+    pages,
+    reception::{Asked, attend},
+    revoke, roster, token,
 };
 
 /// Where the page sends the choice.

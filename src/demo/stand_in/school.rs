@@ -13,11 +13,21 @@ type ClassLine = (&'static str, &'static str, &'static str, &'static str, usize,
 
 const CLASSES: &[(&str, ClassLine)] = &[
     ("class-3-reading", ("Reading 3", "The Bookworms", "R3", "12", 0, &["teacher-1", "pupil-1", "pupil-2", "pupil-3"])),
-    ("class-4-maths", ("Mathematics 4", "Number Crunchers", "M4", "14", 0, &["teacher-2", "pupil-4", "pupil-5", "pupil-6"])),
+    (
+        "class-4-maths",
+        ("Mathematics 4", "Number Crunchers", "M4", "14", 0, &["teacher-2", "pupil-4", "pupil-5", "pupil-6"]),
+    ),
     ("class-7-science", ("Science 7", "Lab Seven", "S7", "Lab 2", 1, &["teacher-3", "pupil-7", "pupil-8", "pupil-9"])),
     (
         "class-9-history",
-        ("History 9", "Time Travellers", "H9", "31", 1, &["teacher-1", "teacher-3", "pupil-10", "pupil-11", "pupil-12"]),
+        (
+            "History 9",
+            "Time Travellers",
+            "H9",
+            "31",
+            1,
+            &["teacher-1", "teacher-3", "pupil-10", "pupil-11", "pupil-12"],
+        ),
     ),
 ];
 
