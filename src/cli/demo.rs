@@ -134,18 +134,19 @@ name = "grade-book"
 host = "localhost"
 upstream = "http://{book}"
 
-  # Everything needs a sign-in ...
+  # Everybody may see the start page,
   [[app.route]]
   path = "/"
-  access = "optional"
+  access = "public"
 
+  # whoever signed in the grades,
   [[app.route]]
   path = "/grades"
 
-  # ... and this page a permission of Apple's that only administrators and site managers can give.
+  # and whoever has a permission of Apple's that only administrators and site managers can give the classes.
   [[app.route]]
-  path = "/admin/classes"
-  scopes = ["edu.classes.read", "edu.users.read"]
+  path = "/admin"
+  scopes = ["edu.classes.read"]
 "#
     )
 }

@@ -83,7 +83,7 @@ pub struct Answer {
 
 impl Answer {
     /// The value of a header that stands once at most.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub fn header<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         let mut values = self.all(name);
         let first = values.next();
         assert_eq!(values.next(), None, "{name} stands twice");
