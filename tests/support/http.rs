@@ -69,7 +69,8 @@ impl Request {
     pub async fn send(&self, address: SocketAddr) -> Answer {
         let mut connection = Connection::open(address).await;
         connection.write(&self.bytes()).await;
-        connection.answer().await
+        // An answer to HEAD has the length of a body and no body (RFC 9110, section 9.3.2).
+        if self.method == "HEAD" { connection.head().await } else { connection.answer().await }
     }
 }
 
@@ -178,7 +179,8 @@ impl Connection {
             self.held.drain(..start);
             return self.take_answer(ended);
         }
-        let field = |name: &str| headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone());
+        let field =
+            |name: &str| headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone());
         let (body, used) = if matches!(status, 101 | 204 | 304) {
             (Vec::new(), 0)
         } else if field("transfer-encoding").is_some() {
