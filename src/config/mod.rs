@@ -125,9 +125,7 @@ impl File {
     fn read<'a>(document: &'a DeTable<'a>, report: &'a Report<'a>, surroundings: &Surroundings<'_>) -> Option<Self> {
         let mut root = Section::root(report, document);
         let server = server::read(root.section("server"), report, surroundings);
-        let apple_section = root.section("apple");
-        let apple_place = apple_section.place().clone();
-        let apple = apple::read(apple_section, report, surroundings, server.external_scheme.value);
+        let apple = apple::read(root.section("apple"), report, surroundings, server.external_scheme.value);
         let session = session::read(root.section("session"), report, surroundings);
         session::read_assertion(root.section("assertion"));
         let log_format = server::read_log(root.section("log"));
@@ -142,7 +140,6 @@ impl File {
         cross::external_scheme(&server.external_scheme, &apps, report);
         cross::sign_in_host(apple.redirect_host.as_ref(), &apps, report);
         apps.iter().for_each(|app| conflict::check(&app.routes, report));
-        lint::sign_in_scopes(&apple.scopes, &apple_place, report);
         lint::check(&apps, report);
         report.is_clean().then_some(Self { server, apple, session, log_format, apps })
     }

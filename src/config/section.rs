@@ -122,8 +122,9 @@ impl<'a> Section<'a> {
             self.wrong_type(&entry, &format!("write a list, in brackets even when it has one item: {cure}"));
             return None;
         };
-        let texts = items.iter().filter_map(|item| self.as_text(self.item(key, item), &cure)).collect();
-        Some(entry.map(|_| texts))
+        let texts: Vec<_> = items.iter().filter_map(|item| self.as_text(self.item(key, item), &cure)).collect();
+        // A list with a wrong item is not a shorter list.
+        (texts.len() == items.len()).then(|| entry.map(|_| texts))
     }
 
     /// Every key of a table that has no fixed keys, with its text, in the order of the file.
@@ -212,17 +213,17 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Reports every key that nobody asked for.
+    /// Reports every key that nobody asked for. Below a section header that could not be read, keys seem
+    /// to stand outside all sections: those of a broken file are not unknown, only lost.
     pub(super) fn finish(self) {
-        let Some(table) = self.table else { return };
+        let Some(table) = self.table.filter(|_| !self.is_root() || self.report.is_toml()) else { return };
         for (name, _) in table.iter().filter(|(name, _)| !self.asked.contains(&&**name.get_ref())) {
             let place = Place { span: name.span(), key: self.place.key.clone() };
             let cure = match suggest::nearest(name.get_ref(), &self.asked) {
                 Some(near) => format!("did you mean {near}?"),
                 None => format!("known here: {}", self.asked.join(", ")),
             };
-            let message =
-                if self.place.key.is_empty() { "is no section of this file" } else { "is no key of this section" };
+            let message = if self.is_root() { "is no section of this file" } else { "is no key of this section" };
             self.report.problem(&place, message, cure);
         }
     }
@@ -255,7 +256,11 @@ impl<'a> Section<'a> {
         Place { span, key: self.name_of(key) }
     }
 
+    fn is_root(&self) -> bool {
+        self.place.key.is_empty()
+    }
+
     fn name_of(&self, key: &str) -> String {
-        if self.place.key.is_empty() { key.to_owned() } else { format!("{}.{key}", self.place.key) }
+        if self.is_root() { key.to_owned() } else { format!("{}.{key}", self.place.key) }
     }
 }
