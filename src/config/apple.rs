@@ -34,7 +34,7 @@ pub(super) fn read(
     surroundings: &Surroundings<'_>,
     scheme: Scheme,
 ) -> Apple {
-    if !section.is_there() {
+    if section.is_missing() {
         let cure = "add the section [apple] with client_id, team_id, key_id, private_key_file and redirect_uri; gateway.toml.example shows it";
         report.missing(section.place(), "is missing", cure);
     }

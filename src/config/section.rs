@@ -18,17 +18,19 @@ pub(super) struct Section<'a> {
     report: &'a Report<'a>,
     place: Place,
     table: Option<&'a DeTable<'a>>,
+    /// Whether the file has something else in its place.
+    is_wrong: bool,
     asked: Vec<&'static str>,
 }
 
 impl<'a> Section<'a> {
     /// The whole file.
     pub(super) fn root(report: &'a Report<'a>, table: &'a DeTable<'a>) -> Self {
-        Self { report, place: report.end(""), table: Some(table), asked: Vec::new() }
+        Self { report, place: report.end(""), table: Some(table), is_wrong: false, asked: Vec::new() }
     }
 
     fn of(report: &'a Report<'a>, place: Place, table: Option<&'a DeTable<'a>>) -> Self {
-        Self { report, place, table, asked: Vec::new() }
+        Self { report, place, table, is_wrong: false, asked: Vec::new() }
     }
 
     /// Where the section begins.
@@ -39,6 +41,11 @@ impl<'a> Section<'a> {
     /// Whether the file has the section.
     pub(super) fn is_there(&self) -> bool {
         self.table.is_some()
+    }
+
+    /// Whether the file has neither the section nor anything in its place.
+    pub(super) fn is_missing(&self) -> bool {
+        self.table.is_none() && !self.is_wrong
     }
 
     /// A text.
@@ -154,16 +161,16 @@ impl<'a> Section<'a> {
         if table.is_none() {
             self.wrong_type(&entry, &format!("write a section of its own: [{}]", entry.place.key));
         }
-        Self::of(self.report, entry.place, table)
+        Self { is_wrong: table.is_none(), ..Self::of(self.report, entry.place, table) }
     }
 
-    /// Sections of the same name below this one.
-    pub(super) fn sections(&mut self, key: &'static str) -> Vec<Self> {
-        let Some(entry) = self.value(key) else { return Vec::new() };
+    /// Sections of the same name below this one; `None` when the file has something else in their place.
+    pub(super) fn sections(&mut self, key: &'static str) -> Option<Vec<Self>> {
+        let Some(entry) = self.value(key) else { return Some(Vec::new()) };
         let cure = format!("write a section of its own for each, in double brackets: [[{}]]", entry.place.key);
         let Some(items) = entry.value.as_array() else {
             self.wrong_type(&entry, &cure);
-            return Vec::new();
+            return None;
         };
         let mut sections = Vec::new();
         for item in items.iter() {
@@ -173,7 +180,7 @@ impl<'a> Section<'a> {
                 None => self.wrong_type(&item, &cure),
             }
         }
-        sections
+        (sections.len() == items.len()).then_some(sections)
     }
 
     /// Any value, for what may be written in two ways.
