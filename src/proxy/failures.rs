@@ -2,8 +2,14 @@
 
 use http::header;
 use pingora::{Error, ErrorSource, ErrorType, http::RequestHeader, proxy::Session};
+use tokio::net::TcpStream;
 
-use super::{Answer, exchange::Facts};
+use super::{
+    Answer,
+    exchange::Facts,
+    lent::Lent,
+    wire::{Guard, Refusal},
+};
 use crate::{pages::Failure, policy::Admission, web::Host};
 
 /// What a failed request gets.
@@ -17,15 +23,14 @@ pub(super) enum Outcome {
 
 /// What becomes of an error.
 pub(super) fn outcome(session: &Session, error: &Error) -> Outcome {
-    let _ = session;
     match (error.esource(), error.etype()) {
         (_, ErrorType::HTTPStatus(status)) => Outcome::Answer(by_status(*status)),
         (ErrorSource::Upstream, ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout) => {
             Outcome::Answer(Failure::GatewayTimeout)
         }
         (ErrorSource::Upstream, _) => Outcome::Answer(Failure::BadGateway),
-        (ErrorSource::Downstream, ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed) => {
-            by_refusal(session)
+        (ErrorSource::Downstream, ErrorType::WriteError | ErrorType::ConnectionClosed | ErrorType::ReadError) => {
+            refused(session).map_or(Outcome::Gone, |refusal| Outcome::Answer(by_status(refusal.status())))
         }
         (ErrorSource::Downstream, ErrorType::ReadTimedout) => Outcome::Answer(Failure::Timeout),
         (ErrorSource::Downstream, _) => Outcome::Answer(Failure::BadRequest),
@@ -33,8 +38,9 @@ pub(super) fn outcome(session: &Session, error: &Error) -> Outcome {
     }
 }
 
-fn by_refusal(_session: &Session) -> Outcome {
-    Outcome::Gone
+/// Why the guard refused the body, when that was the reason that it could not be read.
+fn refused(session: &Session) -> Option<Refusal> {
+    session.stream()?.as_any().downcast_ref::<Guard<Lent<TcpStream>>>()?.refusal()
 }
 
 fn by_status(status: u16) -> Failure {

@@ -51,7 +51,8 @@ impl Endpoint {
     fn allows(self) -> &'static str {
         match self {
             Self::Home | Self::Me | Self::SignIn => "GET, HEAD",
-            Self::Callback | Self::SignOut => "GET, HEAD, POST",
+            // No HEAD: these two do something.
+            Self::Callback | Self::SignOut => "GET, POST",
         }
     }
 

@@ -4,7 +4,7 @@ use std::{any::Any, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header;
+use http::{StatusCode, header};
 use pingora::{
     Error, ErrorSource, ErrorType,
     http::{RequestHeader, ResponseHeader},
@@ -147,10 +147,12 @@ impl ProxyHttp for Gateway {
     async fn upstream_response_filter(
         &self,
         _: &mut Session,
-        _: &mut ResponseHeader,
+        response: &mut ResponseHeader,
         context: &mut Context,
     ) -> pingora::Result<()> {
-        if let Some(exchange) = context.exchange() {
+        // `100 Continue` and its kin are no answer yet.
+        let final_ = !response.status.is_informational() || response.status == StatusCode::SWITCHING_PROTOCOLS;
+        if let Some(exchange) = context.exchange().filter(|_| final_) {
             exchange.answered();
         }
         Ok(())
@@ -172,6 +174,8 @@ impl ProxyHttp for Gateway {
             (Outcome::Answer(failure), Some(exchange)) if !answered => {
                 let facts = &exchange.facts;
                 let answer = Answer::failure(failure, facts.kind, &facts.request_id);
+                // Reused in name only: this is how pingora closes in order, so that the answer arrives.
+                session.set_keepalive(None);
                 match answer.send(session, &facts.request_id).await {
                     Ok(()) => answer.status(),
                     Err(_gone) => 0,
@@ -179,7 +183,7 @@ impl ProxyHttp for Gateway {
             }
             (Outcome::Answer(_) | Outcome::Gone, _) => 0,
         };
-        FailToProxy { error_code, can_reuse_downstream: false }
+        FailToProxy { error_code, can_reuse_downstream: error_code > 0 }
     }
 
     /// Our own line tells more, and no query.

@@ -1,0 +1,22 @@
+//! What the black-box tests share: a gateway with the stand-in for Apple and an app behind it, a small
+//! HTTP client that shows every byte, and a browser that keeps cookies.
+#![allow(
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    missing_docs,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "each test uses a part of this"
+)]
+
+pub mod browser;
+pub mod echo;
+pub mod http;
+pub mod world;
+
+pub use browser::Browser;
+pub use echo::Echo;
+pub use http::{Answer, Request};
+pub use world::{HOST, World};

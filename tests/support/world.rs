@@ -1,0 +1,187 @@
+//! A gateway over real sockets, with a clock that a test moves, the stand-in for Apple and an app.
+
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use schoolgate::{
+    clock::{ManualClock, SharedClock, Timestamp},
+    config,
+    demo::{Client, ClientKey, PERSON_HEADER, StandIn, StandInSettings},
+    entropy::SystemEntropy,
+    server::{Parts, Running},
+};
+use url::Url;
+
+use super::{Answer, Browser, Echo, Request, browser::target};
+
+/// The host of the app.
+pub const HOST: &str = "library.school.example";
+
+/// When the clock starts.
+pub const START: u64 = 1_800_000_000;
+
+/// Where Apple sends the browser back.
+pub const CALLBACK: &str = "https://library.school.example/.schoolgate/callback";
+
+/// The configuration, with `@...@` for what is known only at run time.
+const CONFIG: &str = r#"
+[server]
+listen = ["127.0.0.1:0"]
+admin_listen = "127.0.0.1:0"
+state_dir = "@FOLDER@"
+
+[apple]
+service = "organization"
+client_id = "org.example.school.gateway"
+team_id = "A1B2C3D4E5"
+key_id = "K1L2M3N4O5"
+private_key_file = "@FOLDER@/apple.p8"
+redirect_uri = "https://library.school.example/.schoolgate/callback"
+base_url = "@APPLE@"
+#apple#
+
+[session]
+store = "memory"
+#session#
+
+[[app]]
+name = "library"
+host = "library.school.example"
+upstream = "http://@APP@"
+#app#
+
+  [[app.route]]
+  path = "/"
+
+  [[app.route]]
+  path = "/public"
+  access = "public"
+
+  [[app.route]]
+  path = "/optional"
+  access = "optional"
+
+  [[app.route]]
+  path = "/classes"
+  scopes = ["edu.classes.read"]
+
+  [[app.route]]
+  path = "/staff"
+  [app.route.allow]
+  users = ["nobody-but-me"]
+
+  [[app.route]]
+  path = "/no-token"
+  headers = { X-Forwarded-Access-Token = "{claim:none}" }
+
+#routes#
+"#;
+
+pub struct World {
+    pub apple: StandIn,
+    pub echo: Echo,
+    pub clock: Arc<ManualClock>,
+    pub address: SocketAddr,
+    pub admin: SocketAddr,
+    pub running: Running,
+    folder: tempfile::TempDir,
+}
+
+impl World {
+    pub async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// With further lines in the sections `apple`, `session`, `app` and `routes`.
+    pub async fn with(lines: &[(&str, &str)]) -> Self {
+        let clock = ManualClock::at(Timestamp::from_seconds(START));
+        let shared: SharedClock = Arc::<ManualClock>::clone(&clock);
+        let folder = tempfile::tempdir().unwrap();
+        let apple = stand_in(&shared, folder.path(), CALLBACK).await;
+        let echo = Echo::start().await;
+        let mut text = CONFIG
+            .replace("@FOLDER@", folder.path().to_str().unwrap())
+            .replace("@APPLE@", apple.base_url().as_str().trim_end_matches('/'))
+            .replace("@APP@", &echo.address.to_string());
+        for (section, line) in lines {
+            let mark = format!("#{section}#");
+            assert!(text.contains(&mark), "{section}");
+            let line = line.replace("@FOLDER@", folder.path().to_str().unwrap());
+            text = text.replace(&mark, &format!("{line}\n{mark}"));
+        }
+        let loaded = config::from_text(&folder.path().join("gateway.toml"), &text, &|_| None)
+            .unwrap_or_else(|problems| panic!("{problems}"));
+        let parts = Parts { clock: shared, entropy: Arc::new(SystemEntropy) };
+        let running = Running::start(loaded.settings, parts).await.unwrap();
+        let (address, admin) = (running.addresses()[0], running.admin_address().unwrap());
+        Self { apple, echo, clock, address, admin, running, folder }
+    }
+
+    pub fn browser(&self) -> Browser {
+        Browser::new(self.address)
+    }
+
+    /// Sends a request for the app's host, without any cookie.
+    pub async fn send(&self, request: Request) -> Answer {
+        let request = if request.has_header("host") { request } else { request.header("Host", HOST) };
+        request.send(self.address).await
+    }
+
+    /// Goes to Apple with the URL that the gateway gave, picks a person, and returns where Apple sends
+    /// the browser.
+    pub async fn at_apple(&self, authorize: &str, person: &str) -> String {
+        let url = Url::parse(authorize).unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], url.port().unwrap()));
+        let authority = format!("127.0.0.1:{}", url.port().unwrap());
+        let request = Request::get(&target(authorize)).header("Host", &authority).header(PERSON_HEADER, person);
+        let answer = request.send(address).await;
+        assert!(matches!(answer.status, 302 | 303), "{} {}", answer.status, answer.text());
+        answer.location().to_owned()
+    }
+
+    /// The way to Apple and back for one page; returns the answer to the callback.
+    pub async fn through_apple(&self, browser: &mut Browser, path: &str, person: &str) -> Answer {
+        let answer = browser.open(&at(path)).await;
+        assert_eq!(answer.status, 302, "{}", answer.text());
+        let callback = self.at_apple(answer.location(), person).await;
+        browser.open(&callback).await
+    }
+
+    /// A browser in which `person` is signed in.
+    pub async fn signed_in(&self, person: &str) -> Browser {
+        let mut browser = self.browser();
+        let answer = self.through_apple(&mut browser, "/start", person).await;
+        assert_eq!((answer.status, answer.location()), (303, "/start"), "{}", answer.text());
+        browser
+    }
+
+    pub async fn stop(self) {
+        self.running.drain(Duration::from_secs(5)).await;
+    }
+}
+
+/// The URL of a path of the app.
+pub fn at(path: &str) -> String {
+    format!("https://{HOST}{path}")
+}
+
+/// A stand-in that knows the client of the configuration, whose key it leaves in `folder`.
+pub async fn stand_in(clock: &SharedClock, folder: &Path, redirect_uri: &str) -> StandIn {
+    let entropy = Arc::new(SystemEntropy);
+    let key = ClientKey::generate(&*entropy).unwrap();
+    std::fs::write(folder.join("apple.p8"), key.private_pem().expose()).unwrap();
+    let client = Client {
+        client_id: "org.example.school.gateway".into(),
+        team_id: "A1B2C3D4E5".into(),
+        key_id: "K1L2M3N4O5".into(),
+        public_key: key.public(),
+        redirect_uris: vec![redirect_uri.parse().unwrap()],
+        local_redirects: redirect_uri.starts_with("http:"),
+    };
+    let settings = StandInSettings {
+        clients: vec![client],
+        clock: Arc::clone(clock),
+        entropy,
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+    };
+    StandIn::start(settings).await.unwrap()
+}
