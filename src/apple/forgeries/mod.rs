@@ -1,5 +1,5 @@
 //! Everything that a forger, a careless server or a clock can do to an ID token, and the reason for which
-//! each is refused. The classes are those of `peers.md`, section 3 G, and of `pingora.md`, section 12.
+//! each is refused.
 
 mod claims;
 mod header;
