@@ -7,12 +7,9 @@ use std::time::Duration;
 use schoolgate::demo::{Endpoint, Forgery, Trouble};
 use support::{
     HOST, Request, World,
+    http::query,
     world::{CALLBACK, at},
 };
-
-fn query(url: &str, name: &str) -> Option<String> {
-    url::Url::parse(url).unwrap().query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
-}
 
 #[tokio::test]
 async fn a_navigation_is_sent_to_apple_with_everything_apple_wants() {
