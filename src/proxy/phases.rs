@@ -79,6 +79,7 @@ impl ProxyHttp for Gateway {
             match self.admit(facts, &jar).await {
                 Ok(admission) => match failures::before_sending(session.req_header(), facts, &admission) {
                     None => {
+                        forwarding::ignore_nominations(session.req_header_mut(), admission.app())?;
                         context.admission = Some(admission);
                         return Ok(false);
                     }
