@@ -53,7 +53,10 @@ async fn a_form_is_redirected_with_303_and_a_script_gets_401_with_the_way_in() {
         Request::get("/a?b=c"),
         Request::get("/a?b=c").header("Accept", "application/json"),
         Request::get("/a?b=c").header("Accept", "text/html").header("X-Requested-With", "XMLHttpRequest"),
-        Request::get("/a?b=c").header("Sec-Fetch-Mode", "cors").header("Sec-Fetch-Dest", "empty").header("Accept", "text/html"),
+        Request::get("/a?b=c")
+            .header("Sec-Fetch-Mode", "cors")
+            .header("Sec-Fetch-Dest", "empty")
+            .header("Accept", "text/html"),
         Request::get("/a?b=c").header("Sec-Fetch-Mode", "navigate").header("Sec-Fetch-Dest", "iframe"),
     ] {
         let answer = world.send(request).await;
@@ -108,10 +111,13 @@ async fn the_callback_by_form_post_finds_its_cookie_and_ends_the_session_before(
         let rest = page.split_once(&format!("name=\"{name}\" value=\"")).unwrap_or_else(|| panic!("{page}")).1;
         rest.split('"').next().unwrap().to_owned()
     };
-    let form = Request::new("POST", "/.schoolgate/callback").form(&[("code", &field("code")), ("state", &field("state"))]);
+    let form =
+        Request::new("POST", "/.schoolgate/callback").form(&[("code", &field("code")), ("state", &field("state"))]);
     let answer = browser.send(&at("/.schoolgate/callback"), form.navigation(), true).await;
     assert_eq!((answer.status, answer.location()), (303, "/"), "{}", answer.text());
-    assert!(answer.all("set-cookie").any(|line| line.starts_with("__Host-schoolgate=") && line.contains("SameSite=Lax")));
+    assert!(
+        answer.all("set-cookie").any(|line| line.starts_with("__Host-schoolgate=") && line.contains("SameSite=Lax"))
+    );
 }
 
 #[tokio::test]

@@ -26,7 +26,14 @@ pub enum PathError {
     /// `//`.
     #[error("the path has an empty segment")]
     EmptySegment,
+    /// Percent signs encoded again and again: nobody means that, and each layer costs time to look at.
+    #[error("the path is percent-encoded more than {MOST_LAYERS} times over")]
+    Layers,
 }
+
+/// How many times over a path may be percent-encoded. Without a limit the work would grow with the
+/// square of the length: 32 KiB of `%252525...` have sixteen thousand layers.
+const MOST_LAYERS: usize = 4;
 
 /// A path that means the same to everybody.
 ///
@@ -162,7 +169,7 @@ fn hex_digit(byte: Option<u8>) -> Result<u8, PathError> {
 /// Decodes again and again, as a chain of careless apps would, and looks at every layer.
 fn check_meaning(segment: &str) -> Result<(), PathError> {
     let mut layer = segment.as_bytes().to_vec();
-    loop {
+    for _ in 0..=MOST_LAYERS {
         let next: Vec<u8> = percent_encoding::percent_decode(&layer).collect();
         if next.iter().any(|byte| matches!(byte, b'/' | b'\\' | 0..=0x1f | 0x7f)) {
             return Err(PathError::Encoded);
@@ -182,6 +189,7 @@ fn check_meaning(segment: &str) -> Result<(), PathError> {
         }
         layer = next;
     }
+    Err(PathError::Layers)
 }
 
 #[cfg(test)]
@@ -270,9 +278,18 @@ mod tests {
             ("/a#b", Character),
             ("/a\"b", Character),
             ("/<a>", Character),
+            ("/%252525252561", Layers),
         ] {
             assert_eq!(CanonicalPath::parse(raw), Err(why), "{raw:?}");
         }
+    }
+
+    #[test]
+    fn a_path_encoded_thousands_of_times_over_costs_no_more_than_another() {
+        // At every layer two bytes vanish: looked at to the end, this would take minutes.
+        let raw = format!("/%{}", "25".repeat(16_000));
+        assert_eq!(CanonicalPath::parse(&raw), Err(PathError::Layers));
+        assert_eq!(canonical("/a%25252520b"), "/a%25252520b");
     }
 
     #[test]

@@ -31,7 +31,8 @@ impl Browser {
 
     /// A request of a script of the page's own.
     pub async fn fetch(&mut self, url: &str) -> Answer {
-        let request = Request::new("GET", &target(url)).header("Sec-Fetch-Mode", "cors").header("Sec-Fetch-Dest", "empty");
+        let request =
+            Request::new("GET", &target(url)).header("Sec-Fetch-Mode", "cors").header("Sec-Fetch-Dest", "empty");
         self.send(url, request, false).await
     }
 

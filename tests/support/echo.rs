@@ -101,7 +101,9 @@ async fn answer(State(seen): State<Arc<Mutex<Vec<Seen>>>>, request: Request) -> 
         "cookies" => {
             record(0);
             let mut response = "cookies".into_response();
-            for cookie in ["PHPSESSID=1; Path=/", "__Host-schoolgate=planted; Path=/; Secure", "schoolgate=planted", "lang=de"] {
+            for cookie in
+                ["PHPSESSID=1; Path=/", "__Host-schoolgate=planted; Path=/; Secure", "schoolgate=planted", "lang=de"]
+            {
                 response.headers_mut().append(header::SET_COOKIE, HeaderValue::from_static(cookie));
             }
             response

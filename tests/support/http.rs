@@ -178,7 +178,8 @@ impl Connection {
             self.held.drain(..start);
             return self.take_answer(ended);
         }
-        let field = |name: &str| headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone());
+        let field =
+            |name: &str| headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone());
         let (body, used) = if matches!(status, 101 | 204 | 304) {
             (Vec::new(), 0)
         } else if field("transfer-encoding").is_some() {
