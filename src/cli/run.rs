@@ -23,7 +23,7 @@ pub(super) fn run(path: &Path) -> ExitCode {
 }
 
 fn start(loaded: Loaded) -> Result<(), Box<dyn std::error::Error>> {
-    telemetry::init(loaded.settings.log_format)?;
+    telemetry::init(loaded.settings.log_format, telemetry::Level::INFO)?;
     for note in &loaded.notes {
         match note.weight {
             Weight::Note => tracing::info!(event = "configuration_note", "{note}"),

@@ -1,1 +1,17 @@
-//! Everything embedded for schoolgate demo and for the tests: the stand-in for Apple and the sample app.
+//! Everything embedded, for `schoolgate demo` and for the tests: the stand-in for Apple and the sample app.
+//!
+//! [`StandIn`] judges the gateway as strictly as Apple is known to, and misbehaves on demand
+//! ([`Switches`]). It shares no code with `crate::apple`: a mistake there must not excuse itself here.
+//! [`GradeBook`] is an app of 2009 that believes request headers and knows nothing else.
+
+mod grade_book;
+mod listener;
+mod stand_in;
+
+pub use grade_book::GradeBook;
+pub use stand_in::{
+    AfterRevocation, Behaviour, Call, Calls, Choice, Client, ClientKey, ClientPublicKey, EmailClaim, Endpoint,
+    ErrorCode, ExpiresIn, Forgery, Gate, Granted, Issuer, KeyOddity, Notice, Others, Outcome, PERSON_HEADER, Persona,
+    Reach, RetryHeader, ReturnMode, Returned, Role, Service, StandIn, StandInSettings, Switches, TokenType, Trouble,
+    UserMember, Verified, VerifiedClaim,
+};

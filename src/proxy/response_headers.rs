@@ -1,6 +1,6 @@
 //! What an app's answer may not say to a browser.
 
-use http::{HeaderValue, header};
+use http::{HeaderValue, Version, header};
 use pingora::http::ResponseHeader;
 
 use crate::signin::CookieNames;
@@ -17,6 +17,8 @@ const CACHE_OVERRIDES: &[&str] = &["surrogate-control", "cdn-cache-control", "x-
 /// # Errors
 /// When pingora cannot change a header.
 pub(super) fn mend(response: &mut ResponseHeader, names: &CookieNames, signed_in: bool) -> pingora::Result<()> {
+    // RFC 9110, section 2.5: the version is that of this hop, whatever the app speaks.
+    response.set_version(Version::HTTP_11);
     strip_hop_by_hop(response);
     let cookies: Vec<HeaderValue> = response.headers.get_all(header::SET_COOKIE).iter().cloned().collect();
     if cookies.iter().any(|cookie| names.would_be_set_by(cookie.as_bytes())) {

@@ -3,6 +3,7 @@
 //! Only the gateway's own events are written, at any level: what a dependency says of a request
 //! (some show whole heads) could hold a cookie, a code or a token.
 
+pub use tracing::Level;
 use tracing_subscriber::{
     EnvFilter, Layer,
     filter::{FilterExt, filter_fn},
@@ -22,12 +23,12 @@ pub enum LogFormat {
 /// What the targets of our own events begin with.
 const OURS: &str = "schoolgate";
 
-/// Starts writing the log to stderr, with the levels of `RUST_LOG`, `info` by default.
+/// Starts writing the log to stderr, with the levels of `RUST_LOG`, else from `level` on.
 ///
 /// # Errors
 /// When a log was started before.
-pub fn init(format: LogFormat) -> Result<(), TryInitError> {
-    let levels = EnvFilter::builder().with_default_directive(tracing::Level::INFO.into()).from_env_lossy();
+pub fn init(format: LogFormat, level: Level) -> Result<(), TryInitError> {
+    let levels = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
     let ours = levels.and(filter_fn(|metadata| is_ours(metadata.target())));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
     let lines = match format {
