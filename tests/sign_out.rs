@@ -93,14 +93,17 @@ async fn a_link_from_another_site_asks_first_and_signs_nobody_out() {
         ("Origin", "null"),
         ("Referer", "https://evil.example/page"),
     ] {
-        let request = Request::get("/.schoolgate/sign-out?return_to=/x").header(name, value).header("Accept", "text/html");
+        let request =
+            Request::get("/.schoolgate/sign-out?return_to=/x").header(name, value).header("Accept", "text/html");
         let answer = browser.send(&at("/.schoolgate/sign-out"), request, false).await;
         assert_eq!(answer.status, 200);
         assert!(answer.text().contains("<form method=\"post\" action=\"/.schoolgate/sign-out\">"), "{name}: {value}");
         assert_eq!(answer.all("set-cookie").count(), 0);
     }
     assert_eq!(browser.fetch(&at("/.schoolgate/me")).await.status, 200);
-    let yes = Request::new("POST", "/.schoolgate/sign-out").form(&[("return_to", "/x")]).header("Sec-Fetch-Site", "same-origin");
+    let yes = Request::new("POST", "/.schoolgate/sign-out")
+        .form(&[("return_to", "/x")])
+        .header("Sec-Fetch-Site", "same-origin");
     let answer = browser.send(&at("/.schoolgate/sign-out"), yes, false).await;
     assert_eq!((answer.status, answer.location()), (303, "/x"));
     assert_eq!(browser.fetch(&at("/.schoolgate/me")).await.status, 401);

@@ -11,11 +11,8 @@ fn query(url: &str, name: &str) -> Option<String> {
 
 #[tokio::test]
 async fn a_step_up_asks_for_what_is_missing_beside_what_there_is() {
-    let world = World::with(&[(
-        "routes",
-        "  [[app.route]]\n  path = \"/people\"\n  scopes = [\"edu.users.read\"]",
-    )])
-    .await;
+    let world =
+        World::with(&[("routes", "  [[app.route]]\n  path = \"/people\"\n  scopes = [\"edu.users.read\"]")]).await;
     let mut browser = world.signed_in("administrator").await;
     let first = browser.cookie(HOST, "__Host-schoolgate");
     let answer = world.through_apple(&mut browser, "/classes/1?x=y", "administrator").await;
@@ -74,7 +71,8 @@ async fn a_cancelled_step_up_leaves_the_session_as_it_was() {
     let mut browser = world.signed_in("administrator").await;
     let answer = browser.open(&at("/classes")).await;
     let state = query(answer.location(), "state").unwrap();
-    let answer = browser.open(&at(&format!("/.schoolgate/callback?error=user_cancelled_authorize&state={state}"))).await;
+    let answer =
+        browser.open(&at(&format!("/.schoolgate/callback?error=user_cancelled_authorize&state={state}"))).await;
     assert_eq!(answer.status, 403);
     assert_eq!(browser.open(&at("/")).await.status, 200);
     assert_eq!(browser.open(&at("/classes")).await.status, 302, "and it may be tried again");
@@ -87,7 +85,8 @@ async fn another_person_at_the_step_up_is_another_session() {
     let before = browser.clone();
     world.through_apple(&mut browser, "/classes", "administrator").await;
     assert_eq!(browser.open(&at("/classes")).await.status, 200);
-    let administrator = world.apple.people().iter().find(|person| person.id == "administrator").unwrap().subject.clone();
+    let administrator =
+        world.apple.people().iter().find(|person| person.id == "administrator").unwrap().subject.clone();
     assert_eq!(world.echo.last().header("x-forwarded-user"), Some(&*administrator));
     assert_eq!(before.clone().fetch(&at("/")).await.status, 401, "the teacher's session has ended");
     world.apple.calls().reached(Endpoint::Revoke, 1).await;

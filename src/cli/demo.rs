@@ -71,10 +71,14 @@ async fn demo(arguments: &Arguments) -> Result<(), Failure> {
 
 /// A port that was free a moment ago: it must be known before the configuration is written.
 async fn free_port(wanted: Option<SocketAddr>) -> Result<u16, Failure> {
-    let taken = |address: SocketAddr| move |why: io::Error| format!("cannot listen on {address}: {why}; name another with --listen");
+    let taken = |address: SocketAddr| {
+        move |why: io::Error| format!("cannot listen on {address}: {why}; name another with --listen")
+    };
     let listener = match wanted {
         Some(address) if !address.ip().is_loopback() => {
-            return Err("the demo has no real sign-in, so it listens on this machine only: --listen 127.0.0.1:PORT".into());
+            return Err(
+                "the demo has no real sign-in, so it listens on this machine only: --listen 127.0.0.1:PORT".into()
+            );
         }
         Some(address) => TcpListener::bind(address).await.map_err(taken(address))?,
         None => match TcpListener::bind(USUAL).await {
@@ -134,18 +138,19 @@ name = "grade-book"
 host = "localhost"
 upstream = "http://{book}"
 
-  # Everything needs a sign-in ...
+  # Everybody may see the start page,
   [[app.route]]
   path = "/"
-  access = "optional"
+  access = "public"
 
+  # whoever signed in the grades,
   [[app.route]]
   path = "/grades"
 
-  # ... and this page a permission of Apple's that only administrators and site managers can give.
+  # and whoever has a permission of Apple's that only administrators and site managers can give the classes.
   [[app.route]]
-  path = "/admin/classes"
-  scopes = ["edu.classes.read", "edu.users.read"]
+  path = "/admin"
+  scopes = ["edu.classes.read"]
 "#
     )
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::{
-    duration, key_file, location,
+    duration, key_file, lint, location,
     report::{Entry, Fault, Report},
     scopes,
     section::Section,
@@ -34,7 +34,7 @@ pub(super) fn read(
     surroundings: &Surroundings<'_>,
     scheme: Scheme,
 ) -> Apple {
-    if !section.is_there() {
+    if section.is_missing() {
         let cure = "add the section [apple] with client_id, team_id, key_id, private_key_file and redirect_uri; gateway.toml.example shows it";
         report.missing(section.place(), "is missing", cure);
     }
@@ -54,6 +54,10 @@ pub(super) fn read(
         Some(Entry { value: host, place: uri.place.clone() })
     });
     let scopes = scopes::read(&mut section, report, service);
+    if let Some(scopes) = &scopes {
+        lint::sign_in_scopes(scopes, report);
+    }
+    let scopes = scopes.map(|entry| entry.value).unwrap_or_default();
     let response_mode = response_mode(&mut section, report, service, &scopes, scheme);
     let pkce = section.flag("pkce").is_some_and(|entry| entry.value);
     let issuers = issuers(&mut section, report);

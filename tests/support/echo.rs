@@ -30,7 +30,7 @@ impl Seen {
         self.headers.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub fn header<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         let mut values = self.all(name);
         let first = values.next();
         assert_eq!(values.next(), None, "{name} stands twice");

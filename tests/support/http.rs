@@ -69,7 +69,8 @@ impl Request {
     pub async fn send(&self, address: SocketAddr) -> Answer {
         let mut connection = Connection::open(address).await;
         connection.write(&self.bytes()).await;
-        connection.answer().await
+        // An answer to HEAD has the length of a body and no body (RFC 9110, section 9.3.2).
+        if self.method == "HEAD" { connection.head().await } else { connection.answer().await }
     }
 }
 
@@ -83,7 +84,7 @@ pub struct Answer {
 
 impl Answer {
     /// The value of a header that stands once at most.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub fn header<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         let mut values = self.all(name);
         let first = values.next();
         assert_eq!(values.next(), None, "{name} stands twice");

@@ -1,6 +1,15 @@
 //! What the black-box tests share: a gateway with the stand-in for Apple and an app behind it, a small
 //! HTTP client that shows every byte, and a browser that keeps cookies.
-#![allow(dead_code, reason = "each test uses a part of this")]
+#![allow(
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    missing_docs,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "each test uses a part of this"
+)]
 
 pub mod browser;
 pub mod echo;
