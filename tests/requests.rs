@@ -229,7 +229,8 @@ async fn well_framed_requests_pass_one_after_the_other() {
 async fn only_registered_looking_methods_pass_and_trace_and_connect_are_405() {
     let world = World::start().await;
     for method in ["get", "Get", "gET", "G@T", "GET\u{e9}", "GE_T", "GET1", "", "X(Y", &"A".repeat(33)] {
-        let (answer, closed) = raw(&world, format!("{method} /public HTTP/1.1\r\nHost: {HOST}\r\n\r\n{SMUGGLED}")).await;
+        let (answer, closed) =
+            raw(&world, format!("{method} /public HTTP/1.1\r\nHost: {HOST}\r\n\r\n{SMUGGLED}")).await;
         assert_eq!((answer.status, closed), (400, true), "{method:?}");
     }
     for line in ["TRACE /public", "CONNECT /public", "CONNECT evil.example:443", "TRACE /.schoolgate/me"] {
@@ -251,26 +252,86 @@ async fn a_target_whose_meaning_could_differ_is_refused_wherever_it_points() {
     let mut browser = world.signed_in("teacher-1").await;
     world.echo.forget();
     for target in [
-        "/public/..", "/public/../classes", "/public/./x", "/public/.", "/./", "/public/%2e%2e/classes",
-        "/public/%2E./classes", "/public/.%2e", "/public/%252e%252e/x", "/public/%25252e%25252e/x", "/public/..;/x",
-        "/public/..;a=b/x", "/public/.;/x", "/public/..%3b/x", "//", "//public", "/public//x", "/public//", "///",
-        "/public/%2fx", "/public/%2Fx", "/public%2f..%2fclasses", "/public/%252f", "/public/%5c", "/public/%5C..",
-        "/public/%255c", "/public\\..\\classes", "/public/\\", "/public/%00", "/public/x%00.html", "/public/%2500",
-        "/public/%0a", "/public/%0d%0aX:y", "/public/%7f", "/public/%", "/public/%2", "/public/%zz", "/public/%u002e",
-        "/public/%c0%ae%c0%ae/", "/public/%c0%af", "/public/%e0%80%af", "/public/%f0%80%80%af", "/public#x",
-        "/public/#/../classes", "/public?x#y", "/public/\u{e9}", "/public/\u{7f}", "/public/\"x", "/public/<x>",
-        "/public/`", "/public?\u{e9}", "/public?<", "/public?\"", "/public/%2525252525252525", "public", "*", "",
-        "library.school.example:443", "?x", "#", "http:/public", "http:public", "https:///public",
-        "http://evil.example/public", "http://library.school.example:81/public",
-        "http://x@library.school.example/public", "http://library.school.example@evil.example/public",
-        "http://library.school.example\\@evil.example/public", "http://library.school.example//public",
-        "http://library.school.example/public/../classes", "http://library.school.example#/public",
-        "ftp://library.school.example/public", "file:///public", "//library.school.example/public",
+        "/public/..",
+        "/public/../classes",
+        "/public/./x",
+        "/public/.",
+        "/./",
+        "/public/%2e%2e/classes",
+        "/public/%2E./classes",
+        "/public/.%2e",
+        "/public/%252e%252e/x",
+        "/public/%25252e%25252e/x",
+        "/public/..;/x",
+        "/public/..;a=b/x",
+        "/public/.;/x",
+        "/public/..%3b/x",
+        "//",
+        "//public",
+        "/public//x",
+        "/public//",
+        "///",
+        "/public/%2fx",
+        "/public/%2Fx",
+        "/public%2f..%2fclasses",
+        "/public/%252f",
+        "/public/%5c",
+        "/public/%5C..",
+        "/public/%255c",
+        "/public\\..\\classes",
+        "/public/\\",
+        "/public/%00",
+        "/public/x%00.html",
+        "/public/%2500",
+        "/public/%0a",
+        "/public/%0d%0aX:y",
+        "/public/%7f",
+        "/public/%",
+        "/public/%2",
+        "/public/%zz",
+        "/public/%u002e",
+        "/public/%c0%ae%c0%ae/",
+        "/public/%c0%af",
+        "/public/%e0%80%af",
+        "/public/%f0%80%80%af",
+        "/public#x",
+        "/public/#/../classes",
+        "/public?x#y",
+        "/public/\u{e9}",
+        "/public/\u{7f}",
+        "/public/\"x",
+        "/public/<x>",
+        "/public/`",
+        "/public?\u{e9}",
+        "/public?<",
+        "/public?\"",
+        "/public/%2525252525252525",
+        "public",
+        "*",
+        "",
+        "library.school.example:443",
+        "?x",
+        "#",
+        "http:/public",
+        "http:public",
+        "https:///public",
+        "http://evil.example/public",
+        "http://library.school.example:81/public",
+        "http://x@library.school.example/public",
+        "http://library.school.example@evil.example/public",
+        "http://library.school.example\\@evil.example/public",
+        "http://library.school.example//public",
+        "http://library.school.example/public/../classes",
+        "http://library.school.example#/public",
+        "ftp://library.school.example/public",
+        "file:///public",
+        "//library.school.example/public",
         "javascript:alert(1)",
     ] {
         for method in ["GET", "OPTIONS", "POST"] {
             let cookie = browser.cookie(HOST, "__Host-schoolgate").unwrap();
-            let head = format!("{method} {target} HTTP/1.1\r\nHost: {HOST}\r\nCookie: __Host-schoolgate={cookie}\r\n\r\n");
+            let head =
+                format!("{method} {target} HTTP/1.1\r\nHost: {HOST}\r\nCookie: __Host-schoolgate={cookie}\r\n\r\n");
             let (answer, closed) = raw(&world, head + SMUGGLED).await;
             assert_eq!((answer.status, closed), (400, true), "{method} {target:?}");
             has_protective_headers(target, &answer);
@@ -339,8 +400,15 @@ async fn a_head_that_is_too_large_is_431_and_a_body_that_is_too_large_413() {
 async fn an_unknown_host_is_421_on_every_path_and_a_known_one_in_any_spelling_is_known() {
     let world = World::start().await;
     for host in [
-        "evil.example", "school.example", "xlibrary.school.example", "library.school.example.evil.example",
-        "library.school.examplex", "sub.library.school.example", "127.0.0.1", "localhost", "[::1]",
+        "evil.example",
+        "school.example",
+        "xlibrary.school.example",
+        "library.school.example.evil.example",
+        "library.school.examplex",
+        "sub.library.school.example",
+        "127.0.0.1",
+        "localhost",
+        "[::1]",
     ] {
         for path in ["/", "/public", "/.schoolgate/", "/.schoolgate/me", "/.schoolgate/sign-in", "/.schoolgate/x"] {
             let answer = world.send(Request::get(path).header("Host", host)).await;
@@ -349,7 +417,12 @@ async fn an_unknown_host_is_421_on_every_path_and_a_known_one_in_any_spelling_is
         }
     }
     assert_eq!(world.echo.count(), 0);
-    for host in ["LIBRARY.School.Example", "library.school.example.", "library.school.example:8443", "Library.school.example.:1"] {
+    for host in [
+        "LIBRARY.School.Example",
+        "library.school.example.",
+        "library.school.example:8443",
+        "Library.school.example.:1",
+    ] {
         assert_eq!(world.send(Request::get("/public").header("Host", host)).await.status, 200, "{host}");
         assert_eq!(world.send(Request::get("/x").header("Host", host)).await.status, 401, "{host}");
     }
@@ -375,9 +448,20 @@ async fn the_own_paths_never_reach_an_app_and_take_only_their_methods() {
         }
     }
     for path in [
-        "/.schoolgate", "/.schoolgate/nothing", "/.schoolgate/me/", "/.schoolgate/me/x", "/.schoolgate/ME",
-        "/.SCHOOLGATE/me", "/.schoolgate;x/me", "/.schoolgate./me", "/.schoolgate%20/me", "/;/.schoolgate/me",
-        "/.schoolgate/me;x", "/%252eschoolgate/me", "/.schoolgate%3f/me", "/.schoolgate%23",
+        "/.schoolgate",
+        "/.schoolgate/nothing",
+        "/.schoolgate/me/",
+        "/.schoolgate/me/x",
+        "/.schoolgate/ME",
+        "/.SCHOOLGATE/me",
+        "/.schoolgate;x/me",
+        "/.schoolgate./me",
+        "/.schoolgate%20/me",
+        "/;/.schoolgate/me",
+        "/.schoolgate/me;x",
+        "/%252eschoolgate/me",
+        "/.schoolgate%3f/me",
+        "/.schoolgate%23",
     ] {
         let answer = world.send(Request::get(path)).await;
         assert_eq!(answer.status, 404, "{path}");
@@ -398,7 +482,11 @@ async fn errors_are_pages_for_navigations_and_problem_documents_for_everything_e
         assert!(page.text().contains(page.header("x-request-id").unwrap()), "{path}: {}", page.text());
         has_protective_headers(path, &page);
         let problem = browser.fetch(&support::world::at(path)).await;
-        assert_eq!((problem.status, problem.header("content-type")), (status, Some("application/problem+json")), "{path}");
+        assert_eq!(
+            (problem.status, problem.header("content-type")),
+            (status, Some("application/problem+json")),
+            "{path}"
+        );
         assert_eq!(problem.json()["request_id"].as_str(), problem.header("x-request-id"), "{path}");
         assert_eq!(problem.json()["status"], status, "{path}");
         has_protective_headers(path, &problem);
@@ -411,7 +499,9 @@ async fn errors_are_pages_for_navigations_and_problem_documents_for_everything_e
 #[tokio::test]
 async fn an_app_that_is_not_there_is_502_and_one_that_says_nothing_504() {
     let dead = |name: &str, upstream: &str, more: &str| {
-        format!("[[app]]\nname = \"{name}\"\nhost = \"{name}.school.example\"\nupstream = \"{upstream}\"\n{more}\n[[app.route]]\npath = \"/\"\naccess = \"public\"\n")
+        format!(
+            "[[app]]\nname = \"{name}\"\nhost = \"{name}.school.example\"\nupstream = \"{upstream}\"\n{more}\n[[app.route]]\npath = \"/\"\naccess = \"public\"\n"
+        )
     };
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let silent = silent.local_addr().map(|address| (silent, address)).unwrap();
@@ -423,7 +513,11 @@ async fn an_app_that_is_not_there_is_502_and_one_that_says_nothing_504() {
     let world = World::with(&[("routes", &apps.concat())]).await;
     for (name, status) in [("refused", 502), ("unresolvable", 502), ("silent", 504)] {
         let answer = world.send(Request::get("/x").header("Host", &format!("{name}.school.example"))).await;
-        assert_eq!((answer.status, answer.header("content-type")), (status, Some("application/problem+json")), "{name}");
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (status, Some("application/problem+json")),
+            "{name}"
+        );
         has_protective_headers(name, &answer);
         assert!(!answer.text().contains("127.0.0.1") && !answer.text().contains("invalid"), "{}", answer.text());
     }

@@ -109,6 +109,17 @@ async fn answer(State(seen): State<Arc<Mutex<Vec<Seen>>>>, request: Request) -> 
             }
             response
         }
+        // Answers with the headers that the query names.
+        "say" => {
+            record(0);
+            let mut response = "said".into_response();
+            for (name, value) in url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
+                let (name, value) =
+                    (name.parse::<header::HeaderName>().unwrap(), HeaderValue::from_str(&value).unwrap());
+                response.headers_mut().append(name, value);
+            }
+            response
+        }
         "cacheable" => {
             record(0);
             ([(header::CACHE_CONTROL, "public, max-age=600")], "cacheable").into_response()
