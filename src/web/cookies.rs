@@ -60,11 +60,16 @@ impl<'a> CookieJar<'a> {
         let kept: Vec<Vec<u8>> = self
             .0
             .iter()
-            .filter(|(key, value)| if key.is_empty() { !is_ours(value) } else { !is_ours(key) })
+            .filter(|(key, value)| !is_ours(if key.is_empty() { first_name(value) } else { key }))
             .map(|(key, value)| if key.is_empty() { value.to_vec() } else { [key, b"=".as_slice(), value].concat() })
             .collect();
         (!kept.is_empty()).then(|| kept.join(b"; ".as_slice()))
     }
+}
+
+/// The name that a reader takes a nameless pair for: `=a=b` is sent on as `a=b`.
+fn first_name(value: &[u8]) -> &[u8] {
+    value.split(|byte| *byte == b'=').map(<[u8]>::trim_ascii).find(|part| !part.is_empty()).unwrap_or_default()
 }
 
 /// A `Set-Cookie` of the gateway: host-only, `Path=/`, `HttpOnly`, and `Secure` unless it is plain
