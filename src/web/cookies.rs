@@ -1,6 +1,6 @@
 //! Cookies in and out (RFC 6265bis).
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// A cookie name of ours: known at compile time but for a suffix.
 pub type CookieName = String;
@@ -74,7 +74,8 @@ fn first_name(value: &[u8]) -> &[u8] {
 
 /// A `Set-Cookie` of the gateway: host-only, `Path=/`, `HttpOnly`, and `Secure` unless it is plain
 /// HTTP on localhost. One type makes and deletes, so that the attributes are the same (CVE-2025-55162).
-#[derive(Clone, Debug)]
+/// The value is a secret: `Debug` does not show it.
+#[derive(Clone)]
 pub struct SetCookie {
     name: CookieName,
     value: String,
@@ -119,6 +120,12 @@ impl SetCookie {
     }
 }
 
+impl fmt::Debug for SetCookie {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SetCookie").field("name", &self.name).field("max_age", &self.max_age).finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,6 +149,12 @@ mod tests {
         let ours = |name: &[u8]| name.starts_with(b"__Host-schoolgate");
         assert_eq!(jar.without(ours).unwrap(), b"PHPSESSID=1; x=\xff");
         assert_eq!(CookieJar::parse([b"__Host-schoolgate=s".as_slice()]).without(ours), None);
+    }
+
+    #[test]
+    fn debug_shows_no_value() {
+        let shown = format!("{:?}", SetCookie::new("__Host-x", "secret", SameSite::Lax, true));
+        assert!(shown.contains("__Host-x") && !shown.contains("secret"), "{shown}");
     }
 
     #[test]
