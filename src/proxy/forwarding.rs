@@ -16,15 +16,32 @@ use crate::{
 /// `Proxy` is CVE-2016-5385).
 const NEVER_FROM_CLIENTS: &[&str] = &[
     "forwarded",
+    "x-forwarded",
+    "x-original-forwarded-for",
     "x-real-ip",
+    "client-ip",
     "x-client-ip",
     "x-cluster-client-ip",
     "true-client-ip",
+    "x-remote-ip",
+    "x-remote-addr",
+    "x-scheme",
+    "x-url-scheme",
+    "front-end-https",
     "x-original-url",
     "x-original-uri",
     "x-original-host",
     "x-original-method",
     "x-rewrite-url",
+    // gunicorn takes these for the WSGI variables when they come from its own machine, as ours do: with
+    // `Script-Name: /public` the path `/public/admin` is `/admin` in the app.
+    "script-name",
+    "path-info",
+    "x-script-name",
+    "x-path-info",
+    // Rack::Sendfile (CVE-2025-61780).
+    "x-sendfile-type",
+    "x-accel-mapping",
     "x-host",
     "x-request-id",
     "traceparent",
