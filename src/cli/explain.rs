@@ -19,7 +19,8 @@ const ALWAYS: &str = "X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, X-Re
 pub(super) struct Arguments {
     /// The method in capitals, such as GET.
     method: String,
-    /// The whole URL, such as https://library.school.example/admin?page=2.
+    // A doc comment would be a link in the documentation of the crate.
+    #[arg(help = "The whole URL, such as https://library.school.example/admin?page=2")]
     url: String,
 }
 

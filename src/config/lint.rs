@@ -98,7 +98,8 @@ fn school_scopes(apps: &[AppAt], report: &Report<'_>) {
         many => format!(" and of {many} more routes"),
     };
     let text = format!(
-        "{scope} of \"{path}\"{more}: at Apple, only administrators and site managers can authorize edu.* scopes; teachers and pupils cannot pass"
+        "{scope} of \"{path}\"{more}: at Apple, only administrators and site managers can authorize edu.* \
+         scopes; teachers and pupils cannot pass"
     );
     report.note(place, text);
 }
@@ -107,7 +108,8 @@ fn school_scopes(apps: &[AppAt], report: &Report<'_>) {
 pub(super) fn sign_in_scopes(scopes: &Entry<ScopeSet>, report: &Report<'_>) {
     if let Some(scope) = scopes.value.iter().find(|scope| scope.starts_with(OF_THE_SCHOOL)) {
         let text = format!(
-            "{scope} is asked for at every sign-in, and at Apple only administrators and site managers can authorize it: ask for it on the routes that need it, so that teachers and pupils can sign in"
+            "{scope} is asked for at every sign-in, and at Apple only administrators and site managers can \
+             authorize it: ask for it on the routes that need it, so that teachers and pupils can sign in"
         );
         report.warn(&scopes.place, text);
     }

@@ -30,7 +30,11 @@ pub(super) fn read(mut section: Section<'_>, report: &Report<'_>, surroundings: 
     let settings = lifetimes(idle, longest.map(|entry| entry.value), report);
     let refresh_before = section.parsed("refresh_before", r#""5m""#, refresh_before);
     if let Some(entry) = refresh_before.as_ref().filter(|entry| entry.value >= TOKEN_LIFE / 2) {
-        report.warn(&entry.place, "access tokens live one hour, so this asks Apple for a new one every half hour or more often for each session in use");
+        report.warn(
+            &entry.place,
+            "access tokens live one hour, so this asks Apple for a new one every half \
+         hour or more often for each session in use",
+        );
     }
     let revoke_on_sign_out = section.flag("revoke_on_sign_out").is_none_or(|entry| entry.value);
     let encryption_key_file = encryption_key(&mut section, report, surroundings);
@@ -54,7 +58,8 @@ fn store(section: &mut Section<'_>, report: &Report<'_>) {
     let Some(entry) = section.text("store", r#""memory""#) else {
         report.note(
             &absent,
-            "sessions are kept in memory and end with the process: people sign in again after a restart (session.store = \"file\" is not supported yet)",
+            "sessions are kept in memory and end with the process: people sign in again after a restart \
+             (session.store = \"file\" is not supported yet)",
         );
         return;
     };
@@ -115,7 +120,11 @@ fn encryption_key(section: &mut Section<'_>, report: &Report<'_>, surroundings: 
                 report.problem(&path.place, format!("{message}: {}", path.value.display()), cure);
             }
             if file.is_open {
-                report.warn(&path.place, "every user of this machine can read this key: chmod o-r it, or use LoadCredential= in the systemd unit");
+                report.warn(
+                    &path.place,
+                    "every user of this machine can read this key: chmod o-r it, or use \
+                 LoadCredential= in the systemd unit",
+                );
             }
         }
     }

@@ -84,6 +84,7 @@ impl ProxyHttp for Gateway {
                     self.settings.external_scheme,
                 ) {
                     None => {
+                        forwarding::ignore_nominations(session.req_header_mut(), admission.app())?;
                         context.admission = Some(admission);
                         return Ok(false);
                     }

@@ -65,6 +65,11 @@ impl Echo {
         self.seen().pop().expect("the app has seen nothing")
     }
 
+    /// The access token that came with the last request.
+    pub fn access_token(&self) -> String {
+        self.last().header("x-forwarded-access-token").unwrap().to_owned()
+    }
+
     /// How many requests came.
     pub fn count(&self) -> usize {
         self.seen.lock().unwrap().len()

@@ -206,7 +206,10 @@ impl Connection {
     }
 }
 
-fn parse_head(bytes: &[u8]) -> Option<(u16, Vec<(String, String)>, usize)> {
+/// Status, headers, and where the body begins.
+type Head = (u16, Vec<(String, String)>, usize);
+
+fn parse_head(bytes: &[u8]) -> Option<Head> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let text = String::from_utf8_lossy(&bytes[..end - 4]).into_owned();
     let mut lines = text.split("\r\n");
@@ -230,4 +233,9 @@ fn dechunk(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
             return Some((body, at));
         }
     }
+}
+
+/// The value of a parameter in a URL's query.
+pub fn query(url: &str, name: &str) -> Option<String> {
+    url::Url::parse(url).unwrap().query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
