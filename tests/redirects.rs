@@ -267,3 +267,19 @@ async fn a_failed_or_stale_sign_in_and_a_challenge_lead_nowhere_else() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_query_with_a_backslash_survives_the_way_to_apple_and_back() {
+    let world = World::start().await;
+    // Browsers send backslashes in queries as they are: https://url.spec.whatwg.org/#query-state
+    for path in ["/files?dir=C:\\marks\\7b", "/x?\\\\evil.example", &format!("/x?{}", "\\".repeat(900))] {
+        let mut browser = world.browser();
+        let answer = world.through_apple(&mut browser, path, "teacher-1").await;
+        assert_eq!((answer.status, answer.location()), (303, path), "{}", answer.text());
+        stays_here(path, "/");
+    }
+    // Too long for a cookie: the path alone.
+    let long = format!("/x?{}", "\\".repeat(1_900));
+    let answer = world.browser().open(&at(&long)).await;
+    assert!(answer.header("set-cookie").unwrap().len() < 4_096, "{}", answer.header("set-cookie").unwrap().len());
+}

@@ -38,7 +38,8 @@ impl ReturnPath {
         }
         [target.to_origin_form(), path.as_str().to_owned()]
             .into_iter()
-            .find(|text| text.len() <= LONGEST)
+            // A backslash takes two bytes there.
+            .find(|text| text.len() + text.matches('\\').count() <= LONGEST)
             .map(|text| Self(text.into()))
     }
 
