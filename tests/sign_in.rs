@@ -7,12 +7,9 @@ use std::time::Duration;
 use schoolgate::demo::{Endpoint, Forgery, Trouble};
 use support::{
     HOST, Request, World,
+    http::query,
     world::{CALLBACK, at},
 };
-
-fn query(url: &str, name: &str) -> Option<String> {
-    url::Url::parse(url).unwrap().query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
-}
 
 #[tokio::test]
 async fn a_navigation_is_sent_to_apple_with_everything_apple_wants() {
@@ -222,6 +219,7 @@ async fn every_forged_id_token_is_refused_without_a_session() {
         let answer = world.through_apple(&mut browser, "/secret", "teacher-1").await;
         assert!(matches!(answer.status, 400..=599), "{forgery:?}: {}", answer.status);
         assert_eq!(browser.cookie_names(HOST), Vec::<String>::new(), "{forgery:?}");
+        // Past the pause between two looks for an unknown key.
         world.clock.advance(Duration::from_secs(60));
     }
     assert_eq!(world.echo.count(), 0);
@@ -296,4 +294,21 @@ async fn new_keys_of_apple_need_no_restart() {
         world.clock.advance(Duration::from_secs(31));
         world.signed_in("teacher-1").await;
     }
+}
+
+#[tokio::test]
+async fn more_sign_ins_a_second_from_one_address_than_allowed_are_429() {
+    let world = World::start().await;
+    for _ in 0..50 {
+        assert_eq!(world.send(Request::get("/").navigation()).await.status, 302);
+    }
+    for path in ["/", "/.schoolgate/sign-in"] {
+        let answer = world.send(Request::get(path).navigation()).await;
+        assert_eq!(answer.status, 429);
+        assert_eq!(answer.header("retry-after"), Some("1"));
+        assert_eq!(answer.all("set-cookie").count(), 0);
+    }
+    assert_eq!(world.send(Request::get("/public")).await.status, 200, "only sign-ins are limited");
+    world.clock.advance(Duration::from_secs(1));
+    assert_eq!(world.send(Request::get("/").navigation()).await.status, 302);
 }

@@ -3,11 +3,7 @@
 mod support;
 
 use schoolgate::demo::{Endpoint, Granted, Others};
-use support::{HOST, World, world::at};
-
-fn query(url: &str, name: &str) -> Option<String> {
-    url::Url::parse(url).unwrap().query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
-}
+use support::{HOST, World, http::query, world::at};
 
 #[tokio::test]
 async fn a_step_up_asks_for_what_is_missing_beside_what_there_is() {

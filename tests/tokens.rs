@@ -10,10 +10,7 @@ use support::{Browser, World, world::at};
 /// From the start of a token's hour to the moment when it is refreshed before anybody gets it.
 const ALMOST_AN_HOUR: Duration = Duration::from_secs(3600 - 200);
 
-fn token(world: &World) -> String {
-    world.echo.last().header("x-forwarded-access-token").unwrap().to_owned()
-}
-
+/// Opens a page in a copy of the browser.
 async fn opened(browser: &Browser, path: &str) -> u16 {
     browser.clone().open(&at(path)).await.status
 }
@@ -32,10 +29,10 @@ async fn a_token_that_is_about_to_die_is_refreshed_before_the_app_gets_it() {
     let world = World::start().await;
     let browser = world.signed_in("teacher-1").await;
     assert_eq!(opened(&browser, "/").await, 200);
-    let before = token(&world);
+    let before = world.echo.access_token();
     world.clock.advance(ALMOST_AN_HOUR);
     assert_eq!(opened(&browser, "/").await, 200);
-    assert_ne!(token(&world), before);
+    assert_ne!(world.echo.access_token(), before);
     assert_eq!(opened(&browser, "/").await, 200);
     assert_eq!(world.apple.calls().count(Endpoint::Refresh), 1);
 }
@@ -45,17 +42,17 @@ async fn a_token_is_refreshed_ahead_of_time_while_it_still_serves() {
     let world = World::start().await;
     let browser = world.signed_in("teacher-1").await;
     assert_eq!(opened(&browser, "/").await, 200);
-    let before = token(&world);
+    let before = world.echo.access_token();
     let gate = Gate::closed();
     world.apple.switches().trouble(Endpoint::Refresh, Trouble::Hang(gate.clone()));
     world.clock.advance(Duration::from_secs(3600 - 500));
     assert_eq!(opened(&browser, "/").await, 200);
-    assert_eq!(token(&world), before, "nobody waits while the old one lives long enough");
+    assert_eq!(world.echo.access_token(), before, "nobody waits while the old one lives long enough");
     gate.open();
     world.apple.calls().reached(Endpoint::Refresh, 1).await;
     world.clock.advance(Duration::from_secs(300));
     assert_eq!(opened(&browser, "/").await, 200);
-    assert_ne!(token(&world), before);
+    assert_ne!(world.echo.access_token(), before);
     assert_eq!(world.apple.calls().count(Endpoint::Refresh), 1);
 }
 

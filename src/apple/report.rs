@@ -25,6 +25,7 @@ mod tests {
     };
 
     use serde_json::{Value, json};
+    use tracing::Dispatch;
 
     use crate::{
         apple::{
@@ -48,16 +49,18 @@ mod tests {
         }
     }
 
+    fn subscriber(pages: Pages) -> Dispatch {
+        let builder = tracing_subscriber::fmt().json().with_max_level(tracing::Level::TRACE);
+        Dispatch::new(builder.with_writer(move || pages.clone()).finish())
+    }
+
     #[tokio::test]
     async fn the_log_has_stable_fields_and_no_secret() {
         let pages = Pages::default();
-        let writer = pages.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .json()
-            .with_max_level(tracing::Level::TRACE)
-            .with_writer(move || writer.clone())
-            .finish();
-        let listening = tracing::subscriber::set_default(subscriber);
+        // With a single subscriber in the process, tracing asks whichever thread meets an event first
+        // whether anybody listens, and remembers a test's "nobody" for all. A second one prevents that.
+        let second = subscriber(Pages::default());
+        let listening = tracing::dispatcher::set_default(&subscriber(pages.clone()));
 
         let id_token = testing::id_token(&testing::claims());
         let tokens = json!({
@@ -81,7 +84,7 @@ mod tests {
         apple.verify(&RawIdToken::new(id_token.clone()), &wrong).await.unwrap_err();
         apple.refresh(&RefreshToken::new("r-secret")).await.unwrap_err();
         apple.revoke(&Revocable::Refresh(RefreshToken::new("r-secret"))).await.unwrap_err();
-        drop(listening);
+        drop((listening, second));
 
         let log = String::from_utf8(pages.0.lock().unwrap_or_else(PoisonError::into_inner).clone()).unwrap();
         let secret = server.requests()[0].form().into_iter().find(|(name, _)| name == "client_secret").unwrap().1;

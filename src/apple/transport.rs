@@ -198,6 +198,22 @@ mod tests {
         assert_eq!(fetch(slow_body, 64).await.err(), Some(Unavailable::Timeout));
     }
 
+    /// In a process of its own: the environment of this one belongs to all tests.
+    #[tokio::test]
+    async fn the_proxy_variables_of_the_environment_are_not_read() {
+        let nobody = "http://127.0.0.1:1";
+        let output = tokio::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "apple::transport::tests::a_form_goes_out_as_apple_wants_it"])
+            .envs(["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"].map(|name| (name, nobody)))
+            .env_remove("NO_PROXY")
+            .env_remove("no_proxy")
+            .output()
+            .await
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    }
+
     #[tokio::test]
     async fn plain_http_is_refused_where_everything_is_configured_as_https() {
         let server = Server::start([Script::json(200, "{}")]).await;

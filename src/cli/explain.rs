@@ -19,7 +19,8 @@ const ALWAYS: &str = "X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, X-Re
 pub(super) struct Arguments {
     /// The method in capitals, such as GET.
     method: String,
-    /// The whole URL, such as https://library.school.example/admin?page=2.
+    // A doc comment would be a link in the documentation of the crate.
+    #[arg(help = "The whole URL, such as https://library.school.example/admin?page=2")]
     url: String,
 }
 
@@ -135,13 +136,17 @@ fn is_redirect_host(loaded: &Loaded, host: &Host) -> bool {
 fn met(lines: &mut Lines, lookup: &Lookup, method: &Method, target: &Target) {
     let (app, route) = (lookup.app(), lookup.route());
     add(lines, "app", format!("{} at http://{}", app.name, app.upstream.authority()));
-    add(lines, "route", format!("{} ({} methods)", route.prefix.as_str(), describe::methods(route)));
+    add(lines, "route", format!("{} ({})", route.prefix.as_str(), methods(route)));
     add(lines, "path", format!("{} goes to the app", target.to_origin_form()));
     add(lines, "access", describe::access(route.access).into());
     add(lines, "no session", describe::strangers(route, method));
     people(lines, route);
     headers(lines, route);
     add(lines, "always", ALWAYS.into());
+}
+
+fn methods(route: &Route) -> String {
+    if route.methods.is_empty() { "all methods".into() } else { format!("{} only", describe::methods(route)) }
 }
 
 fn people(lines: &mut Lines, route: &Route) {

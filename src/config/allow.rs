@@ -54,7 +54,8 @@ pub(super) fn read(mut section: Section<'_>, report: &Report<'_>) -> Allow {
 /// Apple, `id_token`: for Work & School users `email_verified` is false, and `org_id` is there for
 /// nobody else.
 fn managed_accounts(key: &str, with_organizations: bool) -> String {
-    let reason = "Apple does not vouch for the address of a Managed Apple Account (email_verified is false), and younger pupils have none";
+    let reason = "Apple does not vouch for the address of a Managed Apple Account (email_verified is false), \
+     and younger pupils have none";
     if with_organizations {
         format!("nobody can pass: {reason}, and only managed accounts have an organization; leave {key} out")
     } else {

@@ -62,7 +62,7 @@ pub(super) fn read(mut section: Section<'_>, report: &Report<'_>, service: Servi
     not_yet(&mut section);
     let own = headers::read(&mut section, report);
     let headers = headers::of_app(own.as_deref());
-    let sections = section.sections("route");
+    let sections = section.sections("route").unwrap_or_default();
     let mut routes: Vec<RouteAt> = Vec::new();
     if sections.is_empty() {
         routes.extend(RouteAt::sole(&place, headers.clone()));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::{
-    duration, key_file, location,
+    duration, key_file, lint, location,
     report::{Entry, Fault, Report},
     scopes,
     section::Section,
@@ -34,8 +34,9 @@ pub(super) fn read(
     surroundings: &Surroundings<'_>,
     scheme: Scheme,
 ) -> Apple {
-    if !section.is_there() {
-        let cure = "add the section [apple] with client_id, team_id, key_id, private_key_file and redirect_uri; gateway.toml.example shows it";
+    if section.is_missing() {
+        let cure = "add the section [apple] with client_id, team_id, key_id, private_key_file and redirect_uri; \
+         gateway.toml.example shows it";
         report.missing(section.place(), "is missing", cure);
     }
     let service = service(&mut section);
@@ -54,6 +55,10 @@ pub(super) fn read(
         Some(Entry { value: host, place: uri.place.clone() })
     });
     let scopes = scopes::read(&mut section, report, service);
+    if let Some(scopes) = &scopes {
+        lint::sign_in_scopes(scopes, report);
+    }
+    let scopes = scopes.map(|entry| entry.value).unwrap_or_default();
     let response_mode = response_mode(&mut section, report, service, &scopes, scheme);
     let pkce = section.flag("pkce").is_some_and(|entry| entry.value);
     let issuers = issuers(&mut section, report);
@@ -178,13 +183,17 @@ fn response_mode(
     });
     let place = entry.as_ref().map_or_else(|| section.place().clone(), |entry| entry.place.clone());
     let mode = entry.map(|entry| entry.value);
-    // TN3107 and the message of Apple's server: "response_mode must be form_post when name or email scope is requested".
+    // Apple's server says: "response_mode must be form_post when name or email scope is requested".
     let asks_name = scopes.iter().any(|scope| matches!(scope, "name" | "email"));
     if service == Service::SignIn && asks_name && mode != Some(ResponseMode::FormPost) {
         report.warn(&place, "Apple refuses the scopes name and email without response_mode = \"form_post\"");
     }
     if mode == Some(ResponseMode::FormPost) && scheme == Scheme::Http {
-        report.warn(&place, "browsers drop the cookie that form_post needs on plain http: use \"query\" with external_scheme = \"http\"");
+        report.warn(
+            &place,
+            "browsers drop the cookie that form_post needs on plain http: use \"query\" with \
+         external_scheme = \"http\"",
+        );
     }
     mode
 }

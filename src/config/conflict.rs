@@ -18,7 +18,8 @@ pub(super) fn check(routes: &[RouteAt], report: &Report<'_>) {
                 }
             } else if blocks(earlier, later) || blocks(later, earlier) {
                 let message = format!(
-                    "and \"{path}\" of line {line} are one path to some apps, so requests between them are refused with 400"
+                    "and \"{path}\" of line {line} are one path to some apps, so requests between them are \
+                     refused with 400"
                 );
                 report.problem(&later.place, message, "keep the spelling that the app uses, and remove the other");
             }

@@ -19,7 +19,8 @@ pub(super) fn apps(apps: &[AppAt], listen: &[SocketAddr], report: &Report<'_>) {
         let names = earlier().filter_map(|other| other.name.as_ref());
         twice(app.name.as_ref(), names, "is the name of another app", "choose another name", report);
         let hosts = earlier().filter_map(|other| other.host.as_ref());
-        let cure = "give each app a host of its own, or make them routes of one app; case, port and a trailing dot do not count";
+        let cure = "give each app a host of its own, or make them routes of one app; case, port and a trailing \
+         dot do not count";
         twice(app.host.as_ref(), hosts, "is the host of another app", cure, report);
         if let Some(upstream) = &app.upstream
             && listen.iter().any(|listen| address::is_own(&upstream.value, *listen))
@@ -54,7 +55,8 @@ pub(super) fn sign_in_host(redirect: Option<&Entry<Host>>, apps: &[AppAt], repor
         let Some(host) = app.host.as_ref().filter(|host| host.value != redirect.value) else { continue };
         if app.routes.iter().any(|route| route.route.access != Access::Public) {
             let meanwhile = format!(
-                "run one gateway for each host where people sign in: here, host and redirect_uri must be on one host ({}), or all routes of the app public",
+                "run one gateway for each host where people sign in: here, host and redirect_uri must be on one \
+                 host ({}), or all routes of the app public",
                 redirect.value.name()
             );
             let message = "is not supported yet: people can sign in on the host of redirect_uri alone";

@@ -5,9 +5,10 @@ use http::HeaderName;
 use super::{
     report::{Entry, Fault, Report},
     section::Section,
+    suggest,
 };
 use crate::{
-    policy::{HeaderSet, Template},
+    policy::{HeaderSet, Template, TemplateError},
     web::FoldedName,
 };
 
@@ -36,6 +37,21 @@ const OF_THE_GATEWAY: &[&str] = &[
     "x-schoolgate-assertion",
 ];
 
+/// The variables of templates, for suggestions.
+const VARIABLES: &[&str] = &[
+    "sub",
+    "email",
+    "email_verified",
+    "is_private_email",
+    "org_id",
+    "scopes",
+    "auth_time",
+    "access_token",
+    "access_token_expires_at",
+    "id_token",
+    "session_id",
+];
+
 /// One header with its place.
 pub(super) type Header = (Entry<HeaderName>, Template);
 
@@ -45,11 +61,7 @@ pub(super) fn read(section: &mut Section<'_>, report: &Report<'_>) -> Option<Vec
     let mut headers: Vec<Header> = Vec::new();
     for (name, text) in pairs {
         let name = section.parse(name, header_name);
-        let template = section.parse(text, |text| {
-            Template::parse(text).map_err(|why| {
-                Fault::new(why.to_string(), "write text and variables, such as \"Bearer {access_token}\"")
-            })
-        });
+        let template = section.parse(text, |text| Template::parse(text).map_err(template_fault));
         let (Some(name), Some(template)) = (name, template) else { continue };
         match headers.iter().find(|(other, _)| folds_alike(&other.value, &name.value)) {
             Some((other, _)) => report.fault(&name.place, alike(report, other)),
@@ -96,6 +108,17 @@ fn header_name(text: &str) -> Result<HeaderName, Fault> {
         return Err(Fault::new("is set by the gateway itself", "remove it, or choose another name"));
     }
     Ok(name)
+}
+
+fn template_fault(why: TemplateError) -> Fault {
+    let cure = match &why {
+        TemplateError::Unknown(name) => {
+            suggest::nearest(name, VARIABLES).map(|near| format!("did you mean {{{near}}}?"))
+        }
+        TemplateError::Brace | TemplateError::Character => None,
+    };
+    let usual = || "write text and variables, such as \"Bearer {access_token}\"".to_owned();
+    Fault::new(why.to_string(), cure.unwrap_or_else(usual))
 }
 
 fn folds_alike(one: &HeaderName, other: &HeaderName) -> bool {

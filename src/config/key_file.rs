@@ -42,15 +42,15 @@ pub(super) fn read(path: &Path) -> Result<KeyFile, Fault> {
 
 fn cannot_read(path: &Path, error: &io::Error) -> Fault {
     let path = path.display();
-    match error.kind() {
-        io::ErrorKind::NotFound => {
-            Fault::new(format!("is not there: {path}"), "put the file there, or correct the path")
-        }
-        io::ErrorKind::PermissionDenied => Fault::new(
+    if error.kind() == io::ErrorKind::NotFound {
+        Fault::new(format!("is not there: {path}"), "put the file there, or correct the path")
+    } else if error.kind() == io::ErrorKind::PermissionDenied {
+        Fault::new(
             format!("may not be read by this user: {path}"),
             "let the user that runs schoolgate read it, or use LoadCredential= in the systemd unit",
-        ),
-        _ => Fault::new(format!("cannot be read: {path}: {error}"), "correct the path, or mend the file"),
+        )
+    } else {
+        Fault::new(format!("cannot be read: {path}: {error}"), "correct the path, or mend the file")
     }
 }
 

@@ -5,10 +5,10 @@ use http::Method;
 use super::{
     app::AppAt,
     conflict::{met, same_path},
-    report::{Place, Report},
+    report::{Entry, Report},
     route::RouteAt,
 };
-use crate::policy::Access;
+use crate::{identity::ScopeSet, policy::Access};
 
 /// The methods that browsers and forms use. `GET` stands for `HEAD` too.
 const USUAL: [Method; 6] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
@@ -98,18 +98,20 @@ fn school_scopes(apps: &[AppAt], report: &Report<'_>) {
         many => format!(" and of {many} more routes"),
     };
     let text = format!(
-        "{scope} of \"{path}\"{more}: at Apple, only administrators and site managers can authorize edu.* scopes; teachers and pupils cannot pass"
+        "{scope} of \"{path}\"{more}: at Apple, only administrators and site managers can authorize edu.* \
+         scopes; teachers and pupils cannot pass"
     );
     report.note(place, text);
 }
 
 /// Scopes asked for at every sign-in shut out everybody who cannot authorize them.
-pub(super) fn sign_in_scopes(scopes: &crate::identity::ScopeSet, place: &Place, report: &Report<'_>) {
-    if let Some(scope) = scopes.iter().find(|scope| scope.starts_with(OF_THE_SCHOOL)) {
+pub(super) fn sign_in_scopes(scopes: &Entry<ScopeSet>, report: &Report<'_>) {
+    if let Some(scope) = scopes.value.iter().find(|scope| scope.starts_with(OF_THE_SCHOOL)) {
         let text = format!(
-            "{scope} is asked for at every sign-in, and at Apple only administrators and site managers can authorize it: ask for it on the routes that need it, so that teachers and pupils can sign in"
+            "{scope} is asked for at every sign-in, and at Apple only administrators and site managers can \
+             authorize it: ask for it on the routes that need it, so that teachers and pupils can sign in"
         );
-        report.warn(place, text);
+        report.warn(&scopes.place, text);
     }
 }
 

@@ -16,6 +16,8 @@ mod headers;
 mod key_file;
 mod lint;
 mod location;
+#[cfg(test)]
+mod mistakes;
 mod problem;
 mod report;
 mod route;
@@ -62,15 +64,9 @@ pub struct Loaded {
 /// Everything that is wrong with the file, at once.
 pub fn load(path: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Problems> {
     let problem = |message: String, cure: &str| Problems::new(path, vec![Problem::of_the_file(message, cure)]);
-    let bytes = fs::read(path).map_err(|why| match why.kind() {
-        io::ErrorKind::NotFound => problem(
-            "there is no such file".into(),
-            "write one (gateway.toml.example is a start), or name another with --config PATH or $SCHOOLGATE_CONFIG",
-        ),
-        io::ErrorKind::PermissionDenied => {
-            problem("may not be read by this user".into(), "let the user that runs schoolgate read it")
-        }
-        _ => problem(format!("cannot be read: {why}"), "name a file with --config PATH or $SCHOOLGATE_CONFIG"),
+    let bytes = fs::read(path).map_err(|why| {
+        let (message, cure) = unreadable(&why);
+        problem(message, cure)
     })?;
     if bytes.len() > LARGEST {
         return Err(problem(
@@ -84,6 +80,19 @@ pub fn load(path: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result
         problem(format!("line {line} is not UTF-8"), "save the file as UTF-8")
     })?;
     from_text(path, &text, environment)
+}
+
+/// Why the file could not be read, and what to do about it.
+fn unreadable(why: &io::Error) -> (String, &'static str) {
+    if why.kind() == io::ErrorKind::NotFound {
+        let cure =
+            "write one (gateway.toml.example is a start), or name another with --config PATH or $SCHOOLGATE_CONFIG";
+        ("there is no such file".into(), cure)
+    } else if why.kind() == io::ErrorKind::PermissionDenied {
+        ("may not be read by this user".into(), "let the user that runs schoolgate read it")
+    } else {
+        (format!("cannot be read: {why}"), "name a file with --config PATH or $SCHOOLGATE_CONFIG")
+    }
 }
 
 /// Reads a configuration that is at hand; `path` names it in messages, and relative paths in it begin
@@ -125,24 +134,22 @@ impl File {
     fn read<'a>(document: &'a DeTable<'a>, report: &'a Report<'a>, surroundings: &Surroundings<'_>) -> Option<Self> {
         let mut root = Section::root(report, document);
         let server = server::read(root.section("server"), report, surroundings);
-        let apple_section = root.section("apple");
-        let apple_place = apple_section.place().clone();
-        let apple = apple::read(apple_section, report, surroundings, server.external_scheme.value);
+        let apple = apple::read(root.section("apple"), report, surroundings, server.external_scheme.value);
         let session = session::read(root.section("session"), report, surroundings);
         session::read_assertion(root.section("assertion"));
         let log_format = server::read_log(root.section("log"));
         let sections = root.sections("app");
-        if sections.is_empty() {
+        if sections.as_ref().is_some_and(Vec::is_empty) {
             let cure = "add a section [[app]] with name, host and upstream; gateway.toml.example shows it";
             report.missing(&report.end("app"), "is missing: there is no app to stand in front of", cure);
         }
+        let sections = sections.unwrap_or_default();
         let apps: Vec<_> = sections.into_iter().map(|section| app::read(section, report, apple.service)).collect();
         root.finish();
         cross::apps(&apps, &server.listen, report);
         cross::external_scheme(&server.external_scheme, &apps, report);
         cross::sign_in_host(apple.redirect_host.as_ref(), &apps, report);
         apps.iter().for_each(|app| conflict::check(&app.routes, report));
-        lint::sign_in_scopes(&apple.scopes, &apple_place, report);
         lint::check(&apps, report);
         report.is_clean().then_some(Self { server, apple, session, log_format, apps })
     }

@@ -80,7 +80,7 @@ impl fmt::Display for Problems {
         }
         let count = self.list.len();
         let noun = if count == 1 { "error" } else { "errors" };
-        write!(f, "{}: {count} {noun}; nothing was started", self.file.display())
+        write!(f, "{}: {count} {noun}", self.file.display())
     }
 }
 
@@ -154,7 +154,7 @@ mod tests {
             shown,
             "gateway.toml:2:11: error: server.listen: \"8080\" is not an address with a port\n   \
              |\n 2 | listen = [\"8080\"]\n   |           ^^^^^^\n   = write \"127.0.0.1:8080\"\n\n\
-             gateway.toml: 1 error; nothing was started"
+             gateway.toml: 1 error"
         );
     }
 

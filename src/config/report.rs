@@ -85,7 +85,7 @@ impl<'a> Report<'a> {
     /// Something that must be at `place` is not there. Silent in a file that is no TOML, for it may
     /// stand on the very line that could not be read.
     pub(super) fn missing(&self, place: &Place, message: &str, cure: impl Into<String>) {
-        if self.broken_lines.borrow().is_empty() {
+        if self.is_toml() {
             self.push(place, String::new(), message.into(), cure.into());
         }
     }
@@ -120,6 +120,11 @@ impl<'a> Report<'a> {
     /// Something that is probably not what was meant.
     pub(super) fn warn(&self, place: &Place, text: impl Into<String>) {
         self.tell(Weight::Warning, place, text.into());
+    }
+
+    /// Whether every line could be read.
+    pub(super) fn is_toml(&self) -> bool {
+        self.broken_lines.borrow().is_empty()
     }
 
     /// The line of a place, to be named in a message about another.

@@ -57,7 +57,6 @@ pub(super) fn read(
     };
     let methods = methods(&mut section, report);
     let access = section.parsed("access", r#""required""#, access).map_or(Access::Required, |entry| entry.value);
-    let scopes_place = section.value("scopes").map(|entry| entry.place);
     let scopes = scopes::read(&mut section, report, service);
     let unauthenticated = section.parsed("unauthenticated", r#""auto""#, unauthenticated);
     let own: Vec<Header> = headers::read(&mut section, report).unwrap_or_default();
@@ -68,9 +67,9 @@ pub(super) fn read(
     section.finish();
     if access != Access::Required {
         let open = "lets people in without a sign-in";
-        if let Some(place) = scopes_place.filter(|_| !scopes.is_empty()) {
+        if let Some(Entry { place, .. }) = scopes.as_ref().filter(|scopes| !scopes.value.is_empty()) {
             let cure = "write access = \"required\", or remove scopes: a token is asked of people who must sign in";
-            report.problem(&place, format!("asks for scopes on a route that {open}"), cure);
+            report.problem(place, format!("asks for scopes on a route that {open}"), cure);
         }
         if !allow.is_open() {
             let cure = "write access = \"required\", or remove allow: it would look as if only those people came in";
@@ -81,6 +80,7 @@ pub(super) fn read(
         }
     }
     let unauthenticated = unauthenticated.map_or(Unauthenticated::Auto, |entry| entry.value);
+    let scopes = scopes.map(|entry| entry.value).unwrap_or_default();
     let Entry { value: path, place } = path?;
     let prefix = PathPrefix::new(path.clone());
     Some(RouteAt { place, path, route: Route { prefix, methods, access, scopes, unauthenticated, headers, allow } })

@@ -1,7 +1,7 @@
 //! Lists of scopes.
 
 use super::{
-    report::{Fault, Report},
+    report::{Entry, Fault, Report},
     section::Section,
     suggest,
 };
@@ -9,9 +9,9 @@ use crate::{apple::Service, identity::ScopeSet};
 
 /// Reads the key `scopes`. A scope that Apple does not know is worth a warning and no more: Apple may
 /// know a new one tomorrow.
-pub(super) fn read(section: &mut Section<'_>, report: &Report<'_>, service: Service) -> ScopeSet {
+pub(super) fn read(section: &mut Section<'_>, report: &Report<'_>, service: Service) -> Option<Entry<ScopeSet>> {
+    let list = section.texts("scopes", r#"["edu.users.read"]"#)?;
     let mut scopes = ScopeSet::new();
-    let Some(list) = section.texts("scopes", r#"["edu.users.read"]"#) else { return scopes };
     for entry in list.value {
         let text = entry.value;
         let Some(entry) = section.parse(entry, |text| check(text, &mut scopes)) else { continue };
@@ -21,7 +21,7 @@ pub(super) fn read(section: &mut Section<'_>, report: &Report<'_>, service: Serv
             report.warn(&entry.place, format!("Apple's documentation knows no scope {text} of this service{meant}"));
         }
     }
-    scopes
+    Some(Entry { value: scopes, place: list.place })
 }
 
 fn check(text: &str, scopes: &mut ScopeSet) -> Result<(), Fault> {

@@ -18,17 +18,19 @@ pub(super) struct Section<'a> {
     report: &'a Report<'a>,
     place: Place,
     table: Option<&'a DeTable<'a>>,
+    /// Whether the file has something else in its place.
+    is_wrong: bool,
     asked: Vec<&'static str>,
 }
 
 impl<'a> Section<'a> {
     /// The whole file.
     pub(super) fn root(report: &'a Report<'a>, table: &'a DeTable<'a>) -> Self {
-        Self { report, place: report.end(""), table: Some(table), asked: Vec::new() }
+        Self { report, place: report.end(""), table: Some(table), is_wrong: false, asked: Vec::new() }
     }
 
     fn of(report: &'a Report<'a>, place: Place, table: Option<&'a DeTable<'a>>) -> Self {
-        Self { report, place, table, asked: Vec::new() }
+        Self { report, place, table, is_wrong: false, asked: Vec::new() }
     }
 
     /// Where the section begins.
@@ -39,6 +41,11 @@ impl<'a> Section<'a> {
     /// Whether the file has the section.
     pub(super) fn is_there(&self) -> bool {
         self.table.is_some()
+    }
+
+    /// Whether the file has neither the section nor anything in its place.
+    pub(super) fn is_missing(&self) -> bool {
+        self.table.is_none() && !self.is_wrong
     }
 
     /// A text.
@@ -122,8 +129,9 @@ impl<'a> Section<'a> {
             self.wrong_type(&entry, &format!("write a list, in brackets even when it has one item: {cure}"));
             return None;
         };
-        let texts = items.iter().filter_map(|item| self.as_text(self.item(key, item), &cure)).collect();
-        Some(entry.map(|_| texts))
+        let texts: Vec<_> = items.iter().filter_map(|item| self.as_text(self.item(key, item), &cure)).collect();
+        // A list with a wrong item is not a shorter list.
+        (texts.len() == items.len()).then(|| entry.map(|_| texts))
     }
 
     /// Every key of a table that has no fixed keys, with its text, in the order of the file.
@@ -153,16 +161,16 @@ impl<'a> Section<'a> {
         if table.is_none() {
             self.wrong_type(&entry, &format!("write a section of its own: [{}]", entry.place.key));
         }
-        Self::of(self.report, entry.place, table)
+        Self { is_wrong: table.is_none(), ..Self::of(self.report, entry.place, table) }
     }
 
-    /// Sections of the same name below this one.
-    pub(super) fn sections(&mut self, key: &'static str) -> Vec<Self> {
-        let Some(entry) = self.value(key) else { return Vec::new() };
+    /// Sections of the same name below this one; `None` when the file has something else in their place.
+    pub(super) fn sections(&mut self, key: &'static str) -> Option<Vec<Self>> {
+        let Some(entry) = self.value(key) else { return Some(Vec::new()) };
         let cure = format!("write a section of its own for each, in double brackets: [[{}]]", entry.place.key);
         let Some(items) = entry.value.as_array() else {
             self.wrong_type(&entry, &cure);
-            return Vec::new();
+            return None;
         };
         let mut sections = Vec::new();
         for item in items.iter() {
@@ -172,7 +180,7 @@ impl<'a> Section<'a> {
                 None => self.wrong_type(&item, &cure),
             }
         }
-        sections
+        (sections.len() == items.len()).then_some(sections)
     }
 
     /// Any value, for what may be written in two ways.
@@ -212,17 +220,17 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Reports every key that nobody asked for.
+    /// Reports every key that nobody asked for. Below a section header that could not be read, keys seem
+    /// to stand outside all sections: those of a broken file are not unknown, only lost.
     pub(super) fn finish(self) {
-        let Some(table) = self.table else { return };
+        let Some(table) = self.table.filter(|_| !self.is_root() || self.report.is_toml()) else { return };
         for (name, _) in table.iter().filter(|(name, _)| !self.asked.contains(&&**name.get_ref())) {
             let place = Place { span: name.span(), key: self.place.key.clone() };
             let cure = match suggest::nearest(name.get_ref(), &self.asked) {
                 Some(near) => format!("did you mean {near}?"),
                 None => format!("known here: {}", self.asked.join(", ")),
             };
-            let message =
-                if self.place.key.is_empty() { "is no section of this file" } else { "is no key of this section" };
+            let message = if self.is_root() { "is no section of this file" } else { "is no key of this section" };
             self.report.problem(&place, message, cure);
         }
     }
@@ -255,7 +263,11 @@ impl<'a> Section<'a> {
         Place { span, key: self.name_of(key) }
     }
 
+    fn is_root(&self) -> bool {
+        self.place.key.is_empty()
+    }
+
     fn name_of(&self, key: &str) -> String {
-        if self.place.key.is_empty() { key.to_owned() } else { format!("{}.{key}", self.place.key) }
+        if self.is_root() { key.to_owned() } else { format!("{}.{key}", self.place.key) }
     }
 }

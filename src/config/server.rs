@@ -35,7 +35,11 @@ pub(super) fn read(mut section: Section<'_>, report: &Report<'_>, surroundings: 
     let external_scheme = external_scheme(&mut section);
     if external_scheme.value == Scheme::Http {
         for open in listen.iter().filter(|entry| !entry.value.ip().is_loopback()) {
-            report.warn(&open.place, "browsers elsewhere can connect here without TLS, although external_scheme = \"http\" is meant for this machine alone");
+            report.warn(
+                &open.place,
+                "browsers elsewhere can connect here without TLS, although external_scheme \
+             = \"http\" is meant for this machine alone",
+            );
         }
     }
     section.not_yet_unless_empty(
@@ -113,7 +117,8 @@ fn listeners(section: &mut Section<'_>, report: &Report<'_>) -> Vec<Entry<Socket
         if !entry.value.ip().is_loopback() {
             report.note(
                 &entry.place,
-                "other machines can connect here over plain HTTP: put a web server with TLS in front, and let only it reach this port",
+                "other machines can connect here over plain HTTP: put a web server with TLS in front, and let \
+                 only it reach this port",
             );
         }
         listeners.push(entry);
@@ -139,7 +144,11 @@ fn admin(
             report.problem(&place, "uses a port that browsers connect to (listen)", cure);
         }
         if !address.ip().is_loopback() {
-            report.warn(&place, "admin_listen is open to other machines, and whoever reaches it can see and end sessions: use 127.0.0.1 or a unix socket");
+            report.warn(
+                &place,
+                "admin_listen is open to other machines, and whoever reaches it can see and end \
+             sessions: use 127.0.0.1 or a unix socket",
+            );
         }
     }
     value

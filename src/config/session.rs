@@ -27,17 +27,14 @@ pub(super) fn read(mut section: Section<'_>, report: &Report<'_>, surroundings: 
     store(&mut section, report);
     let idle = section.parsed("idle_timeout", r#""8h""#, duration::positive);
     let longest = section.parsed("max_lifetime", r#""24h""#, duration::positive);
-    let value = |entry: &Option<Entry<Duration>>, hours: u64| {
-        entry.as_ref().map_or(Duration::from_secs(hours * 3600), |entry| entry.value)
-    };
-    let settings = session::Settings { idle_timeout: value(&idle, 8), max_lifetime: value(&longest, 24) };
-    if let Some(entry) = idle.or(longest).filter(|_| settings.idle_timeout > settings.max_lifetime) {
-        let cure = "write idle_timeout and max_lifetime so that the first is not longer than the second (defaults: \"8h\" and \"24h\")";
-        report.problem(&entry.place, "lets idle_timeout be longer than max_lifetime", cure);
-    }
+    let settings = lifetimes(idle, longest.map(|entry| entry.value), report);
     let refresh_before = section.parsed("refresh_before", r#""5m""#, refresh_before);
     if let Some(entry) = refresh_before.as_ref().filter(|entry| entry.value >= TOKEN_LIFE / 2) {
-        report.warn(&entry.place, "access tokens live one hour, so this asks Apple for a new one every half hour or more often for each session in use");
+        report.warn(
+            &entry.place,
+            "access tokens live one hour, so this asks Apple for a new one every half \
+         hour or more often for each session in use",
+        );
     }
     let revoke_on_sign_out = section.flag("revoke_on_sign_out").is_none_or(|entry| entry.value);
     let encryption_key_file = encryption_key(&mut section, report, surroundings);
@@ -61,7 +58,8 @@ fn store(section: &mut Section<'_>, report: &Report<'_>) {
     let Some(entry) = section.text("store", r#""memory""#) else {
         report.note(
             &absent,
-            "sessions are kept in memory and end with the process: people sign in again after a restart (session.store = \"file\" is not supported yet)",
+            "sessions are kept in memory and end with the process: people sign in again after a restart \
+             (session.store = \"file\" is not supported yet)",
         );
         return;
     };
@@ -78,6 +76,20 @@ fn store(section: &mut Section<'_>, report: &Report<'_>) {
         }
         _ => report.problem(&entry.place, "is no place for sessions", "write store = \"memory\""),
     }
+}
+
+/// A session that may live for four hours does so without idle_timeout being lowered too; but to ask for
+/// a longer idle time than lifetime is a mistake.
+fn lifetimes(idle: Option<Entry<Duration>>, longest: Option<Duration>, report: &Report<'_>) -> session::Settings {
+    let max_lifetime = longest.unwrap_or(Duration::from_secs(24 * 3600));
+    let Some(idle) = idle else {
+        return session::Settings { idle_timeout: max_lifetime.min(Duration::from_secs(8 * 3600)), max_lifetime };
+    };
+    if idle.value > max_lifetime {
+        let cure = "lower it, or raise max_lifetime (\"24h\" by default)";
+        report.problem(&idle.place, "is longer than max_lifetime, so it would never end a session", cure);
+    }
+    session::Settings { idle_timeout: idle.value, max_lifetime }
 }
 
 fn refresh_before(text: &str) -> Result<Duration, Fault> {
@@ -108,7 +120,11 @@ fn encryption_key(section: &mut Section<'_>, report: &Report<'_>, surroundings: 
                 report.problem(&path.place, format!("{message}: {}", path.value.display()), cure);
             }
             if file.is_open {
-                report.warn(&path.place, "every user of this machine can read this key: chmod o-r it, or use LoadCredential= in the systemd unit");
+                report.warn(
+                    &path.place,
+                    "every user of this machine can read this key: chmod o-r it, or use \
+                 LoadCredential= in the systemd unit",
+                );
             }
         }
     }

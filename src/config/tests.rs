@@ -1,1 +1,341 @@
-//! tests
+//! The whole file: what is accepted, what is noted, and what can only be wrong of the whole.
+
+use std::{fs, path::Path, time::Duration};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{apple::ResponseMode, policy::Access, server::AdminAddress, telemetry::LogFormat, web::Scheme};
+
+pub(super) const VALID: &str = r#"[server]
+listen = ["127.0.0.1:8080"]
+
+[apple]
+client_id = "org.example.gateway"
+team_id = "A1B2C3D4E5"
+key_id = "K1L2M3N4O5"
+private_key_file = "$CREDENTIALS_DIRECTORY/apple.p8"
+redirect_uri = "https://library.school.example/.schoolgate/callback"
+
+[session]
+store = "memory"
+
+[[app]]
+name = "library"
+host = "library.school.example"
+upstream = "http://127.0.0.1:9000"
+
+[[app.route]]
+path = "/"
+
+[[app.route]]
+path = "/static"
+access = "public"
+"#;
+
+pub(super) fn read(text: &str) -> Result<Loaded, Problems> {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("apple.p8");
+    fs::write(&key, crate::apple::testing::client_key_pem()).unwrap();
+    fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    fs::write(folder.path().join("other.key"), "c2hvcnQ=").unwrap();
+    let environment =
+        |name: &str| (name == "CREDENTIALS_DIRECTORY").then(|| folder.path().to_str().unwrap().to_owned());
+    from_text(Path::new("/etc/schoolgate/gateway.toml"), text, &environment)
+}
+
+fn settings(text: &str) -> Settings {
+    read(text).unwrap_or_else(|problems| panic!("{problems}")).settings
+}
+
+/// The valid file with one text in the place of another; a section header stays and gets a new line.
+pub(super) fn changed(from: &str, to: &str) -> String {
+    assert!(VALID.contains(from), "{from}");
+    let to = if from.starts_with('[') { format!("{from}\n{to}") } else { to.to_owned() };
+    VALID.replacen(from, &to, 1)
+}
+
+fn notes(text: &str) -> Vec<String> {
+    read(text).unwrap_or_else(|problems| panic!("{problems}")).notes.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn what_is_left_out_has_the_default_of_the_contract() {
+    let settings = settings(VALID);
+    assert_eq!(settings.admin_listen, AdminAddress::Tcp("127.0.0.1:9180".parse().unwrap()));
+    assert_eq!(settings.state_dir, Path::new("/var/lib/schoolgate"));
+    assert_eq!(settings.shutdown_grace, Duration::from_secs(30));
+    assert_eq!(settings.log_format, LogFormat::Text);
+    assert_eq!(settings.encryption_key_file, None);
+    let proxy = &settings.proxy;
+    assert_eq!((proxy.external_scheme, proxy.sign_in_rate_per_ip.get()), (Scheme::Https, 50));
+    assert_eq!((proxy.header_timeout, proxy.idle_timeout), (Duration::from_secs(10), Duration::from_secs(60)));
+    assert_eq!((proxy.min_body_rate, proxy.max_header_bytes), (1024, 32_768));
+    let apple = &settings.apple;
+    assert_eq!(apple.endpoints.token.as_str(), "https://appleid.apple.com/auth/oauth2/v2/token");
+    assert_eq!(
+        (apple.issuers.clone(), apple.response_mode, apple.pkce),
+        (vec!["https://appleid.apple.com".into()], None, false)
+    );
+    assert_eq!((apple.timeout, apple.clock_skew), (Duration::from_secs(10), Duration::from_secs(60)));
+    let keys = (apple.keys_max_age, apple.keys_max_stale, apple.keys_min_interval);
+    assert_eq!(keys, (Duration::from_secs(3600), Duration::from_secs(86_400), Duration::from_secs(30)));
+    let session = settings.session;
+    assert_eq!(
+        (session.idle_timeout, session.max_lifetime),
+        (Duration::from_secs(28_800), Duration::from_secs(86_400))
+    );
+    assert_eq!((settings.signin.refresh_before, settings.signin.revoke_on_sign_out), (Duration::from_secs(300), true));
+    let app = settings.table.apps().next().unwrap();
+    assert_eq!((app.preserve_host, app.upstream_timeout, app.max_body), (true, Duration::from_secs(60), 104_857_600));
+    assert_eq!(app.routes[0].headers.names().count(), 5);
+}
+
+#[test]
+fn every_supported_key_takes_effect() {
+    let text = VALID
+        .replace(
+            "[apple]",
+            "admin_listen = \"unix:/run/a.sock\"\nstate_dir = \"/srv/state\"\nshutdown_grace = \"0s\"\n\
+             sign_in_rate_per_ip = 7\nheader_timeout = \"1s\"\nidle_timeout = \"2m\"\nmin_body_rate = \"2KiB\"\n\
+             max_header_bytes = \"64KiB\"\ntrusted_proxies = []\n[log]\nformat = \"json\"\n[assertion]\nenabled = false\n\
+             [apple]\nservice = \"sign-in\"\nscopes = [\"openid\"]\nresponse_mode = \"form_post\"\npkce = true\n\
+             issuers = [\"https://account.apple.com\"]\nbase_url = \"http://127.0.0.1:9\"\n\
+             keys_url = \"https://keys.example/x\"\ntimeout = \"3s\"\nclock_skew = \"0s\"\nkeys_max_age = \"0s\"\n\
+             keys_max_stale = \"0s\"\nkeys_min_interval = \"0s\"",
+        )
+        .replace(
+            "store = \"memory\"",
+            "store = \"memory\"\nidle_timeout = \"1h\"\nmax_lifetime = \"7d\"\nrefresh_before = \"0s\"\nrevoke_on_sign_out = false",
+        )
+        .replace(
+            "path = \"/\"\n",
+            "path = \"/\"\nmethods = [\"GET\", \"POST\"]\nscopes = [\"email\"]\nunauthenticated = \"401\"\n\
+             headers = { X-A = \"{sub}\", X-B = \"{email}\" }\n[app.route.allow]\nusers = [\"A.b\"]\norganizations = [\"o\"]\n",
+        )
+        .replace(
+            "upstream = ",
+            "preserve_host = false\nupstream_timeout = \"5s\"\nmax_body = \"0B\"\nheaders = { X-A = \"fixed\" }\n\
+             keep_forms = false\nsign_out_paths = []\nclear_cookies = []\nupstream = ",
+        );
+    let settings = settings(&text);
+    assert_eq!(settings.admin_listen, AdminAddress::Unix("/run/a.sock".into()));
+    assert_eq!((settings.shutdown_grace, settings.log_format), (Duration::ZERO, LogFormat::Json));
+    assert_eq!(settings.proxy.max_header_bytes, 65_536);
+    let endpoints = &settings.apple.endpoints;
+    assert_eq!(endpoints.token.as_str(), "http://127.0.0.1:9/auth/token");
+    assert_eq!(endpoints.keys.as_str(), "https://keys.example/x");
+    assert_eq!((settings.apple.response_mode, settings.signin.pkce), (Some(ResponseMode::FormPost), true));
+    assert_eq!(settings.signin.scopes.to_string(), "openid");
+    assert!(!settings.signin.revoke_on_sign_out && settings.signin.refresh_before.is_zero());
+    let app = settings.table.apps().next().unwrap();
+    assert_eq!((app.preserve_host, app.max_body), (false, 0));
+    let (first, second) = (&app.routes[0], &app.routes[1]);
+    assert_eq!((first.methods.len(), first.access, first.headers.names().count()), (2, Access::Required, 2));
+    assert!(first.headers.iter().any(|(name, _)| name == "x-b") && second.headers.names().count() == 1);
+    assert_eq!(first.allow.users[0].as_str(), "A.b");
+}
+
+#[test]
+fn an_app_without_routes_has_one_that_needs_a_sign_in() {
+    let text = &VALID[..VALID.find("[[app.route]]").unwrap()];
+    let app = settings(text).table.apps().next().unwrap().clone();
+    assert_eq!((app.routes.len(), app.routes[0].access, app.routes[0].prefix.as_str()), (1, Access::Required, "/"));
+}
+
+#[test]
+fn all_mistakes_of_a_file_are_told_at_once_in_its_order() {
+    let text = VALID.replace("8080", "x").replace("[session]", "[session]\nidle = 1").replace("\"/static\"", "\"x\"");
+    let lines: Vec<_> = read(&text).unwrap_err().iter().map(|problem| problem.line).collect();
+    assert_eq!(lines, [2, 12, 24]);
+}
+
+#[test]
+fn what_is_no_toml_is_told_and_what_else_is_wrong_too() {
+    let text = VALID.replace("\"org.example.gateway\"", "org.example.gateway").replace("\"memory\"", "\"disk\"");
+    let problems = read(&text).unwrap_err();
+    let told: Vec<_> = problems.iter().map(|problem| (problem.line, &*problem.found)).collect();
+    assert_eq!(told, [(5, "org.example.gateway"), (12, "\"disk\"")], "{problems}");
+    assert!(problems.to_string().contains("does not read as TOML"));
+    let twice = changed("team_id =", "team_id = \"A1B2C3D4E6\"\nteam_id =");
+    assert_eq!(read(&twice).unwrap_err().iter().map(|problem| problem.line).collect::<Vec<_>>(), [7]);
+}
+
+#[test]
+fn a_file_without_sections_names_the_sections_that_are_missing() {
+    let problems = read("").unwrap_err();
+    let keys: Vec<_> = problems.iter().map(|problem| &*problem.key).collect();
+    assert_eq!(keys, ["apple", "app"], "{problems}");
+}
+
+#[test]
+fn names_and_hosts_stand_for_one_app_each() {
+    let again = "[[app]]\nname = \"library\"\nhost = \"LIBRARY.school.example.:80\"\nupstream = \"http://a\"\n";
+    let problems = read(&format!("{VALID}{again}")).unwrap_err();
+    let told: Vec<_> = problems.iter().map(|problem| &*problem.message).collect();
+    assert_eq!(told, ["is the name of another app (line 15)", "is the host of another app (line 16)"]);
+}
+
+#[test]
+fn people_sign_in_on_one_host_and_public_apps_may_have_others() {
+    let other = "[[app]]\nname = \"news\"\nhost = \"news.school.example\"\nupstream = \"http://a\"\n";
+    assert!(read(&format!("{VALID}{other}")).is_err());
+    assert!(read(&format!("{VALID}{other}[[app.route]]\naccess = \"public\"\n")).is_ok());
+    assert!(read(&format!("{VALID}{other}[[app.route]]\naccess = \"optional\"\n")).is_err());
+}
+
+#[test]
+fn plain_http_is_for_localhost() {
+    let http = changed("[server]", "external_scheme = \"http\"");
+    assert_eq!(read(&http).unwrap_err().iter().count(), 2, "host and redirect_uri");
+    let local = http
+        .replace("https://library.school.example", "http://localhost")
+        .replace("library.school.example", "localhost:8080");
+    assert_eq!(settings(&local).proxy.external_scheme, Scheme::Http);
+}
+
+#[test]
+fn routes_that_some_apps_take_for_one_cannot_stand_side_by_side() {
+    for path in ["/STATIC", "/Static/x", "/static."] {
+        let problems = read(&format!("{VALID}[[app.route]]\npath = \"{path}\"\n")).unwrap_err();
+        assert!(problems.to_string().contains("refused with 400"), "{path}: {problems}");
+    }
+    assert!(read(&format!("{VALID}[[app.route]]\npath = \"/static2\"\n")).is_ok());
+    let problems = read(&format!("{VALID}[[app.route]]\npath = \"/static/\"\n")).unwrap_err();
+    assert!(problems.to_string().contains("again, for the same methods"), "{problems}");
+}
+
+#[test]
+fn one_path_may_have_routes_for_different_methods() {
+    let with = |methods: &str| format!("{VALID}[[app.route]]\npath = \"/static\"\nmethods = [{methods}]\n");
+    assert!(read(&with("\"POST\"")).is_ok());
+    let both = format!("{}[[app.route]]\npath = \"/static\"\nmethods = [\"HEAD\"]\n", with("\"GET\""));
+    assert!(read(&both).is_err(), "GET includes HEAD");
+}
+
+#[test]
+fn a_key_in_the_file_itself_is_refused_and_not_shown() {
+    let secret = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+    let pem = "-----BEGIN PRIVATE KEY-----MIGHAgEA-----END PRIVATE KEY-----";
+    for text in [
+        changed("[session]", &format!("encryption_key_file = \"{secret}\"")),
+        changed("$CREDENTIALS_DIRECTORY/apple.p8", pem),
+    ] {
+        let shown = read(&text).unwrap_err().to_string();
+        assert!(shown.contains("is a key itself") && !shown.contains(secret) && !shown.contains("MIGH"), "{shown}");
+    }
+}
+
+#[test]
+fn a_valid_file_says_what_is_odd() {
+    let route = |keys: &str| format!("{VALID}[[app.route]]\n{keys}\n");
+    for (text, said) in [
+        (VALID.to_owned(), ":12:9: note: sessions are kept in memory and end with the process"),
+        (VALID.replace("store = \"memory\"\n", ""), ":11:1: note: sessions are kept in memory"),
+        (VALID.to_owned(), ":23:8: note: \"/static\" is public, although it lies within \"/\" (line 20)"),
+        (changed("127.0.0.1:8080", "0.0.0.0:8080"), "note: other machines can connect here over plain HTTP"),
+        (changed("[server]", "admin_listen = \"0.0.0.0:1\""), "warning: admin_listen is open to other machines"),
+        (changed("\"A1B2C3D4E5\"", "\"TEAM\""), "warning: team_id has ten"),
+        (changed("\"K1L2M3N4O5\"", "\"k1l2m3n4o5\""), "warning: key_id has ten"),
+        (changed("[apple]", "scopes = [\"edu.usres.read\"]"), "did you mean edu.users.read?"),
+        (changed("[apple]", "scopes = [\"edu.users.read\"]"), "asked for at every sign-in"),
+        (changed("[apple]", "clock_skew = \"10m\""), "warning: a clock that is off"),
+        (changed("[apple]", "service = \"sign-in\"\nscopes = [\"email\"]"), "form_post"),
+        (changed("[session]", "refresh_before = \"30m\""), "access tokens live one hour"),
+        (route("path = \"/roster\"\nscopes = [\"edu.users.read\"]"), "only administrators and site managers"),
+        (
+            route("path = \"/x\"\nallow.email_domains = [\"a.example\"]"),
+            "managed accounts can never match email_domains",
+        ),
+        (route("path = \"/x\"\nallow.emails = [\"a@a.example\"]\nallow.organizations = [\"o\"]"), "nobody can pass"),
+        (
+            route("path = \"/x\"\nallow.emails = [\"a@a.example\"]\nallow.email_domains = [\"b.example\"]"),
+            "nobody can pass: none of these",
+        ),
+        (
+            route("path = \"/x\"\n[[app.route]]\npath = \"/x/open\"\naccess = \"optional\""),
+            "warning: \"/x/open\" needs no sign-in, although it lies within \"/x\"",
+        ),
+        (
+            route("path = \"/static/admin\"\nmethods = [\"POST\"]"),
+            "is protected for POST only: GET, PUT, PATCH, DELETE, OPTIONS there meets \"/static\"",
+        ),
+        (
+            route("path = \"/static\"\nmethods = [\"GET\", \"POST\", \"PUT\", \"PATCH\", \"DELETE\", \"OPTIONS\"]"),
+            "no request meets this route",
+        ),
+        (changed("\"public\"", "\"public\"\nunauthenticated = \"401\""), "has no effect"),
+    ] {
+        let notes = notes(&text).join("\n");
+        assert!(notes.contains(said), "{said}\n{notes}");
+    }
+}
+
+#[test]
+fn an_ordinary_file_has_no_warnings() {
+    let route = "[[app.route]]\npath = \"/admin\"\nmethods = [\"POST\"]\nallow.organizations = [\"o\"]\n";
+    let notes = notes(&format!("{VALID}{route}"));
+    assert!(notes.iter().all(|note| note.contains(": note: ")), "{notes:?}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gateway.toml");
+    let shown = || load(&path, &|_| None).unwrap_err().to_string();
+    assert!(shown().contains("there is no such file"));
+    fs::write(&path, b"[server]\n# \xff\n").unwrap();
+    assert!(shown().contains("line 2 is not UTF-8"));
+    fs::write(&path, "#".repeat(LARGEST + 1)).unwrap();
+    assert!(shown().contains("larger than 1 MiB"));
+}
+
+/// Reads without key files, which is quick.
+fn survives(text: &str) {
+    if let Err(problems) = from_text(Path::new("gateway.toml"), text, &|_| None) {
+        assert!(problems.iter().next().is_some() && !problems.to_string().is_empty());
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_reader_panic(text in "(\\PC|[\n\\[\\]\"'={},.#\\\\ \t\r]){0,200}") {
+        survives(&text);
+    }
+
+    #[test]
+    fn no_mutation_of_a_valid_file_makes_the_reader_panic(
+        cuts in proptest::collection::vec((0usize..700, 0usize..30, "[\n\\[\\]\"'={},.#a0é]{0,6}"), 1..6)
+    ) {
+        let mut text: Vec<char> = VALID.chars().collect();
+        for (at, length, new) in cuts {
+            let start = at.min(text.len());
+            let end = (start + length).min(text.len());
+            text.splice(start..end, new.chars());
+        }
+        survives(&text.into_iter().collect::<String>());
+    }
+
+    #[test]
+    fn lines_in_any_order_never_make_the_reader_panic(order in proptest::collection::vec(0usize..24, 0..40)) {
+        let lines: Vec<_> = VALID.lines().collect();
+        let text: Vec<_> = order.into_iter().filter_map(|line| lines.get(line).copied()).collect();
+        survives(&text.join("\n"));
+    }
+}
+
+#[test]
+fn a_section_with_the_wrong_brackets_is_told_once() {
+    for (from, to) in
+        [("[[app.route]]\npath = \"/static\"", "[app.route]\npath = \"/static\""), ("[apple]", "[[apple]]")]
+    {
+        let text = VALID.replace("[[app.route]]\npath = \"/\"\n", "").replace(from, to);
+        let problems = read(&text).unwrap_err();
+        assert_eq!(problems.iter().count(), 1, "{problems}");
+    }
+    let text = VALID.replace("[[app]]", "[app]").replace("[[app.route]]\n", "");
+    let text = text.replace("path = \"/static\"\naccess = \"public\"", "");
+    let problems = read(&text).unwrap_err();
+    assert_eq!(problems.iter().count(), 1, "{problems}");
+    assert!(problems.to_string().contains("in double brackets: [[app]]"), "{problems}");
+}

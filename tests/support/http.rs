@@ -91,8 +91,9 @@ impl Answer {
         first
     }
 
-    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.headers.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+        let name = name.to_owned();
+        self.headers.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(&name)).map(|(_, value)| value.as_str())
     }
 
     pub fn location(&self) -> &str {
@@ -229,7 +230,10 @@ impl Connection {
     }
 }
 
-fn parse_head(bytes: &[u8]) -> Option<(u16, Vec<(String, String)>, usize)> {
+/// Status, headers, and where the body begins.
+type Head = (u16, Vec<(String, String)>, usize);
+
+fn parse_head(bytes: &[u8]) -> Option<Head> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let text = String::from_utf8_lossy(&bytes[..end - 4]).into_owned();
     let mut lines = text.split("\r\n");
@@ -253,4 +257,9 @@ fn dechunk(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
             return Some((body, at));
         }
     }
+}
+
+/// The value of a parameter in a URL's query.
+pub fn query(url: &str, name: &str) -> Option<String> {
+    url::Url::parse(url).unwrap().query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }

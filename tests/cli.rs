@@ -1,0 +1,384 @@
+//! The program from outside: arguments in, text and exit status out.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot do its work has failed")]
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use aws_lc_rs::{
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use tempfile::TempDir;
+
+const VALID: &str = r#"
+[server]
+listen = ["127.0.0.1:8080"]
+
+[apple]
+client_id = "org.example.school.gateway"
+team_id = "A1B2C3D4E5"
+key_id = "K1L2M3N4O5"
+private_key_file = "$CREDENTIALS_DIRECTORY/apple.p8"
+redirect_uri = "https://library.school.example/.schoolgate/callback"
+
+[session]
+store = "memory"
+
+[[app]]
+name = "library"
+host = "library.school.example"
+upstream = "http://127.0.0.1:9000"
+headers = { X-Remote-User = "{sub}" }
+
+[[app.route]]
+path = "/"
+
+[[app.route]]
+path = "/static"
+access = "public"
+
+[[app.route]]
+path = "/catalogue"
+methods = ["GET"]
+access = "optional"
+
+[[app.route]]
+path = "/roster"
+scopes = ["edu.users.read"]
+headers = { Authorization = "Bearer {access_token}" }
+allow.organizations = ["org-1"]
+
+[[app]]
+name = "news"
+host = "news.school.example"
+upstream = "http://127.0.0.1:9001"
+
+[[app.route]]
+path = "/pub"
+methods = ["GET"]
+access = "public"
+"#;
+
+/// A folder with the key file that the configurations name.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let key = folder.path().join("apple.p8");
+        fs::write(&key, apple_key()).unwrap();
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+        Self(folder)
+    }
+
+    fn write(&self, text: &str) -> PathBuf {
+        let path = self.0.path().join("gateway.toml");
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn run(&self, arguments: &[&str]) -> Answer {
+        self.run_with(arguments, &[])
+    }
+
+    fn run_with(&self, arguments: &[&str], variables: &[(&str, &Path)]) -> Answer {
+        let output = Command::new(env!("CARGO_BIN_EXE_schoolgate"))
+            .args(arguments)
+            .env_clear()
+            .env("CREDENTIALS_DIRECTORY", self.0.path())
+            .envs(variables.iter().copied())
+            .output()
+            .unwrap();
+        Answer {
+            status: output.status.code().unwrap(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Explains one request to the valid configuration.
+    fn explain(&self, method: &str, url: &str) -> Answer {
+        let path = self.write(VALID);
+        self.run(&["explain", method, url, "--config", path.to_str().unwrap()])
+    }
+}
+
+#[derive(Debug)]
+struct Answer {
+    status: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl Answer {
+    /// The words after a label of `explain`.
+    #[track_caller]
+    fn says(&self, label: &str) -> &str {
+        let start = format!("  {label} ");
+        let line = self.stdout.lines().find(|line| line.starts_with(&start));
+        line.unwrap_or_else(|| panic!("no {label} in {self:#?}"))[start.len()..].trim()
+    }
+}
+
+/// A key as Apple hands it out: PKCS#8 in PEM, EC on P-256.
+fn apple_key() -> String {
+    let random = SystemRandom::new();
+    let key = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
+    format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(key.as_ref()))
+}
+
+#[test]
+fn check_prints_a_valid_configuration_as_a_table() {
+    let folder = Folder::new();
+    let path = folder.write(VALID);
+    let answer = folder.run(&["check", "--config", path.to_str().unwrap()]);
+    assert_eq!((answer.status, &*answer.stderr), (0, ""), "{answer:#?}");
+    let words: Vec<Vec<&str>> = answer.stdout.lines().map(|line| line.split_whitespace().collect()).collect();
+    for row in [
+        "HOST ROUTE METHODS ACCESS SCOPES PEOPLE UPSTREAM",
+        "library.school.example / all required - anyone who signed in http://127.0.0.1:9000",
+        "/static all public - everybody",
+        "/catalogue GET optional - everybody",
+        "/roster all required edu.users.read 1 organization",
+        "news.school.example /pub GET public - everybody http://127.0.0.1:9001",
+    ] {
+        assert!(words.contains(&row.split(' ').collect()), "{row}\n{}", answer.stdout);
+    }
+    assert!(answer.stdout.contains("note: sessions are kept in memory and end with the process"));
+    assert!(answer.stdout.contains("gateway.toml:25:8: note: \"/static\" is public"), "{}", answer.stdout);
+    assert!(answer.stdout.ends_with("gateway.toml is valid: 2 apps, 5 routes, 0 warnings\n"), "{}", answer.stdout);
+    assert!(!answer.stdout.contains("PRIVATE KEY"));
+}
+
+#[test]
+fn ten_mistakes_are_told_at_once_with_place_text_and_cure() {
+    let folder = Folder::new();
+    let path = folder.write(
+        r#"[server]
+listen = ["127.0.0.1"]
+idle_timout = "60s"
+header_timeout = "ten"
+trusted_proxies = ["10.0.0.0/8"]
+[apple]
+client_id = 5
+team_id = "A1B2C3D4E5"
+key_id = "K1L2M3N4O5"
+private_key_file = "$CREDENTIALS_DIRECTORY/other.p8"
+redirect_uri = "https://192.0.2.7/.schoolgate/callback"
+[session]
+store = "redis://:hunter2@db:6379"
+[[app]]
+host = "library.school.example"
+upstream = "https://127.0.0.1:9000"
+[[app.route]]
+path = "/a//b"
+"#,
+    );
+    let path = path.to_str().unwrap();
+    for command in [vec!["check"], vec!["run"], vec!["explain", "GET", "https://library.school.example/"]] {
+        let answer = folder.run(&[&command[..], &["--config", path]].concat());
+        assert_eq!((answer.status, &*answer.stdout), (2, ""), "{answer:#?}");
+        for (place, found, cure) in [
+            ("2:11", "\"127.0.0.1\" has no port", "\"127.0.0.1:8080\""),
+            ("3:1", "idle_timout is no key", "did you mean idle_timeout?"),
+            ("4:18", "\"ten\" is not a duration", "\"30s\""),
+            ("5:19", "[\"10.0.0.0/8\"] is not supported yet", "leave it out"),
+            ("7:13", "5 is a number", "client_id = \"org.example"),
+            ("10:20", "other.p8\" is not there", "put the file there"),
+            ("11:16", "callback\" has an IP address", "https://library.school.example/.schoolgate/callback"),
+            ("13:9", "\"redis://********@db:6379\" is not supported yet", "store = \"memory\""),
+            ("14:1", "app.name is missing", "name = \"library\""),
+            ("16:12", "\"https://127.0.0.1:9000\" is not supported yet", "http://"),
+            ("18:8", "\"/a//b\" is no path", "such as \"/admin\""),
+        ] {
+            let start = format!("{path}:{place}: error: ");
+            let told = answer.stderr.split("\n\n").find(|told| told.starts_with(&start));
+            let told = told.unwrap_or_else(|| panic!("{place} in\n{}", answer.stderr));
+            assert!(told.contains(found) && told.contains('^') && told.contains(cure), "{told}");
+        }
+        assert!(answer.stderr.ends_with(": 11 errors\n"), "{}", answer.stderr);
+        assert!(!answer.stderr.contains("hunter2"));
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named_and_how_to_name_another() {
+    let folder = Folder::new();
+    for command in [&["check"][..], &["run"], &["explain", "GET", "https://a.example/"]] {
+        let answer = folder.run(&[command, &["--config", "/nowhere/gateway.toml"]].concat());
+        assert_eq!(answer.status, 2);
+        assert!(answer.stderr.starts_with("/nowhere/gateway.toml: error: there is no such file"), "{answer:#?}");
+        assert!(answer.stderr.contains("--config PATH") && answer.stderr.contains("gateway.toml.example"));
+    }
+}
+
+#[test]
+fn the_configuration_is_that_of_the_argument_else_of_the_variable_else_of_etc() {
+    let folder = Folder::new();
+    let path = folder.write(VALID);
+    let variable = [("SCHOOLGATE_CONFIG", path.as_path())];
+    assert_eq!(folder.run_with(&["check"], &variable).status, 0);
+    let wrong = [("SCHOOLGATE_CONFIG", Path::new("/nowhere"))];
+    assert_eq!(folder.run_with(&["check", "--config", path.to_str().unwrap()], &wrong).status, 0);
+    assert_eq!(folder.run_with(&["--config", path.to_str().unwrap(), "check"], &wrong).status, 0);
+    assert!(folder.run_with(&["check"], &wrong).stderr.starts_with("/nowhere: error"));
+    if !Path::new("/etc/schoolgate/gateway.toml").exists() {
+        assert!(folder.run(&["check"]).stderr.starts_with("/etc/schoolgate/gateway.toml: error"));
+    }
+}
+
+#[test]
+fn the_example_is_valid_and_has_no_warnings() {
+    let folder = Folder::new();
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/gateway.toml.example");
+    let answer = folder.run(&["check", "--config", example]);
+    assert_eq!((answer.status, &*answer.stderr), (0, ""), "{answer:#?}");
+    assert!(answer.stdout.ends_with(" 0 warnings\n"), "{}", answer.stdout);
+}
+
+/// Every key that the example shows as a comment is a key, with the value that it has by default, or
+/// is marked as not supported yet.
+#[test]
+fn what_the_example_shows_as_comments_can_be_written_or_is_not_supported_yet() {
+    let folder = Folder::new();
+    fs::write(folder.0.path().join("session.key"), STANDARD.encode([7; 32])).unwrap();
+    let example = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/gateway.toml.example")).unwrap();
+    let uncommented: String = example
+        .lines()
+        .map(|line| if line.starts_with('#') && !line.starts_with("# ") { line.trim_start_matches('#') } else { line })
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let path = folder.write(&uncommented);
+    let answer = folder.run(&["check", "--config", path.to_str().unwrap()]);
+    assert_eq!(answer.status, 2, "{answer:#?}");
+    for told in answer.stderr.split("\n\n").filter(|told| told.contains(": error: ")) {
+        assert!(told.contains("is not supported yet"), "{told}");
+    }
+}
+
+#[test]
+fn explain_tells_what_a_request_meets() {
+    let folder = Folder::new();
+    let answer = folder.explain("GET", "https://LIBRARY.school.example:443/roster/5?x=1");
+    assert_eq!((answer.status, &*answer.stderr), (0, ""), "{answer:#?}");
+    assert_eq!(answer.says("app"), "library at http://127.0.0.1:9000");
+    assert_eq!(answer.says("route"), "/roster (all methods)");
+    assert_eq!(answer.says("path"), "/roster/5?x=1 goes to the app");
+    assert_eq!(answer.says("access"), "required");
+    assert!(answer.says("no session").contains("sent to Apple (302), anything else gets 401"));
+    assert!(answer.says("scopes").starts_with("edu.users.read"));
+    assert_eq!(answer.says("people"), "organization: org-1");
+    assert_eq!(answer.says("headers"), "X-Remote-User: {sub}");
+    assert!(answer.stdout.contains("  Authorization: Bearer {access_token}\n"));
+    assert!(answer.says("always").contains("X-Forwarded-For"));
+}
+
+#[test]
+fn explain_follows_method_and_path_as_the_gateway_does() {
+    let folder = Folder::new();
+    let catalogue = "https://library.school.example/catalogue/1";
+    assert_eq!(folder.explain("GET", catalogue).says("access"), "optional");
+    let post = folder.explain("POST", catalogue);
+    assert_eq!(post.says("route"), "/ (all methods)");
+    assert!(post.says("no session").contains("(303)"));
+    let public = folder.explain("GET", "https://library.school.example/%73tatic/a.css");
+    assert_eq!((public.says("access"), public.says("path")), ("public", "/static/a.css goes to the app"));
+    assert!(public.says("no session").starts_with("let in"));
+    assert_eq!(public.says("headers"), "none that say who it is");
+    let http = folder.explain("GET", "http://library.school.example/");
+    assert!(http.says("note").contains("https"));
+}
+
+#[test]
+fn explain_tells_the_refusal_with_its_status_and_its_reason() {
+    let folder = Folder::new();
+    for (method, url, answer) in [
+        ("GET", "https://library.school.example/a/../roster", "400: the path has a dot segment"),
+        ("GET", "https://library.school.example/a%2fb", "400: the path has an encoded slash"),
+        ("GET", "https://library.school.example//", "400: the path has an empty segment"),
+        ("GET", "https://library.school.example/ROSTER", "400: some apps would read this path as one of /roster"),
+        ("GET", "https://library.school.example/roster;x/y", "400: some apps"),
+        ("GET", "https://library.school.example/#top", "400: the target has a fragment"),
+        ("GET", "https://grades.school.example/", "421: no app has this host"),
+        ("GET", "https://news.school.example/", "404: no route covers this path; there are /pub"),
+        ("POST", "https://news.school.example/pub", "405: no route here takes POST; /pub takes GET"),
+        ("TRACE", "https://library.school.example/", "405: TRACE and CONNECT"),
+        ("GET", "https://library.school.example/.schoolgate/me", "the gateway's own: who is signed in"),
+        ("GET", "https://library.school.example/.schoolgate/x", "404: "),
+        ("POST", "https://library.school.example/.schoolgate/me", "405: "),
+        ("GET", "https://grades.school.example/.schoolgate/me", "421: "),
+    ] {
+        let told = folder.explain(method, url);
+        assert_eq!(told.status, 0, "{told:#?}");
+        assert!(told.says("answer").starts_with(answer), "{method} {url}\n{}", told.stdout);
+    }
+}
+
+#[test]
+fn explain_refuses_what_is_no_request() {
+    let folder = Folder::new();
+    for (method, url, why) in [
+        ("get", "https://library.school.example/", "write GET"),
+        ("G T", "https://library.school.example/", "no method"),
+        ("GET", "library.school.example/", "whole URL"),
+        ("GET", "/roster", "whole URL"),
+        ("GET", "ftp://library.school.example/", "neither http nor https"),
+        ("GET", "https://lib rary/", "no host name has"),
+        ("GET", "https:///x", "is empty"),
+    ] {
+        let told = folder.explain(method, url);
+        assert_eq!((told.status, &*told.stdout), (2, ""), "{told:#?}");
+        assert!(told.stderr.contains(why), "{}", told.stderr);
+    }
+}
+
+#[test]
+fn every_command_has_help_and_wrong_usage_is_status_2() {
+    let folder = Folder::new();
+    for command in [&[][..], &["run"], &["check"], &["explain"], &["demo"]] {
+        let answer = folder.run(&[command, &["--help"]].concat());
+        assert_eq!((answer.status, &*answer.stderr), (0, ""), "{command:?}");
+        assert!(answer.stdout.contains("Usage: schoolgate"), "{}", answer.stdout);
+    }
+    let help = folder.run(&["--help"]).stdout;
+    for later in ["doctor", "sessions"] {
+        assert!(!help.contains(later), "{help}");
+    }
+    assert_eq!(folder.run(&["--version"]).stdout, format!("schoolgate {}\n", env!("CARGO_PKG_VERSION")));
+    for wrong in [&[][..], &["chek"], &["check", "--confg", "x"], &["explain", "GET"], &["demo", "--listen", "x"]] {
+        assert_eq!(folder.run(wrong).status, 2, "{wrong:?}");
+    }
+}
+
+#[test]
+fn run_says_why_it_cannot_start() {
+    let folder = Folder::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let state = folder.0.path().join("state");
+    fs::create_dir(&state).unwrap();
+    let server = format!("admin_listen = \"127.0.0.1:0\"\nstate_dir = \"{}\"\n\n[apple]", state.display());
+    let path = folder.write(&VALID.replace("127.0.0.1:8080", &address).replace("[apple]", &server));
+    let answer = folder.run(&["run", "--config", path.to_str().unwrap()]);
+    assert_eq!((answer.status, &*answer.stdout), (1, ""), "{answer:#?}");
+    assert!(answer.stderr.contains(&format!("schoolgate: cannot listen on {address}")), "{}", answer.stderr);
+    assert!(answer.stderr.contains("sessions are kept in memory"), "{}", answer.stderr);
+}
+
+#[test]
+fn the_configuration_in_the_readme_is_valid() {
+    let folder = Folder::new();
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let (_, rest) = readme.split_once("```toml\n").expect("an example");
+    let example = rest.split("```").next().unwrap();
+    let example = example.replace("/etc/schoolgate/apple.p8", "$CREDENTIALS_DIRECTORY/apple.p8");
+    let path = folder.write(&example);
+    let answer = folder.run(&["check", "--config", path.to_str().unwrap()]);
+    assert_eq!(answer.status, 0, "{}", answer.stderr);
+}
