@@ -170,7 +170,11 @@ impl Connection {
             if let Some(at) = found {
                 return String::from_utf8(self.held.drain(..at + end.len()).collect()).unwrap();
             }
-            assert!(self.fill().await, "the connection ended before {end:?}: {:?}", self.held.escape_ascii().to_string());
+            assert!(
+                self.fill().await,
+                "the connection ended before {end:?}: {:?}",
+                self.held.escape_ascii().to_string()
+            );
         }
     }
 
