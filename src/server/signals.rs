@@ -2,13 +2,14 @@
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Parts, Running, Settings, StartError};
+use super::{Parts, Running, Settings, StartError, descriptors};
 
 /// Runs a gateway until it is told to stop.
 ///
 /// # Errors
 /// When it does not start.
 pub async fn run(settings: Settings) -> Result<(), StartError> {
+    descriptors::raise_limit();
     let grace = settings.shutdown_grace;
     let mut stops = Stops::new()?;
     let running = Running::start(settings, Parts::default()).await?;
