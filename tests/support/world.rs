@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use schoolgate::{
     clock::{ManualClock, SharedClock, Timestamp},
     config,
-    demo::{Client, ClientKey, PERSON_HEADER, StandIn, StandInSettings},
+    demo::{Client, ClientKey, Endpoint, PERSON_HEADER, StandIn, StandInSettings},
     entropy::SystemEntropy,
     server::{Parts, Running},
 };
@@ -145,6 +145,13 @@ impl World {
         let answer = self.through_apple(&mut browser, "/start", person).await;
         assert_eq!((answer.status, answer.location()), (303, "/start"), "{}", answer.text());
         browser
+    }
+
+    /// Waits until an endpoint of Apple was called so often; fails when that never happens.
+    pub async fn reached(&self, endpoint: Endpoint, times: usize) {
+        let calls = self.apple.calls();
+        let reached = tokio::time::timeout(Duration::from_secs(20), calls.reached(endpoint, times)).await;
+        assert!(reached.is_ok(), "{endpoint:?} was called {} times, not {times}", calls.count(endpoint));
     }
 
     pub async fn stop(self) {
