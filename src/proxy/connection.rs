@@ -1,6 +1,6 @@
 //! One client connection: head after head, each judged before pingora sees it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::Method;
 use pingora::{
@@ -27,6 +27,9 @@ const MOST_TRIES: usize = 2;
 
 /// Keep-alive is the guard's business; pingora only has to give the connection back.
 const KEEPALIVE_SECONDS: u64 = 60;
+
+/// A client that takes nothing of an answer for so long has gone: its place is needed.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Puts pingora around a gateway.
 #[must_use]
@@ -97,6 +100,7 @@ async fn serve_one(
     session.set_keepalive(Some(KEEPALIVE_SECONDS));
     // The guard measures what matters; a WebSocket may be silent for as long as it likes.
     session.set_read_timeout(None);
+    session.set_write_timeout(Some(WRITE_TIMEOUT));
     session.set_connection_user_context(Some(Box::new(Arc::clone(exchange))));
     let (stream, _) = proxy.process_new_http(session, drain).await?.consume();
     stream.into_any().downcast().ok().map(|guard| *guard)

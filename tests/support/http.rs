@@ -123,7 +123,18 @@ pub struct Connection {
 
 impl Connection {
     pub async fn open(address: SocketAddr) -> Self {
-        Self { stream: TcpStream::connect(address).await.unwrap(), held: Vec::new() }
+        Self::over(TcpStream::connect(address).await.unwrap())
+    }
+
+    /// Over a socket that is there already: the app's end of a connection, for one.
+    pub fn over(stream: TcpStream) -> Self {
+        Self { stream, held: Vec::new() }
+    }
+
+    /// The socket, from which nothing was read that has not been handed out.
+    pub fn into_stream(self) -> TcpStream {
+        assert!(self.held.is_empty(), "{:?}", String::from_utf8_lossy(&self.held));
+        self.stream
     }
 
     pub async fn write(&mut self, bytes: &[u8]) {
@@ -156,6 +167,29 @@ impl Connection {
         let (status, headers, end) = parse_head(&self.held).unwrap();
         self.held.drain(..end);
         Answer { status, headers, body: Vec::new() }
+    }
+
+    /// Everything up to and with `end`.
+    pub async fn until(&mut self, end: &str) -> String {
+        loop {
+            let found = self.held.windows(end.len()).position(|window| window == end.as_bytes());
+            if let Some(at) = found {
+                return String::from_utf8(self.held.drain(..at + end.len()).collect()).unwrap();
+            }
+            assert!(
+                self.fill().await,
+                "the connection ended before {end:?}: {:?}",
+                self.held.escape_ascii().to_string()
+            );
+        }
+    }
+
+    /// So many bytes.
+    pub async fn exactly(&mut self, length: usize) -> Vec<u8> {
+        while self.held.len() < length {
+            assert!(self.fill().await, "the connection ended after {} of {length} bytes", self.held.len());
+        }
+        self.held.drain(..length).collect()
     }
 
     /// The next bytes, whatever they are; empty at the end.
