@@ -203,7 +203,7 @@ async fn cve_2025_48865_connection_costs_the_app_no_header_of_the_gateway() {
 }
 
 #[tokio::test]
-async fn cve_2026_48794_cve_2026_27588_ghsa_328g_a_host_is_one_host_in_every_spelling_and_a_miss_is_no() {
+async fn cve_2026_48794_cve_2026_27588_ghsa_328g_jx67_v94g_a_host_is_one_host_in_every_spelling_and_a_miss_is_no() {
     let world = World::start().await;
     for host in
         ["LIBRARY.SCHOOL.EXAMPLE", "library.school.example.", "library.school.example:1", "Library.School.Example.:443"]
@@ -322,7 +322,7 @@ async fn cve_2019_1010247_cve_2021_32792_cve_2023_52430_cve_2024_21496_nothing_t
 }
 
 #[tokio::test]
-async fn cve_2025_31492_nothing_of_the_app_follows_the_gateways_own_answer() {
+async fn cve_2025_31492_cve_2022_29228_nothing_of_the_app_follows_the_gateways_own_answer() {
     let world = World::start().await;
     let mut connection = Connection::open(world.address).await;
     let post = Request::new("POST", "/save").header("Host", HOST).navigation().form(&[("mark", "1")]);
@@ -338,4 +338,22 @@ async fn cve_2025_31492_nothing_of_the_app_follows_the_gateways_own_answer() {
     connection.write(Request::get("/public").header("Host", HOST).bytes().as_slice()).await;
     assert_eq!(connection.answer().await.text(), "seen 0");
     assert_eq!(world.echo.count(), 1);
+}
+
+#[tokio::test]
+async fn cve_2026_2833_what_follows_a_handshake_is_judged_when_the_app_does_not_switch() {
+    let world = World::start().await;
+    let mut connection = Connection::open(world.address).await;
+    let handshake = format!(
+        "GET /public/ws HTTP/1.1\r\nHost: {HOST}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    let second = format!("GET /start HTTP/1.1\r\nHost: {HOST}\r\nX-Forwarded-User: forged\r\n\r\n");
+    connection.write((handshake + &second).as_bytes()).await;
+    assert_eq!(connection.answer().await.status, 200);
+    if let Some(answer) = connection.try_answer().await {
+        assert_eq!(answer.status, 401);
+    }
+    let seen: Vec<_> = world.echo.seen().into_iter().map(|seen| seen.target).collect();
+    assert_eq!(seen, ["/public/ws"]);
 }

@@ -241,7 +241,7 @@ async fn albeast_a_token_for_another_client_signs_nobody_in() {
 }
 
 #[tokio::test]
-async fn mod_auth_openidc_2026_07_a_stranger_does_not_choose_the_scopes_of_a_sign_in() {
+async fn mod_auth_openidc_2026_07_cve_2024_52289_a_stranger_does_not_choose_the_scopes_of_a_sign_in() {
     let world = World::start().await;
     for extra in [
         "scope=edu.users.read",

@@ -133,7 +133,10 @@ async fn a_request_line_or_host_that_can_be_read_in_two_ways_is_refused() {
         ("GET /public HTTP/1\r\nHost: library.school.example", 400),
         ("GET /public HTTP/1.2\r\nHost: library.school.example", 505),
         ("GET /public HTTP/2.0\r\nHost: library.school.example", 505),
+        // CVE-2021-39162, CVE-2021-39204: HTTP/2 is not spoken.
         ("PRI * HTTP/2.0", 505),
+        // CVE-2026-2835: a coding that HTTP/1.0 does not know.
+        ("POST /public HTTP/1.0\r\nHost: library.school.example\r\nTransfer-Encoding: chunked", 400),
         ("GET /public HTTP/1.1", 400),
         ("GET /public HTTP/1.0", 400),
         ("GET /public HTTP/1.1\r\nHost:", 400),
