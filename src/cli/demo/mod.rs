@@ -1,0 +1,101 @@
+//! `schoolgate demo`: everything on this machine, with no account and no configuration.
+
+mod place;
+mod words;
+
+use std::{fs, io::IsTerminal, net::SocketAddr, path::Path, process::ExitCode, sync::Arc};
+
+use tempfile::TempDir;
+
+use self::{
+    place::{ANYWHERE, Place},
+    words::Scene,
+};
+use super::output;
+use crate::{
+    clock::SystemClock,
+    config,
+    demo::{Client, ClientKey, GradeBook, StandIn, StandInSettings},
+    entropy::SystemEntropy,
+    server::{self, Stops},
+    telemetry::{self, LogFormat},
+};
+
+/// The three identifiers that Apple's portal would have given.
+const CLIENT_ID: &str = "org.example.school.gateway";
+const TEAM_ID: &str = "A1B2C3D4E5";
+const KEY_ID: &str = "K1L2M3N4O5";
+
+type Failure = Box<dyn std::error::Error>;
+
+/// Arguments of `demo`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Where to listen, on this machine only; 127.0.0.1:8080, or any free port when that is taken.
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = place::parse)]
+    listen: Option<SocketAddr>,
+}
+
+/// Runs the demo until Ctrl-C.
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    let ran = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::from)
+        .and_then(|runtime| runtime.block_on(demo(arguments)));
+    match ran {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            output::complain(&format!("schoolgate: {why}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn demo(arguments: &Arguments) -> Result<(), Failure> {
+    telemetry::init(LogFormat::Text, telemetry::Level::WARN)?;
+    // Before anything is written: whoever presses Ctrl-C now must not leave the folder behind.
+    let mut stops = Stops::listen()?.and_hangup()?;
+    let place = Place::find(arguments.listen).await?;
+    let folder = TempDir::with_prefix("schoolgate-demo-")
+        .map_err(|why| format!("cannot make a temporary folder: {why}; TMPDIR names where"))?;
+    let ran = play(&place, folder.path(), &mut stops).await;
+    let path = folder.path().to_owned();
+    let cleared = folder.close().map_err(|why| format!("cannot delete {}: {why}", path.display()));
+    ran?;
+    cleared?;
+    // The terminal has written ^C at the beginning of this line.
+    let start = if std::io::stdout().is_terminal() { "\n" } else { "" };
+    output::say(&format!("{start}The demo has ended. Its folder is deleted."));
+    Ok(())
+}
+
+/// Everything runs until a signal comes.
+async fn play(place: &Place, folder: &Path, stops: &mut Stops) -> Result<(), Failure> {
+    let apple = stand_in(folder, &format!("{}/.schoolgate/callback", place.address())).await?;
+    let book = GradeBook::start(ANYWHERE, apple.base_url()).await?;
+    let scene = Scene { place, folder, apple: apple.base_url(), book: book.address() };
+    let path = scene.configuration_file();
+    let text = scene.configuration();
+    fs::write(&path, &text)?;
+    let loaded = config::from_text(&path, &text, &|_| None).map_err(|problems| problems.to_string())?;
+    server::run_until(loaded.settings, stops, || output::say(&scene.welcome())).await?;
+    Ok(())
+}
+
+/// The stand-in for Apple, with one client whose key file is in the folder.
+async fn stand_in(folder: &Path, redirect_uri: &str) -> Result<StandIn, Failure> {
+    let entropy = Arc::new(SystemEntropy);
+    let key = ClientKey::generate(&*entropy)?;
+    fs::write(folder.join("apple.p8"), key.private_pem().expose())?;
+    let client = Client {
+        client_id: CLIENT_ID.into(),
+        team_id: TEAM_ID.into(),
+        key_id: KEY_ID.into(),
+        public_key: key.public(),
+        redirect_uris: vec![redirect_uri.parse()?],
+        local_redirects: true,
+    };
+    let settings = StandInSettings { clients: vec![client], clock: Arc::new(SystemClock), entropy, listen: ANYWHERE };
+    Ok(StandIn::start(settings).await?)
+}
