@@ -14,8 +14,8 @@ pub enum SignInProblem {
     Cancelled,
     /// Apple answered with another error: the account may not use this service.
     NotAllowedByApple,
-    /// Apple did not let the person give the permission that the page needs.
-    PermissionRefused,
+    /// The person, or Apple for them, did not give the permission that the page needs.
+    PermissionNotGiven,
     /// Apple's answer has no ID token: it does not say who signed in.
     NoIdToken,
     /// The ID token did not stand up to verification.
@@ -36,7 +36,7 @@ impl SignInProblem {
         Self::Expired,
         Self::Cancelled,
         Self::NotAllowedByApple,
-        Self::PermissionRefused,
+        Self::PermissionNotGiven,
         Self::NoIdToken,
         Self::TokenRefused,
         Self::AppleUnavailable,
@@ -67,10 +67,11 @@ impl SignInProblem {
                 "Apple says that your account may not be used here.",
                 "Try again with the Apple Account from your school. If it happens again, tell your school's administrator.",
             ),
-            Self::PermissionRefused => (
+            Self::PermissionNotGiven => (
                 403,
-                "Your account cannot give this permission",
-                "The page you want to open needs a permission from Apple, and Apple did not let you give it.",
+                "The permission was not given",
+                "The page you want to open needs a permission from Apple. Either you cancelled, or your account cannot \
+                 give it.",
                 "Only an Administrator or Site Manager in Apple School Manager can give it. Try again as one of them, \
                  or ask one of them to open this page.",
             ),

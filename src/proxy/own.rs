@@ -170,7 +170,7 @@ impl Gateway {
     ) -> Answer {
         let reference = &*facts.request_id;
         let mut told = for_visitors(problem);
-        if let Problem::Denied(reason) = problem {
+        if matches!(problem, Problem::Denied(_)) {
             let needed = self.scopes_at(&facts.host, location);
             // A session that cannot be read is none: this page says less, and nothing wrong.
             if let Ok(Some(session)) = self.signin.session_of(jar).await {
@@ -181,10 +181,10 @@ impl Gateway {
                     return Answer::page(pages::scope_missing(&facts));
                 }
             }
-            told = match reason {
-                DeniedReason::Other(_) if !needed.is_empty() => SignInProblem::PermissionRefused,
-                DeniedReason::Other(_) | DeniedReason::Cancelled => told,
-            };
+            // Apple documents one error for both: that the person cancelled, and that they may not agree.
+            if !needed.is_empty() {
+                told = SignInProblem::PermissionNotGiven;
+            }
         }
         Answer::page(pages::try_again(told, location, reference))
     }

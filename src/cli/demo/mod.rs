@@ -3,7 +3,15 @@
 mod place;
 mod words;
 
-use std::{fs, io::IsTerminal, net::SocketAddr, path::Path, process::ExitCode, sync::Arc};
+use std::{
+    fs::{self, Permissions},
+    io::IsTerminal,
+    net::SocketAddr,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::ExitCode,
+    sync::Arc,
+};
 
 use tempfile::TempDir;
 
@@ -17,7 +25,7 @@ use crate::{
     config,
     demo::{Client, ClientKey, GradeBook, StandIn, StandInSettings},
     entropy::SystemEntropy,
-    server::{self, Stops},
+    server::{self, StartError, Stops},
     telemetry::{self, LogFormat},
 };
 
@@ -25,6 +33,9 @@ use crate::{
 const CLIENT_ID: &str = "org.example.school.gateway";
 const TEAM_ID: &str = "A1B2C3D4E5";
 const KEY_ID: &str = "K1L2M3N4O5";
+
+/// How often another place is looked for.
+const TRIES: usize = 8;
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -57,9 +68,8 @@ async fn demo(arguments: &Arguments) -> Result<(), Failure> {
     // Before anything is written: whoever presses Ctrl-C now must not leave the folder behind.
     let mut stops = Stops::listen()?.and_hangup()?;
     let place = Place::find(arguments.listen).await?;
-    let folder = TempDir::with_prefix("schoolgate-demo-")
-        .map_err(|why| format!("cannot make a temporary folder: {why}; TMPDIR names where"))?;
-    let ran = play(&place, folder.path(), &mut stops).await;
+    let folder = private_folder()?;
+    let ran = play_at(place, arguments, folder.path(), &mut stops).await;
     let path = folder.path().to_owned();
     let cleared = folder.close().map_err(|why| format!("cannot delete {}: {why}", path.display()));
     ran?;
@@ -68,6 +78,29 @@ async fn demo(arguments: &Arguments) -> Result<(), Failure> {
     let start = if std::io::stdout().is_terminal() { "\n" } else { "" };
     output::say(&format!("{start}The demo has ended. Its folder is deleted."));
     Ok(())
+}
+
+/// A folder that nobody else on this machine may look into: it holds a key.
+fn private_folder() -> Result<TempDir, String> {
+    tempfile::Builder::new()
+        .prefix("schoolgate-demo-")
+        .permissions(Permissions::from_mode(0o700))
+        .tempdir()
+        .map_err(|why| format!("cannot make a temporary folder: {why}; TMPDIR names where"))
+}
+
+/// Plays at this place, or at another when a stranger took it since it was found.
+async fn play_at(mut place: Place, arguments: &Arguments, folder: &Path, stops: &mut Stops) -> Result<(), Failure> {
+    let mut more = TRIES;
+    loop {
+        match play(&place, folder, stops).await {
+            Err(why) if more > 0 && matches!(why.downcast_ref(), Some(StartError::Bind { .. })) => {
+                more -= 1;
+                place = Place::find(arguments.listen).await?;
+            }
+            played => return played,
+        }
+    }
 }
 
 /// Everything runs until a signal comes.
