@@ -55,7 +55,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         .map_err(Failure::from)
         .and_then(|runtime| runtime.block_on(demo(arguments)));
     match ran {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::SUCCESS,
         Err(why) => {
             output::complain(&format!("schoolgate: {why}"));
             ExitCode::FAILURE
@@ -63,7 +63,10 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-async fn demo(arguments: &Arguments) -> Result<(), Failure> {
+/// What outlives the gateway, to the end of the program: nobody complains then that Apple has gone.
+type Neighbours = (StandIn, GradeBook);
+
+async fn demo(arguments: &Arguments) -> Result<Neighbours, Failure> {
     telemetry::init(LogFormat::Text, telemetry::Level::WARN)?;
     // Before anything is written: whoever presses Ctrl-C now must not leave the folder behind.
     let mut stops = Stops::listen()?.and_hangup()?;
@@ -72,12 +75,12 @@ async fn demo(arguments: &Arguments) -> Result<(), Failure> {
     let ran = play_at(place, arguments, folder.path(), &mut stops).await;
     let path = folder.path().to_owned();
     let cleared = folder.close().map_err(|why| format!("cannot delete {}: {why}", path.display()));
-    ran?;
+    let neighbours = ran?;
     cleared?;
     // The terminal has written ^C at the beginning of this line.
     let start = if std::io::stdout().is_terminal() { "\n" } else { "" };
     output::say(&format!("{start}The demo has ended. Its folder is deleted."));
-    Ok(())
+    Ok(neighbours)
 }
 
 /// A folder that nobody else on this machine may look into: it holds a key.
@@ -90,7 +93,12 @@ fn private_folder() -> Result<TempDir, String> {
 }
 
 /// Plays at this place, or at another when a stranger took it since it was found.
-async fn play_at(mut place: Place, arguments: &Arguments, folder: &Path, stops: &mut Stops) -> Result<(), Failure> {
+async fn play_at(
+    mut place: Place,
+    arguments: &Arguments,
+    folder: &Path,
+    stops: &mut Stops,
+) -> Result<Neighbours, Failure> {
     let mut more = TRIES;
     loop {
         match play(&place, folder, stops).await {
@@ -104,7 +112,7 @@ async fn play_at(mut place: Place, arguments: &Arguments, folder: &Path, stops: 
 }
 
 /// Everything runs until a signal comes.
-async fn play(place: &Place, folder: &Path, stops: &mut Stops) -> Result<(), Failure> {
+async fn play(place: &Place, folder: &Path, stops: &mut Stops) -> Result<Neighbours, Failure> {
     let apple = stand_in(folder, &format!("{}/.schoolgate/callback", place.address())).await?;
     let book = GradeBook::start(ANYWHERE, apple.base_url()).await?;
     let scene = Scene { place, folder, apple: apple.base_url(), book: book.address() };
@@ -113,7 +121,7 @@ async fn play(place: &Place, folder: &Path, stops: &mut Stops) -> Result<(), Fai
     fs::write(&path, &text)?;
     let loaded = config::from_text(&path, &text, &|_| None).map_err(|problems| problems.to_string())?;
     server::run_until(loaded.settings, stops, || output::say(&scene.welcome())).await?;
-    Ok(())
+    Ok((apple, book))
 }
 
 /// The stand-in for Apple, with one client whose key file is in the folder.
