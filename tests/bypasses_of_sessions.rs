@@ -1,5 +1,6 @@
 //! Every published bypass of a peer's sign-in, session or sign-out, by its identifier, tried here; the
 //! others are in `bypasses.rs` and `redirects.rs`.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -1,5 +1,6 @@
 //! A whole run of the real program at trace level, and not one secret in anything that it says: not in
 //! the log, not in a page, not in a problem document, not in an error on the terminal.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -104,7 +105,9 @@ impl Run {
             lines.push(("apple", "response_mode = \"form_post\"\npkce = true"));
         }
         let apple = site.apple.base_url();
-        let text = site.configuration(&lines).replace(apple.as_str().trim_end_matches('/'), &format!("http://{}", relay.address));
+        let text = site
+            .configuration(&lines)
+            .replace(apple.as_str().trim_end_matches('/'), &format!("http://{}", relay.address));
         let mut program = site.spawn(&text);
         program.started().await;
         Self { site, program, relay, form_post, answers: Vec::new() }
@@ -177,7 +180,9 @@ impl Run {
         }
         for call in self.site.apple.calls().all() {
             for name in call.parameters().filter(|name| !["client_id", "redirect_uri", "grant_type"].contains(name)) {
-                if ["response_type", "response_mode", "scope", "token_type_hint", "code_challenge_method"].contains(&name) {
+                if ["response_type", "response_mode", "scope", "token_type_hint", "code_challenge_method"]
+                    .contains(&name)
+                {
                     continue;
                 }
                 secrets.add(name, call.value(name).unwrap());
@@ -223,7 +228,9 @@ async fn the_good_ways(run: &mut Run) {
     assert_eq!(administrator.open(&at("/classes")).await.status, 200);
     assert!(run.site.apple.calls().count(Endpoint::Refresh) >= 2);
     // Refreshing fails in every way.
-    for trouble in [Trouble::Status(500), Trouble::Html, Trouble::DuplicateMembers, Trouble::Error(ErrorCode::InvalidClient)] {
+    for trouble in
+        [Trouble::Status(500), Trouble::Html, Trouble::DuplicateMembers, Trouble::Error(ErrorCode::InvalidClient)]
+    {
         run.site.apple.switches().trouble_times(Endpoint::Refresh, 1, trouble);
         administrator.open(&at("/")).await;
         administrator.fetch(&at("/")).await;
@@ -332,7 +339,7 @@ async fn the_odd_ways(run: &mut Run) {
         ("User-Agent", token.clone()),
     ] {
         for path in ["/public/x", "/x", "/.schoolgate/me", "/.schoolgate/sign-out", "/.schoolgate/nothing"] {
-            run.send(Request::get(path).header(&name, &value)).await;
+            run.send(Request::get(path).header(name, &value)).await;
         }
     }
     let secret = format!("{cookie}.{token}");

@@ -1,4 +1,5 @@
 //! The program as a process: how it starts, how it stops, what it leaves behind.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -4,6 +4,7 @@
 //! CVE-2020-5233, CVE-2020-11053, CVE-2020-4037, CVE-2026-83589 (oauth2-proxy), CVE-2019-14857, CVE-2019-20479,
 //! CVE-2021-32786, CVE-2021-39191, CVE-2022-23527 (mod_auth_openidc), CVE-2021-29456 (Authelia), CVE-2021-29651
 //! (Pomerium), CVE-2024-21497 and CVE-2024-21499 (caddy-security).
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::{
-    Explanation, Page,
+    Explanation, Page, links,
     wording::{self, Permission},
 };
 use crate::{
@@ -85,6 +85,8 @@ struct DenialPage<'a> {
     explanation: Explanation,
     person: &'a str,
     missing: Vec<Permission<'a>>,
+    /// Where Apple is asked again, when that can help.
+    retry: Option<String>,
     return_to: &'a str,
     reference: &'a str,
 }
@@ -93,7 +95,7 @@ struct DenialPage<'a> {
 #[must_use]
 pub fn forbidden(facts: &Forbidden<'_>) -> Page {
     let &Forbidden { person, reference, return_to } = facts;
-    page(Denial::Forbidden, person, Vec::new(), return_to, reference)
+    page(Denial::Forbidden, person, Vec::new(), None, return_to, reference)
 }
 
 /// The page for a person whose grant lacks scopes even after asking Apple for them: which, and who can
@@ -101,13 +103,21 @@ pub fn forbidden(facts: &Forbidden<'_>) -> Page {
 #[must_use]
 pub fn scope_missing(facts: &ScopeMissing<'_>) -> Page {
     let &ScopeMissing { person, missing, reference, return_to } = facts;
-    page(Denial::ScopeMissing, person, wording::permissions(missing), return_to, reference)
+    let retry = Some(links::sign_in(return_to.as_str()));
+    page(Denial::ScopeMissing, person, wording::permissions(missing), retry, return_to, reference)
 }
 
-fn page(why: Denial, person: &Person, missing: Vec<Permission<'_>>, return_to: &ReturnPath, reference: &str) -> Page {
+fn page(
+    why: Denial,
+    person: &Person,
+    missing: Vec<Permission<'_>>,
+    retry: Option<String>,
+    return_to: &ReturnPath,
+    reference: &str,
+) -> Page {
     let explanation = why.explanation();
     let person = wording::name(person);
-    let page = DenialPage { explanation, person, missing, return_to: return_to.as_str(), reference };
+    let page = DenialPage { explanation, person, missing, retry, return_to: return_to.as_str(), reference };
     Page::that_leads_on(explanation.status, &page)
 }
 
@@ -143,5 +153,7 @@ mod tests {
         for text in ["classes", "edu.classes.read", "odd.thing", "Site Manager", "teacher@school.example", "ref-80"] {
             assert!(page.html.contains(text), "{text}");
         }
+        // Apple can be asked again without signing out, should the answer have been a slip.
+        assert!(page.html.contains("href=\"/.schoolgate/sign-in?return_to=%2Fmarks%3Fclass%3D7%26x%3D1\""));
     }
 }

@@ -14,6 +14,8 @@ pub enum SignInProblem {
     Cancelled,
     /// Apple answered with another error: the account may not use this service.
     NotAllowedByApple,
+    /// The person, or Apple for them, did not give the permission that the page needs.
+    PermissionNotGiven,
     /// Apple's answer has no ID token: it does not say who signed in.
     NoIdToken,
     /// The ID token did not stand up to verification.
@@ -30,10 +32,11 @@ pub enum SignInProblem {
 
 impl SignInProblem {
     /// All of them, for tables and tests.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Expired,
         Self::Cancelled,
         Self::NotAllowedByApple,
+        Self::PermissionNotGiven,
         Self::NoIdToken,
         Self::TokenRefused,
         Self::AppleUnavailable,
@@ -52,14 +55,25 @@ impl SignInProblem {
                 "It took longer than ten minutes, was used already, or began in another browser.",
                 "Try again. If it happens every time, allow cookies for this site in your browser's settings.",
             ),
-            Self::Cancelled => {
-                (403, "You are not signed in", "The sign-in at Apple was cancelled.", "Try again when you are ready.")
-            }
+            Self::Cancelled => (
+                403,
+                "The sign-in was cancelled",
+                "Apple says that you cancelled it. Nothing has changed.",
+                "Try again when you are ready.",
+            ),
             Self::NotAllowedByApple => (
                 403,
                 "Apple did not let you sign in",
                 "Apple says that your account may not be used here.",
                 "Try again with the Apple Account from your school. If it happens again, tell your school's administrator.",
+            ),
+            Self::PermissionNotGiven => (
+                403,
+                "The permission was not given",
+                "The page you want to open needs a permission from Apple. Either you cancelled, or your account cannot \
+                 give it.",
+                "Only an Administrator or Site Manager in Apple School Manager can give it. Try again as one of them, \
+                 or ask one of them to open this page.",
             ),
             Self::NoIdToken => (
                 502,

@@ -9,7 +9,7 @@ use super::{Answer, Gateway, exchange::Facts, judge::sessions_unavailable};
 use crate::{
     apple::{CallError, DeniedReason, VerifyError},
     identity::ScopeSet,
-    pages::{self, Denial, Failure, SignInProblem, SignedIn},
+    pages::{self, Denial, Failure, ScopeMissing, SignInProblem, SignedIn},
     session::{ActiveSession, StoreError},
     signin::{Finished, Problem},
     web::{CanonicalPath, CookieJar, Form, Host, OWN_PREFIX, PathPrefix, ReturnPath, Target},
@@ -154,10 +154,39 @@ impl Gateway {
             Finished::Failed { problem, cookies, location } => {
                 tracing::info!(event = "sign_in_failed", reason = %problem, request_id = %facts.request_id);
                 // Whoever comes back from Apple is a person in a tab, whatever the headers say.
-                Answer::page(pages::try_again(for_visitors(&problem), &location, &facts.request_id))
-                    .with_cookies(&cookies)
+                self.not_signed_in(&problem, &location, jar, facts).await.with_cookies(&cookies)
             }
         }
+    }
+
+    /// The page after a sign-in that came to nothing. Who was asked for a permission and did not give it is
+    /// told about that permission, and that they are still signed in when they are.
+    async fn not_signed_in(
+        &self,
+        problem: &Problem,
+        location: &ReturnPath,
+        jar: &CookieJar<'_>,
+        facts: &Facts,
+    ) -> Answer {
+        let reference = &*facts.request_id;
+        let mut told = for_visitors(problem);
+        if matches!(problem, Problem::Denied(_)) {
+            let needed = self.scopes_at(&facts.host, location);
+            // A session that cannot be read is none: this page says less, and nothing wrong.
+            if let Ok(Some(session)) = self.signin.session_of(jar).await {
+                let person = &session.record().person;
+                let missing = &needed.missing_from(&session.record().grant.scopes);
+                if !missing.is_empty() {
+                    let facts = ScopeMissing { person, missing, reference, return_to: location };
+                    return Answer::page(pages::scope_missing(&facts));
+                }
+            }
+            // Apple documents one error for both: that the person cancelled, and that they may not agree.
+            if !needed.is_empty() {
+                told = SignInProblem::PermissionNotGiven;
+            }
+        }
+        Answer::page(pages::try_again(told, location, reference))
     }
 
     async fn leave(

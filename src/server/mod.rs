@@ -10,4 +10,4 @@ mod signals;
 pub use key_file::KeyFileError;
 pub use running::{Parts, Running, StartError};
 pub use settings::{AdminAddress, Settings};
-pub use signals::run;
+pub use signals::{Stops, run, run_until};

@@ -12,6 +12,7 @@
 )]
 
 pub mod browser;
+pub mod demo;
 pub mod echo;
 pub mod http;
 pub mod program;
@@ -20,6 +21,7 @@ pub mod relay;
 pub mod world;
 
 pub use browser::Browser;
+pub use demo::{Demo, Ended};
 pub use echo::Echo;
 pub use http::{Answer, Connection, Request};
 pub use program::{Program, Site};

@@ -24,7 +24,7 @@ use url::Url;
 use self::{roster::Roster, visitor::Visitor};
 use super::listener::Server;
 
-/// Where the gateway ends a session.
+/// Where the gateway ends a session: all that this app was ever taught about it.
 const SIGN_OUT: &str = "/.schoolgate/sign-out";
 
 /// Most remarks that are kept; the oldest goes first.
@@ -67,6 +67,7 @@ impl Book {
 /// | `/grades` | who it thinks you are, grades and remarks |
 /// | `POST /grades/remarks` | adds a remark |
 /// | `/admin/classes` | asks the Roster API with the access token that it was handed |
+/// | `/admin` | leads there |
 /// | `/logout` | leads to the gateway's sign-out |
 pub struct GradeBook {
     server: Server,
@@ -85,8 +86,9 @@ impl GradeBook {
             .route("/grades", get(grades))
             .route("/grades/remarks", post(remark))
             .route("/admin/classes", get(classes))
+            .route("/admin", get(|| async { Redirect::to("/admin/classes") }))
             .route("/logout", get(|| async { Redirect::to(SIGN_OUT) }))
-            .fallback(|| async { (StatusCode::NOT_FOUND, "There is no such page in the grade book.") })
+            .fallback(nothing)
             .with_state(book);
         server.run(listener, router);
         Ok(Self { server })
@@ -130,6 +132,10 @@ async fn classes(State(book): State<Arc<Book>>, headers: HeaderMap) -> Response 
     let visitor = Visitor::of(&headers);
     let classes = book.roster.classes(visitor.access_token()).await;
     page(pages::classes(&visitor, &classes))
+}
+
+async fn nothing(headers: HeaderMap) -> Response {
+    (StatusCode::NOT_FOUND, page(pages::nothing(&Visitor::of(&headers)))).into_response()
 }
 
 /// A page about a person is nobody else's.

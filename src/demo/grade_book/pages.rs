@@ -48,6 +48,13 @@ struct Classes<'a> {
     classes: &'a Result<Vec<ClassList>, RosterError>,
 }
 
+#[derive(Template)]
+#[template(path = "demo/grade_book_nothing.html")]
+struct Nothing<'a> {
+    visitor: &'a Visitor,
+    sign_out: &'a str,
+}
+
 /// The page for everybody.
 pub(super) fn welcome(visitor: &Visitor) -> askama::Result<String> {
     Welcome { visitor, sign_out: SIGN_OUT, terms: TERMS }.render()
@@ -61,4 +68,9 @@ pub(super) fn grades(visitor: &Visitor, remarks: &[Remark]) -> askama::Result<St
 /// Classes, or why there are none.
 pub(super) fn classes(visitor: &Visitor, classes: &Result<Vec<ClassList>, RosterError>) -> askama::Result<String> {
     Classes { visitor, sign_out: SIGN_OUT, classes }.render()
+}
+
+/// There is no such page.
+pub(super) fn nothing(visitor: &Visitor) -> askama::Result<String> {
+    Nothing { visitor, sign_out: SIGN_OUT }.render()
 }

@@ -53,6 +53,11 @@ impl Visitor {
         }
     }
 
+    /// Whether the name is only a number, for want of an address.
+    pub(super) fn is_a_number(&self) -> bool {
+        self.is_somebody() && self.email.is_none()
+    }
+
     /// The headers about the visitor.
     pub(super) fn headers(&self) -> &[(&'static str, String)] {
         &self.headers

@@ -17,6 +17,8 @@ use super::{
 struct Pick<'a> {
     client_id: &'a str,
     scopes: Vec<&'a str>,
+    /// Whether it takes an administrator or a site manager to agree.
+    roster: bool,
     service: &'static str,
     query: &'a str,
     groups: Vec<Group<'a>>,
@@ -42,6 +44,7 @@ pub(super) fn authorize(inside: &Inside, service: Service, asked: &Asked) -> Ans
     let page = Pick {
         client_id: &request.client_id,
         scopes: request.scopes.iter().collect(),
+        roster: request.asks_for_roster(),
         service: service.name(),
         query: asked.query(),
         groups: groups(inside.school.people()),
