@@ -2,18 +2,16 @@
 //! went wrong there and why it cannot here; those about redirects alone are in `redirects.rs`.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests too")]
+
 mod support;
 
 use schoolgate::demo::Endpoint;
 use support::{
     HOST, Request, World,
-    http::Connection,
+    http::{Connection, query},
     world::{CALLBACK, at},
 };
-
-fn query(url: &str, name: &str) -> Option<String> {
-    url::Url::parse(url).unwrap().query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
-}
 
 /// Bytes to the gateway; the status of the answer.
 async fn raw(world: &World, bytes: impl AsRef<[u8]>) -> u16 {

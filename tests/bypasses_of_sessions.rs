@@ -7,12 +7,9 @@ mod support;
 use schoolgate::demo::{Endpoint, Forgery};
 use support::{
     Browser, HOST, Request, World,
+    http::query,
     world::{CALLBACK, at},
 };
-
-fn query(url: &str, name: &str) -> Option<String> {
-    url::Url::parse(url).unwrap().query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
-}
 
 #[tokio::test]
 async fn ghsa_f24x_5g9q_753f_a_planted_session_does_not_survive_a_sign_in() {

@@ -2,6 +2,8 @@
 //! the connection and of the person, cookies, and what shared caches may keep (contract, sections 3 and 5).
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests too")]
+
 mod support;
 
 use support::{Answer, Browser, HOST, Request, World, http::Connection, world::at};

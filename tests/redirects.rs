@@ -6,6 +6,8 @@
 //! (Pomerium), CVE-2024-21497 and CVE-2024-21499 (caddy-security).
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests too")]
+
 mod support;
 
 use support::{
