@@ -1,7 +1,6 @@
 //! What passes from a client to an app and back: names that no client may send, what the app learns of
 //! the connection and of the person, cookies, and what shared caches may keep (contract, sections 3 and 5).
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
-
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests too")]
 
 mod support;
@@ -435,4 +434,34 @@ async fn a_websocket_is_judged_like_any_request_and_comes_from_our_own_pages_onl
     for head in ["Sec-WebSocket-Version: 12\r\n", "Upgrade: h2c\r\n", "Content-Length: 3\r\n\r\nabc"] {
         assert_eq!(websocket(&world, &browser, "/ws", head).await.status, 400, "{head}");
     }
+}
+
+#[tokio::test]
+async fn copy_and_move_reach_no_path_that_is_closed_to_the_person() {
+    let world = World::start().await;
+    let mut browser = world.signed_in("teacher-1").await;
+    for (destination, status) in [
+        ("https://library.school.example/mine/b", 200),
+        ("/mine/b", 200),
+        ("https://library.school.example/staff/b", 403),
+        ("/staff/b", 403),
+        ("/classes/b", 403),
+        ("/.schoolgate/me", 403),
+        ("https://evil.example/mine/b", 400),
+        ("/mine/../staff/b", 400),
+        ("/STAFF/b", 403),
+        ("rubbish", 400),
+    ] {
+        world.echo.forget();
+        let request = Request::new("MOVE", "/mine/a").header("Destination", destination);
+        let answer = browser.send(&at("/mine/a"), request, false).await;
+        assert_eq!(answer.status, status, "{destination}");
+        assert_eq!(world.echo.count(), usize::from(status == 200), "{destination}");
+    }
+    let twice = Request::new("COPY", "/mine/a").header("Destination", "/mine/b").header("Destination", "/staff/b");
+    assert_eq!(browser.send(&at("/mine/a"), twice, false).await.status, 400);
+    let stranger = Request::new("MOVE", "/public/a").header("Destination", "/mine/b");
+    assert_eq!(world.send(stranger).await.status, 403, "from a public route into a protected one");
+    let stranger = Request::new("MOVE", "/public/a").header("Destination", "/public/b");
+    assert_eq!(world.send(stranger).await.status, 200);
 }

@@ -94,23 +94,13 @@ async fn a_person_signs_in_and_the_app_knows_who_it_is() {
 }
 
 #[tokio::test]
-async fn the_callback_by_form_post_finds_its_cookie_and_ends_the_session_before() {
+async fn the_callback_by_form_post_finds_its_cookie() {
     let world = World::with(&[("apple", r#"response_mode = "form_post""#)]).await;
     let mut browser = world.browser();
     let answer = browser.open(&at("/")).await;
     assert!(answer.header("set-cookie").unwrap().contains("SameSite=None; Secure"));
-    let page = support::Request::get(&support::browser::target(answer.location()))
-        .header("Host", "127.0.0.1")
-        .header(schoolgate::demo::PERSON_HEADER, "teacher-1")
-        .send(std::net::SocketAddr::from(([127, 0, 0, 1], world.apple.base_url().port().unwrap())))
-        .await;
-    let page = page.text();
-    let field = |name: &str| {
-        let rest = page.split_once(&format!("name=\"{name}\" value=\"")).unwrap_or_else(|| panic!("{page}")).1;
-        rest.split('"').next().unwrap().to_owned()
-    };
-    let form =
-        Request::new("POST", "/.schoolgate/callback").form(&[("code", &field("code")), ("state", &field("state"))]);
+    let [code, state] = posted(&world, answer.location()).await;
+    let form = Request::new("POST", "/.schoolgate/callback").form(&[("code", &code), ("state", &state)]);
     let answer = browser.send(&at("/.schoolgate/callback"), form.navigation(), true).await;
     assert_eq!((answer.status, answer.location()), (303, "/"), "{}", answer.text());
     assert!(
@@ -312,4 +302,45 @@ async fn more_sign_ins_a_second_from_one_address_than_allowed_are_429() {
     assert_eq!(world.send(Request::get("/public")).await.status, 200, "only sign-ins are limited");
     world.clock.advance(Duration::from_secs(1));
     assert_eq!(world.send(Request::get("/").navigation()).await.status, 302);
+}
+
+#[tokio::test]
+async fn a_second_tab_that_finishes_later_takes_the_place_of_the_first() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    let (one, two) = (browser.open(&at("/one")).await, browser.open(&at("/two")).await);
+    let callbacks =
+        [world.at_apple(one.location(), "teacher-1").await, world.at_apple(two.location(), "teacher-1").await];
+    assert_eq!(browser.open(&callbacks[0]).await.location(), "/one");
+    let first = browser.clone();
+    assert_eq!(browser.open(&callbacks[1]).await.location(), "/two");
+    assert_eq!(first.clone().fetch(&at("/")).await.status, 401, "one browser, one session");
+    assert_eq!(browser.fetch(&at("/")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_form_post_that_brings_no_session_cookie_still_ends_the_session_before() {
+    let world = World::with(&[("apple", r#"response_mode = "form_post""#)]).await;
+    let mut browser = world.browser();
+    for round in 0..2 {
+        let before = browser.clone();
+        let answer = browser.open(&at("/.schoolgate/sign-in?return_to=/")).await;
+        let [code, state] = posted(&world, answer.location()).await;
+        let form = Request::new("POST", "/.schoolgate/callback").form(&[("code", &code), ("state", &state)]);
+        let answer = browser.send(&at("/.schoolgate/callback"), form.navigation(), true).await;
+        assert_eq!(answer.status, 303, "{}", answer.text());
+        assert_eq!(before.clone().fetch(&at("/.schoolgate/me")).await.status, 401, "round {round}");
+        assert_eq!(browser.fetch(&at("/.schoolgate/me")).await.status, 200);
+    }
+}
+
+/// Code and state of the form that Apple's page would post.
+async fn posted(world: &World, authorize: &str) -> [String; 2] {
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], world.apple.base_url().port().unwrap()));
+    let request = Request::get(&support::browser::target(authorize)).header("Host", "127.0.0.1");
+    let page = request.header(schoolgate::demo::PERSON_HEADER, "teacher-1").send(address).await.text();
+    ["code", "state"].map(|name| {
+        let rest = page.split_once(&format!("name=\"{name}\" value=\"")).unwrap_or_else(|| panic!("{page}")).1;
+        rest.split('"').next().unwrap().to_owned()
+    })
 }

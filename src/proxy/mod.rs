@@ -14,6 +14,7 @@ mod gateway;
 mod identity_headers;
 mod judge;
 mod lent;
+mod objections;
 mod own;
 mod phases;
 mod resolver;

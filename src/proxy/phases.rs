@@ -77,12 +77,7 @@ impl ProxyHttp for Gateway {
             let cookies = session.req_header().headers.get_all(header::COOKIE).iter();
             let jar = CookieJar::parse(cookies.map(http::HeaderValue::as_bytes));
             match self.admit(facts, &jar).await {
-                Ok(admission) => match failures::before_sending(
-                    session.req_header(),
-                    facts,
-                    &admission,
-                    self.settings.external_scheme,
-                ) {
+                Ok(admission) => match self.objection(session.req_header(), facts, &admission) {
                     None => {
                         forwarding::ignore_nominations(session.req_header_mut(), admission.app())?;
                         context.admission = Some(admission);

@@ -11,7 +11,7 @@ use crate::{
     clock::{SharedClock, SystemClock},
     entropy::{SharedEntropy, SystemEntropy},
     proxy::{self, Connections, Gateway},
-    session::{MemoryStore, RevocationQueue, Sessions},
+    session::{MemoryStore, RevocationQueue, Sessions, Store},
     signin::SignIn,
     web::Host,
 };
@@ -41,18 +41,20 @@ pub enum StartError {
     Signals(io::Error),
 }
 
-/// Time and randomness.
+/// What a gateway takes from its surroundings.
 #[derive(Clone, Debug)]
 pub struct Parts {
     /// The clock.
     pub clock: SharedClock,
     /// The randomness.
     pub entropy: SharedEntropy,
+    /// Where sessions are kept, when that is not what the settings say.
+    pub store: Option<Arc<dyn Store>>,
 }
 
 impl Default for Parts {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy) }
+        Self { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy), store: None }
     }
 }
 
@@ -73,7 +75,7 @@ impl Running {
     /// # Errors
     /// When an address is taken, or the key cannot be read or made.
     pub async fn start(settings: Settings, parts: Parts) -> Result<Self, StartError> {
-        let Parts { clock, entropy } = parts;
+        let Parts { clock, entropy, store } = parts;
         let mut sockets = Vec::new();
         for address in &settings.listen {
             let bound = listener::bind(*address).await;
@@ -82,7 +84,7 @@ impl Running {
         let sealer = key_file::load(settings.encryption_key_file.as_deref(), &settings.state_dir, &*entropy)?;
         let callback_host = settings.apple.redirect_uri.host_str().and_then(|host| Host::parse(host).ok());
         let apple = Arc::new(Apple::new(settings.apple, Arc::clone(&clock), Arc::clone(&entropy))?);
-        let store = Arc::new(MemoryStore::new(settings.session.max_lifetime));
+        let store = store.unwrap_or_else(|| Arc::new(MemoryStore::new(settings.session.max_lifetime)));
         let sessions = Arc::new(Sessions::new(settings.session, store, Arc::clone(&clock), Arc::clone(&entropy)));
         let queue = RevocationQueue::new(Arc::<Apple>::clone(&apple), Arc::clone(&clock), Arc::clone(&entropy));
         let signin = SignIn::new(

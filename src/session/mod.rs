@@ -21,4 +21,4 @@ pub use memory::MemoryStore;
 pub use record::{Grant, Record};
 pub use revocation::{Revocation, RevocationQueue, Revoker, Verdict};
 pub use seal::{KeyProblem, OpenError, Sealer};
-pub use store::{Store, StoreError};
+pub use store::{Store, StoreError, Stored};

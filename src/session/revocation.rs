@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use super::Record;
+use super::{Grant, Record};
 use crate::{
     apple::{Apple, CallError, Revocable},
     clock::{SharedClock, Timestamp},
@@ -48,11 +48,17 @@ impl Revocation {
     /// What to revoke of a session that has ended: the refresh token, or without one the access token.
     #[must_use]
     pub fn of(record: &Record) -> Self {
-        let token = match &record.grant.refresh_token {
+        Self::of_grant(record.handle.clone(), &record.grant)
+    }
+
+    /// The same of a grant that no record holds.
+    #[must_use]
+    pub fn of_grant(handle: Handle, grant: &Grant) -> Self {
+        let token = match &grant.refresh_token {
             Some(refresh) => Revocable::Refresh(refresh.clone()),
-            None => Revocable::Access(record.grant.access_token.clone()),
+            None => Revocable::Access(grant.access_token.clone()),
         };
-        Self { handle: record.handle.clone(), token }
+        Self { handle, token }
     }
 }
 
@@ -226,8 +232,6 @@ mod tests {
         let record = Record { grant: Grant { refresh_token: None, ..grant("") }, ..record };
         assert!(matches!(Revocation::of(&record).token, Revocable::Access(_)));
     }
-
-    use crate::session::Grant;
 
     #[tokio::test]
     async fn a_failed_revocation_is_tried_again_until_it_is_done() {

@@ -9,7 +9,7 @@ use crate::{
         AuthorizationCode, CallError, Callback, CallbackError, DeniedReason, Expected, State, TokenAnswer,
         VerifiedIdToken, VerifyError,
     },
-    session::{Grant, NewSession, Revocation, SessionKey, StoreError},
+    session::{Grant, Handle, NewSession, Revocation, SessionKey, StoreError},
     web::{CookieJar, Form, ReturnPath, SameSite, SetCookie},
 };
 
@@ -133,8 +133,14 @@ impl SignIn {
         transaction: &Transaction,
         jar: &CookieJar<'_>,
     ) -> Result<NewSession, Problem> {
-        let current = self.session_of(jar).await?.map(|session| *session.key());
-        let new = self.sessions.create(token, grant, transaction.asked.clone()).await?;
+        let current = self.session_of(jar).await;
+        let created = match &current {
+            Ok(_) => self.sessions.create(token, grant.clone(), transaction.asked.clone()).await,
+            Err(error) => Err(error.clone()),
+        };
+        // Tokens that belong to no session would live on at Apple.
+        let new = created.inspect_err(|_| self.revoke_unused(grant))?;
+        let current = current?.map(|session| *session.key());
         let mut old: Vec<SessionKey> = transaction.replaces.into_iter().chain(current).collect();
         old.dedup();
         for key in old {
@@ -158,6 +164,12 @@ impl SignIn {
             self.queue.push(Revocation::of(&old));
         }
         Ok(())
+    }
+
+    fn revoke_unused(&self, grant: Grant) {
+        if self.settings.revoke_on_sign_out {
+            self.queue.push(Revocation::of_grant(Handle::draw(&*self.entropy), &grant));
+        }
     }
 
     /// Marks a state as used; false when it was.

@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use moka::sync::Cache;
+use moka::{policy::EvictionPolicy, sync::Cache};
 
 pub use begin::Begun;
 pub use cookies::CookieNames;
@@ -82,7 +82,12 @@ impl SignIn {
             queue,
             clock,
             entropy,
-            used: Cache::builder().max_capacity(MOST_USED).time_to_live(LIFETIME * 2).build(),
+            // The least recently used goes first: a new one must never be turned away, or it could be used twice.
+            used: Cache::builder()
+                .max_capacity(MOST_USED)
+                .eviction_policy(EvictionPolicy::lru())
+                .time_to_live(LIFETIME * 2)
+                .build(),
             renewing: Mutex::default(),
             cooling: Cache::builder().max_capacity(MOST_COOLING).time_to_live(Duration::from_secs(3600)).build(),
         })

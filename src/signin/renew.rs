@@ -178,7 +178,7 @@ impl SignIn {
             Some(newer) => Ok(newer),
             None => {
                 if self.settings.revoke_on_sign_out {
-                    self.queue.push(Revocation::of(&Record { grant, ..Record::clone(session.record()) }));
+                    self.queue.push(Revocation::of_grant(session.record().handle.clone(), &grant));
                 }
                 Err(RenewProblem::Ended)
             }

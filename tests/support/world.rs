@@ -8,6 +8,7 @@ use schoolgate::{
     demo::{Client, ClientKey, Endpoint, PERSON_HEADER, StandIn, StandInSettings},
     entropy::SystemEntropy,
     server::{Parts, Running},
+    session::Store,
 };
 use url::Url;
 
@@ -96,15 +97,22 @@ impl World {
     pub async fn with(lines: &[(&str, &str)]) -> Self {
         let echo = Echo::start().await;
         let app = echo.address.to_string();
-        Self::around(echo, &app, lines).await
+        Self::around(echo, &app, lines, None).await
+    }
+
+    /// With another store of sessions than the settings name.
+    pub async fn with_store(store: Arc<dyn Store>) -> Self {
+        let echo = Echo::start().await;
+        let app = echo.address.to_string();
+        Self::around(echo, &app, &[], Some(store)).await
     }
 
     /// In front of another app, as `host:port`; nobody asks the echo.
     pub async fn before(app: &str, lines: &[(&str, &str)]) -> Self {
-        Self::around(Echo::start().await, app, lines).await
+        Self::around(Echo::start().await, app, lines, None).await
     }
 
-    async fn around(echo: Echo, app: &str, lines: &[(&str, &str)]) -> Self {
+    async fn around(echo: Echo, app: &str, lines: &[(&str, &str)], store: Option<Arc<dyn Store>>) -> Self {
         let clock = ManualClock::at(Timestamp::from_seconds(START));
         let shared: SharedClock = Arc::<ManualClock>::clone(&clock);
         let folder = tempfile::tempdir().unwrap();
@@ -112,7 +120,7 @@ impl World {
         let text = configuration(folder.path(), &apple, app, lines);
         let loaded = config::from_text(&folder.path().join("gateway.toml"), &text, &|_| None)
             .unwrap_or_else(|problems| panic!("{problems}"));
-        let parts = Parts { clock: shared, entropy: Arc::new(SystemEntropy) };
+        let parts = Parts { clock: shared, entropy: Arc::new(SystemEntropy), store };
         let running = Running::start(loaded.settings, parts).await.unwrap();
         let (address, admin) = (running.addresses()[0], running.admin_address().unwrap());
         Self { apple, echo, clock, address, admin, running, folder }

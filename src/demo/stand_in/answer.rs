@@ -44,7 +44,7 @@ impl Answer {
         answer
     }
 
-    /// `{"error": "..."}` with 400: never a description (apple.md, 10, row 15).
+    /// `{"error": "..."}` with 400: never a description.
     pub(super) fn refusal(refusal: Refusal) -> Self {
         let body = serde_json::json!({ "error": refusal.error.as_str() });
         Self { error: Some(refusal.error), ..Self::json(StatusCode::BAD_REQUEST, &body, refusal.why) }

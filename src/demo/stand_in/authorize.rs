@@ -1,4 +1,4 @@
-//! Judges a request to authorize, parameter by parameter (apple.md, 10, rows 3 to 10 and 32).
+//! Judges a request to authorize, parameter by parameter.
 
 use url::Url;
 

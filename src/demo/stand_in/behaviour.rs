@@ -6,7 +6,7 @@ use super::{ErrorCode, Forgery, KeyOddity, Verified};
 use crate::identity::ScopeSet;
 
 /// What happens to somebody who may not authorize an app to read the roster, but is asked to. Apple does
-/// not say (apple.md, 10, row 35).
+/// not say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Others {
     /// Back to the gateway with `error=access_denied`.
@@ -19,7 +19,7 @@ pub enum Others {
     Granted,
 }
 
-/// The `iss` of ID tokens that Apple is known to use (apple.md, 10, row 20).
+/// The `iss` of ID tokens that Apple is known to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Issuer {
     /// `https://appleid.apple.com`
@@ -112,7 +112,7 @@ pub enum Reach {
     Organization,
 }
 
-/// What a refresh token is answered with after its revocation (apple.md, 10, row 27).
+/// What a refresh token is answered with after its revocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AfterRevocation {
     /// `invalid_grant`
@@ -186,7 +186,7 @@ pub struct Behaviour {
     pub auth_time: bool,
     /// When `user` comes with a `form_post`.
     pub user_member: UserMember,
-    /// Parameters that Apple does not document are refused, those of PKCE too (apple.md, 10, row 32).
+    /// Parameters that Apple does not document are refused, those of PKCE too.
     pub refuse_unknown_parameters: bool,
     /// How far a revocation reaches.
     pub revocation_reach: Reach,

@@ -1,4 +1,4 @@
-//! Checks a client secret as Apple does: an ES256 JWT with five claims (apple.md, 10, row 14).
+//! Checks a client secret as Apple does: an ES256 JWT with five claims.
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};

@@ -72,7 +72,7 @@ pub(super) fn decide(inside: &Inside, request: AuthorizeRequest, choice: Choice<
     Decision::Return(Returned::new(request.redirect_uri, request.mode, present(fields)))
 }
 
-/// `error` and `state`, never a `code` (apple.md, 10, row 9).
+/// `error` and `state`, never a `code`.
 fn back_with_error(request: AuthorizeRequest, error: &str) -> Returned {
     let fields = [("error", Some(error.to_owned())), ("state", request.state)];
     Returned::new(request.redirect_uri, request.mode, present(fields))

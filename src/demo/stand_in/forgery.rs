@@ -1,7 +1,7 @@
 //! Every class of forged or odd ID token that a verifier must refuse.
 //!
-//! The list joins apple.md, 10, pingora.md, 12 (what `jsonwebtoken` used the obvious way lets through) and
-//! the published bypasses in peers.md, 3.
+//! The list joins what a verifier must refuse by OpenID Connect Core and RFC 8725, what JWT libraries used
+//! the obvious way let through, and the bypasses that were published for other gateways.
 
 macro_rules! forgeries {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {

@@ -1,4 +1,4 @@
-//! ID tokens as Apple issues them (apple.md, 3.2), and forged ones on demand.
+//! ID tokens as Apple issues them, and forged ones on demand.
 
 use serde_json::{Map, Value, json};
 

@@ -1,4 +1,4 @@
-//! The published key set and its rotation (apple.md, 3.3), and its oddities on demand.
+//! The published key set and its rotation, and its oddities on demand.
 
 use std::{collections::BTreeSet, io};
 

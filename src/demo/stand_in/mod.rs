@@ -1,4 +1,4 @@
-//! The stand-in for Apple: as strict as Apple is known to be (apple.md, 10), and as unreliable as a test wants.
+//! The stand-in for Apple: as strict as Apple is known to be, and as unreliable as a test wants.
 //!
 //! It serves both families of paths, `/auth/oauth2/v2/*` and `/auth/*`, a Roster API, and a page on which one
 //! picks a person. Everything else is 404: discovery, userinfo, introspection and logout too.

@@ -1,4 +1,4 @@
-//! Apple's notifications from server to server (apple.md, 9; 10, row 33), for a test to post.
+//! Apple's notifications from server to server, for a test to post.
 
 use serde_json::{Value, json};
 

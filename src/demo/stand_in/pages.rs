@@ -88,7 +88,7 @@ fn outcome(decision: Decision) -> Answer {
     }
 }
 
-/// A wrong configuration is told here, with 400, and never sent back (apple.md, 10, row 10).
+/// A wrong configuration is told here, with 400, and never sent back.
 fn refused(refusal: Refusal) -> Answer {
     let page = Refused { title: "This request is not valid", error: refusal.error.as_str(), why: refusal.why };
     let html = page.render().unwrap_or_default();

@@ -133,7 +133,7 @@ pub(super) fn bearer(asked: &Asked) -> Option<&str> {
     scheme.eq_ignore_ascii_case("Bearer").then_some(token.trim())
 }
 
-/// Programs must say who they are: Apple has been seen to turn away `Ruby` (apple.md, 10, row 36).
+/// Programs must say who they are: Apple has been seen to turn away `Ruby`.
 fn turned_away(endpoint: Endpoint, asked: &Asked) -> Option<Answer> {
     let from_program = match endpoint {
         Endpoint::Exchange | Endpoint::Refresh | Endpoint::Keys | Endpoint::Revoke | Endpoint::Roster => true,

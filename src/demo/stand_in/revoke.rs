@@ -1,4 +1,4 @@
-//! `POST revoke` (apple.md, 10, row 27; RFC 7009).
+//! `POST revoke` (RFC 7009).
 
 use axum::http::StatusCode;
 

@@ -1,4 +1,4 @@
-//! A small Roster API (apple.md, 6; 10, row 34).
+//! A small Roster API.
 
 use axum::http::StatusCode;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};

@@ -1,4 +1,4 @@
-//! The school as the Roster API tells of it (apple.md, 6): organization, locations, classes, users.
+//! The school as the Roster API tells of it: organization, locations, classes, users.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! `POST token`: codes and refresh tokens for access tokens (apple.md, 10, rows 11 to 18 and 32).
+//! `POST token`: codes and refresh tokens for access tokens.
 
 use axum::http::{StatusCode, header};
 use serde_json::{Map, Value, json};

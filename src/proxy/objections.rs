@@ -1,0 +1,85 @@
+//! What stands against an admitted request, before a byte of it goes to the app.
+
+use http::{HeaderName, Method, header};
+use pingora::http::RequestHeader;
+
+use super::{Answer, Gateway, exchange::Facts, own};
+use crate::{
+    pages::{Denial, Failure},
+    policy::{Admission, Decision, decide},
+    web::{Host, Scheme, Target},
+};
+
+/// WebDAV's second path (RFC 4918, section 10.3).
+const DESTINATION: HeaderName = HeaderName::from_static("destination");
+
+impl Gateway {
+    /// The answer to an admitted request that goes no further; `None` when nothing stands against it.
+    pub(super) fn objection(&self, request: &RequestHeader, facts: &Facts, admission: &Admission) -> Option<Answer> {
+        let fail = |failure| Some(Answer::failure(failure, facts.kind, &facts.request_id));
+        let announced =
+            request.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        if announced.is_some_and(|length| length > admission.app().max_body) {
+            return fail(Failure::TooLarge);
+        }
+        // RFC 6455, section 10.2: a WebSocket is not bound by the same-origin policy. A page of another
+        // host must not use this person's session.
+        let scheme = self.settings.external_scheme;
+        if facts.websocket && admission.session().is_some() && !is_our_page(request, &facts.host, scheme) {
+            return fail(Failure::BadRequest);
+        }
+        match self.destination(request, facts, admission) {
+            Destination::None | Destination::Open => None,
+            Destination::Unclear => fail(Failure::BadRequest),
+            Destination::Closed => {
+                let explanation = Denial::Forbidden.explanation();
+                let body = explanation.problem_json(&facts.request_id);
+                Some(Answer::new(explanation.status, "application/problem+json", body))
+            }
+        }
+    }
+
+    /// Judges the path that `COPY` and `MOVE` write to as a request for it would be judged: the app acts
+    /// on that one too.
+    fn destination(&self, request: &RequestHeader, facts: &Facts, admission: &Admission) -> Destination {
+        let mut named = request.headers.get_all(DESTINATION).iter();
+        let Some(first) = named.next() else { return Destination::None };
+        let target = first.to_str().ok().filter(|_| named.next().is_none());
+        let Some(target) = target.and_then(|named| Target::parse(named, &facts.host).ok()) else {
+            return Destination::Unclear;
+        };
+        if own::is_own(target.path()) {
+            return Destination::Closed;
+        }
+        // Who writes there with PUT may also write there with MOVE.
+        let open = [&facts.method, &Method::PUT].iter().all(|method| {
+            let found = self.table.find(&facts.host, method, target.path());
+            let decision = found.map(|lookup| decide(lookup, facts.kind, admission.session()));
+            matches!(decision, Ok(Decision::Admit(other)) if other.app().name == admission.app().name)
+        });
+        if open { Destination::Open } else { Destination::Closed }
+    }
+}
+
+/// What `Destination` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Destination {
+    /// There is none.
+    None,
+    /// A path that is open to this person.
+    Open,
+    /// A path that is not.
+    Closed,
+    /// Something that could be read in two ways, or another host.
+    Unclear,
+}
+
+/// Whether the page is of this host, and came the way that browsers use: what arrives over plain HTTP
+/// may be anybody's. The port does not count, as nowhere does.
+fn is_our_page(request: &RequestHeader, host: &Host, scheme: Scheme) -> bool {
+    let Some(origin) = request.headers.get(header::ORIGIN) else { return true };
+    let url = origin.to_str().ok().and_then(|origin| url::Url::parse(origin).ok());
+    url.filter(|url| url.scheme() == scheme.as_str())
+        .and_then(|url| Host::parse(url.host_str()?).ok())
+        .is_some_and(|origin| origin == *host)
+}
