@@ -139,7 +139,11 @@ fn a_missing_temporary_folder_is_told_with_its_name() {
     })
     .end();
     assert_eq!(ended.status.code(), Some(1));
-    assert!(ended.complained.contains("/nowhere/at/all") && ended.complained.contains("TMPDIR"), "{}", ended.complained);
+    assert!(
+        ended.complained.contains("/nowhere/at/all") && ended.complained.contains("TMPDIR"),
+        "{}",
+        ended.complained
+    );
 }
 
 #[tokio::test]

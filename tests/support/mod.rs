@@ -14,11 +14,11 @@
 pub mod browser;
 pub mod echo;
 pub mod http;
-pub mod program;
+pub mod stranger;
 pub mod world;
 
 pub use browser::Browser;
 pub use echo::Echo;
 pub use http::{Answer, Request};
-pub use program::{Demo, Ended};
+pub use stranger::{Demo, Ended};
 pub use world::{HOST, World};
