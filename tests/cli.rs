@@ -370,3 +370,15 @@ fn run_says_why_it_cannot_start() {
     assert!(answer.stderr.contains(&format!("schoolgate: cannot listen on {address}")), "{}", answer.stderr);
     assert!(answer.stderr.contains("sessions are kept in memory"), "{}", answer.stderr);
 }
+
+#[test]
+fn the_configuration_in_the_readme_is_valid() {
+    let folder = Folder::new();
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let (_, rest) = readme.split_once("```toml\n").expect("an example");
+    let example = rest.split("```").next().unwrap();
+    let example = example.replace("/etc/schoolgate/apple.p8", "$CREDENTIALS_DIRECTORY/apple.p8");
+    let path = folder.write(&example);
+    let answer = folder.run(&["check", "--config", path.to_str().unwrap()]);
+    assert_eq!(answer.status, 0, "{}", answer.stderr);
+}

@@ -1,4 +1,5 @@
 //! Signing in: the way to Apple and back, and everything that must not lead in.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

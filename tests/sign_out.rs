@@ -1,4 +1,5 @@
 //! Signing out: the session first, then the cookies, then the tokens at Apple.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -22,7 +23,7 @@ async fn after_a_sign_out_the_cookie_opens_nothing_and_the_tokens_are_revoked() 
     assert_eq!(deletion, "__Host-schoolgate=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0");
     assert_eq!(browser.cookie_names(HOST), Vec::<String>::new());
     assert_eq!(copied.clone().fetch(&at("/")).await.status, 401, "a copied cookie is worth nothing");
-    world.apple.calls().reached(Endpoint::Revoke, 1).await;
+    world.reached(Endpoint::Revoke, 1).await;
     let call = world.apple.calls().last(Endpoint::Revoke).unwrap();
     assert_eq!(call.value("token_type_hint"), Some("refresh_token"));
     assert_ne!(call.value("token"), Some(&*access));
@@ -35,7 +36,7 @@ async fn without_a_refresh_token_the_access_token_is_revoked() {
     world.apple.switches().change(|behaviour| behaviour.refresh_token = false);
     let mut browser = world.signed_in("teacher-1").await;
     browser.open(&at("/.schoolgate/sign-out")).await;
-    world.apple.calls().reached(Endpoint::Revoke, 1).await;
+    world.reached(Endpoint::Revoke, 1).await;
     assert_eq!(world.apple.calls().last(Endpoint::Revoke).unwrap().value("token_type_hint"), Some("access_token"));
 }
 
@@ -56,14 +57,14 @@ async fn a_sign_out_does_not_wait_for_apple_and_is_told_to_it_later() {
     assert_eq!(browser.open(&at("/.schoolgate/sign-out")).await.status, 200);
     assert_eq!(browser.fetch(&at("/")).await.status, 401);
     for tries in 1..=3 {
-        world.apple.calls().reached(Endpoint::Revoke, tries).await;
+        world.reached(Endpoint::Revoke, tries).await;
         while world.clock.sleeping() == 0 {
             tokio::task::yield_now().await;
         }
         assert_eq!(world.running.revocations_waiting(), 1);
         world.clock.advance(Duration::from_secs(10));
     }
-    world.apple.calls().reached(Endpoint::Revoke, 4).await;
+    world.reached(Endpoint::Revoke, 4).await;
     while world.running.revocations_waiting() > 0 {
         tokio::task::yield_now().await;
     }
@@ -75,12 +76,12 @@ async fn wrong_client_credentials_do_not_lose_a_revocation() {
     let mut browser = world.signed_in("teacher-1").await;
     world.apple.switches().trouble_times(Endpoint::Revoke, 1, Trouble::Error(ErrorCode::InvalidClient));
     browser.open(&at("/.schoolgate/sign-out")).await;
-    world.apple.calls().reached(Endpoint::Revoke, 1).await;
+    world.reached(Endpoint::Revoke, 1).await;
     while world.clock.sleeping() == 0 {
         tokio::task::yield_now().await;
     }
     world.clock.advance(Duration::from_secs(10));
-    world.apple.calls().reached(Endpoint::Revoke, 2).await;
+    world.reached(Endpoint::Revoke, 2).await;
 }
 
 #[tokio::test]
@@ -143,7 +144,7 @@ async fn when_somebody_else_signs_in_the_session_before_ends_and_its_tokens_are_
     let callback = world.at_apple(answer.location(), "teacher-1").await;
     assert_eq!(browser.open(&callback).await.location(), "/other");
     assert_eq!(before.clone().fetch(&at("/")).await.status, 401);
-    world.apple.calls().reached(Endpoint::Revoke, 1).await;
+    world.reached(Endpoint::Revoke, 1).await;
     assert_ne!(browser.cookie(HOST, "__Host-schoolgate"), before.cookie(HOST, "__Host-schoolgate"));
     assert_eq!(browser.fetch(&at("/")).await.status, 200, "the new session is not hurt");
 }

@@ -1,6 +1,6 @@
 //! One client connection: head after head, each judged before pingora sees it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::Method;
 use pingora::{
@@ -27,6 +27,9 @@ const MOST_TRIES: usize = 2;
 
 /// Keep-alive is the guard's business; pingora only has to give the connection back.
 const KEEPALIVE_SECONDS: u64 = 60;
+
+/// A client that takes nothing of an answer for so long has gone: its place is needed.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Puts pingora around a gateway.
 #[must_use]
@@ -97,6 +100,7 @@ async fn serve_one(
     session.set_keepalive(Some(KEEPALIVE_SECONDS));
     // The guard measures what matters; a WebSocket may be silent for as long as it likes.
     session.set_read_timeout(None);
+    session.set_write_timeout(Some(WRITE_TIMEOUT));
     session.set_connection_user_context(Some(Box::new(Arc::clone(exchange))));
     let (stream, _) = proxy.process_new_http(session, drain).await?.consume();
     stream.into_any().downcast().ok().map(|guard| *guard)
@@ -140,21 +144,70 @@ async fn refuse(guard: Guard<Lent<TcpStream>>, refusal: Refusal, source: &dyn En
     let request_id = entropy::hex::<16>(source);
     let status = refusal.status();
     tracing::debug!(event = "refused", client = %guard.peer().remote().ip(), status, reason = %refusal, %request_id);
-    let explanation = explanation(refusal);
-    let body = pages::problem_json(status, explanation.title, explanation.detail, &request_id);
-    let mut answer = Answer::new(status, "application/problem+json", body);
+    let mut answer = refusal_answer(refusal, guess_kind(guard.unjudged()), &request_id);
     if let Some(allow) = refusal.allow() {
         answer = answer.with(http::header::ALLOW, allow);
     }
     guard.refuse(&answer.to_last_bytes(&request_id)).await;
 }
 
-fn explanation(refusal: Refusal) -> Explanation {
-    match refusal.status() {
+/// A page for somebody who mistyped an address, a problem document for everybody else.
+fn refusal_answer(refusal: Refusal, kind: Kind, request_id: &str) -> Answer {
+    let failure = match refusal.status() {
         405 => Failure::MethodNotAllowed,
         408 => Failure::Timeout,
         431 => Failure::HeadTooLarge,
         _ => Failure::BadRequest,
+    };
+    let explanation = Explanation { status: refusal.status(), ..failure.explanation() };
+    Answer::error(&explanation, kind, request_id, || pages::failure(failure, request_id))
+}
+
+/// What a refused head would have been. Only the looks of the answer depend on it.
+fn guess_kind(unjudged: &[u8]) -> Kind {
+    let text = String::from_utf8_lossy(unjudged);
+    let head = text.split("\r\n\r\n").next().unwrap_or_default();
+    let field = |wanted: &str| {
+        let fields = head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        fields.filter(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim()).next()
+    };
+    Kind::of(&KindFacts {
+        fetch_mode: field("sec-fetch-mode"),
+        fetch_dest: field("sec-fetch-dest"),
+        accept: field("accept"),
+        requested_with: field("x-requested-with").is_some(),
+        upgrade: field("upgrade").is_some(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_mistyped_an_address_reads_a_page() {
+        let browser = b"GET /a%2fb HTTP/1.1\r\nHost: a\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n\r\n";
+        assert_eq!(guess_kind(browser), Kind::Navigation);
+        for other in [
+            &b""[..],
+            b"GET / HTTP/1.1\r\n\r\nAccept: text/html\r\n",
+            b"\xff\xff:\r\n",
+            b"GET / HTTP/1.1\nAccept: */*\n",
+        ] {
+            assert_eq!(guess_kind(other), Kind::Other);
+        }
     }
-    .explanation()
+
+    #[test]
+    fn every_refusal_keeps_its_status() {
+        for refusal in [
+            Refusal::Expectation,
+            Refusal::Version,
+            Refusal::HeadTooLarge,
+            Refusal::MethodNotAllowed,
+            Refusal::HeadTooSlow,
+        ] {
+            assert_eq!(refusal_answer(refusal, Kind::Other, "id").status(), refusal.status());
+        }
+    }
 }

@@ -10,7 +10,11 @@ use super::{
     lent::Lent,
     wire::{Guard, Refusal},
 };
-use crate::{pages::Failure, policy::Admission, web::Host};
+use crate::{
+    pages::Failure,
+    policy::Admission,
+    web::{Host, Scheme},
+};
 
 /// What a failed request gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +60,12 @@ fn by_status(status: u16) -> Failure {
 }
 
 /// What can be said of an admitted request before a byte of it goes to the app.
-pub(super) fn before_sending(request: &RequestHeader, facts: &Facts, admission: &Admission) -> Option<Answer> {
+pub(super) fn before_sending(
+    request: &RequestHeader,
+    facts: &Facts,
+    admission: &Admission,
+    scheme: Scheme,
+) -> Option<Answer> {
     let fail = |failure| Some(Answer::failure(failure, facts.kind, &facts.request_id));
     let announced =
         request.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
@@ -65,14 +74,18 @@ pub(super) fn before_sending(request: &RequestHeader, facts: &Facts, admission: 
     }
     // RFC 6455, section 10.2: a WebSocket is not bound by the same-origin policy. A page of another
     // host must not use this person's session.
-    if facts.websocket && admission.session().is_some() && !is_same_host(request, &facts.host) {
+    if facts.websocket && admission.session().is_some() && !is_our_page(request, &facts.host, scheme) {
         return fail(Failure::BadRequest);
     }
     None
 }
 
-fn is_same_host(request: &RequestHeader, host: &Host) -> bool {
+/// Whether the page is of this host, and came the way that browsers use: what arrives over plain HTTP
+/// may be anybody's. The port does not count, as nowhere does.
+fn is_our_page(request: &RequestHeader, host: &Host, scheme: Scheme) -> bool {
     let Some(origin) = request.headers.get(header::ORIGIN) else { return true };
     let url = origin.to_str().ok().and_then(|origin| url::Url::parse(origin).ok());
-    url.and_then(|url| Host::parse(url.host_str()?).ok()).is_some_and(|origin| origin == *host)
+    url.filter(|url| url.scheme() == scheme.as_str())
+        .and_then(|url| Host::parse(url.host_str()?).ok())
+        .is_some_and(|origin| origin == *host)
 }

@@ -16,15 +16,32 @@ use crate::{
 /// `Proxy` is CVE-2016-5385).
 const NEVER_FROM_CLIENTS: &[&str] = &[
     "forwarded",
+    "x-forwarded",
+    "x-original-forwarded-for",
     "x-real-ip",
+    "client-ip",
     "x-client-ip",
     "x-cluster-client-ip",
     "true-client-ip",
+    "x-remote-ip",
+    "x-remote-addr",
+    "x-scheme",
+    "x-url-scheme",
+    "front-end-https",
     "x-original-url",
     "x-original-uri",
     "x-original-host",
     "x-original-method",
     "x-rewrite-url",
+    // gunicorn takes these for the WSGI variables when they come from its own machine, as ours do: with
+    // `Script-Name: /public` the path `/public/admin` is `/admin` in the app.
+    "script-name",
+    "path-info",
+    "x-script-name",
+    "x-path-info",
+    // Rack::Sendfile (CVE-2025-61780).
+    "x-sendfile-type",
+    "x-accel-mapping",
     "x-host",
     "x-request-id",
     "traceparent",
@@ -34,6 +51,39 @@ const NEVER_FROM_CLIENTS: &[&str] = &[
 
 /// Fields by which a client asks for another method than the one that was judged.
 const METHOD_OVERRIDES: &[&str] = &["x-http-method-override", "x-http-method", "x-method-override"];
+
+/// Fields that a client may send, and may not have removed on the way to the app after the gateway has read
+/// them.
+const NOT_REMOVABLE: &[&str] = &["authorization", "content-encoding", "content-type", "cookie", "origin"];
+
+/// Takes out of `Connection` what it may not name: a header that the gateway sets, or one that it judged
+/// by. The others are removed on the way, as RFC 9110, section 7.6.1, has it.
+///
+/// # Errors
+/// When pingora cannot change a header.
+pub(super) fn ignore_nominations(request: &mut RequestHeader, app: &App) -> pingora::Result<()> {
+    let said: Vec<String> = request
+        .headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|option| option.trim().to_owned())
+        .filter(|option| !option.is_empty())
+        .collect();
+    let matters = |option: &str| {
+        let folded = FoldedName::of(option);
+        is_stripped(app, option) || folded.as_str().starts_with("sec-") || NOT_REMOVABLE.contains(&folded.as_str())
+    };
+    let kept: Vec<&str> = said.iter().map(String::as_str).filter(|option| !matters(option)).collect();
+    if kept.len() < said.len() {
+        request.remove_header(&header::CONNECTION);
+        if !kept.is_empty() {
+            request.insert_header(header::CONNECTION, kept.join(", "))?;
+        }
+    }
+    Ok(())
+}
 
 /// Whether a client's field must not reach the app.
 fn is_stripped(app: &App, name: &str) -> bool {
@@ -142,6 +192,20 @@ mod tests {
         let all: Vec<_> = left.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
         assert_eq!(all, [("cookie", "PHPSESSID=1; lang=de")]);
         assert!(cleaned(&[("Cookie", "__Host-schoolgate=secret")]).headers.is_empty());
+    }
+
+    #[test]
+    fn connection_names_no_header_that_matters() {
+        let left = |value: &str| {
+            let mut request = RequestHeader::build("GET", b"/", None).unwrap();
+            request.insert_header("Connection", value).unwrap();
+            ignore_nominations(&mut request, &app("a.example")).unwrap();
+            request.headers.get("connection").map(|value| value.to_str().unwrap().to_owned())
+        };
+        assert_eq!(left("close, X-Forwarded-User").as_deref(), Some("close"));
+        assert_eq!(left("X_Forwarded_For"), None);
+        assert_eq!(left("Upgrade, Cookie, Sec-WebSocket-Key, X-Custom").as_deref(), Some("Upgrade, X-Custom"));
+        assert_eq!(left("keep-alive").as_deref(), Some("keep-alive"));
     }
 
     #[test]

@@ -245,17 +245,17 @@ fn is_from_elsewhere(request: &RequestHeader, facts: &Facts) -> bool {
     if let Some(site) = field(HeaderName::from_static("sec-fetch-site")) {
         return !matches!(site, "same-origin" | "same-site" | "none");
     }
-    // Browsers that say nothing about sites send our own form with `Origin: null`, because our pages
-    // have no referrer; but they send no `Lax` cookie with a post from elsewhere either.
-    if facts.method == Method::POST {
-        return false;
-    }
     let of_ours = |url: &str| {
         url::Url::parse(url)
             .ok()
             .and_then(|url| Some(Host::parse(url.host_str()?).ok()? == facts.host))
             .unwrap_or(false)
     };
+    // Browsers that say nothing about sites send our own form with `Origin: null`, because our pages
+    // have no referrer; but they send no `Lax` cookie with a post from elsewhere either.
+    if facts.method == Method::POST {
+        return field(header::ORIGIN).is_some_and(|origin| origin != "null" && !of_ours(origin));
+    }
     match (field(header::ORIGIN), field(header::REFERER)) {
         (Some(origin), _) => !of_ours(origin),
         (None, Some(referer)) => !of_ours(referer),
@@ -345,6 +345,8 @@ mod tests {
             assert!(!judged(Method::GET, fields), "{fields:?}");
         }
         assert!(judged(Method::POST, &[(site, "cross-site")]));
+        assert!(judged(Method::POST, &[(origin, "https://evil.example")]));
         assert!(!judged(Method::POST, &[(origin, "null")]));
+        assert!(!judged(Method::POST, &[(origin, "https://a.example")]));
     }
 }

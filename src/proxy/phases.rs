@@ -77,8 +77,14 @@ impl ProxyHttp for Gateway {
             let cookies = session.req_header().headers.get_all(header::COOKIE).iter();
             let jar = CookieJar::parse(cookies.map(http::HeaderValue::as_bytes));
             match self.admit(facts, &jar).await {
-                Ok(admission) => match failures::before_sending(session.req_header(), facts, &admission) {
+                Ok(admission) => match failures::before_sending(
+                    session.req_header(),
+                    facts,
+                    &admission,
+                    self.settings.external_scheme,
+                ) {
                     None => {
+                        forwarding::ignore_nominations(session.req_header_mut(), admission.app())?;
                         context.admission = Some(admission);
                         return Ok(false);
                     }

@@ -1,6 +1,6 @@
 //! What an app's answer may not say to a browser.
 
-use http::{HeaderValue, Version, header};
+use http::{HeaderName, HeaderValue, Version, header};
 use pingora::http::ResponseHeader;
 
 use crate::signin::CookieNames;
@@ -10,7 +10,10 @@ const HOP_BY_HOP: &[&str] =
     &["keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer"];
 
 /// Fields by which caches of content networks overrule `Cache-Control`.
-const CACHE_OVERRIDES: &[&str] = &["surrogate-control", "cdn-cache-control", "x-accel-expires"];
+const CACHE_OVERRIDES: &[&str] = &["surrogate-control", "x-accel-expires", "edge-control"];
+
+/// What such fields end in: RFC 9213 and the ones of single networks.
+const CACHE_OVERRIDE_SUFFIX: &str = "cdn-cache-control";
 
 /// Mends the head of an app's answer. `signed_in` tells whether it is meant for one person.
 ///
@@ -59,8 +62,11 @@ fn strip_hop_by_hop(response: &mut ResponseHeader) {
 
 /// Whatever shared caches may keep becomes `private` (RFC 9111, section 5.2.2.7).
 fn keep_out_of_shared_caches(response: &mut ResponseHeader) -> pingora::Result<()> {
-    for name in CACHE_OVERRIDES {
-        response.remove_header(*name);
+    let overrules =
+        |name: &&HeaderName| CACHE_OVERRIDES.contains(&name.as_str()) || name.as_str().ends_with(CACHE_OVERRIDE_SUFFIX);
+    let overruling: Vec<HeaderName> = response.headers.keys().filter(overrules).cloned().collect();
+    for name in &overruling {
+        response.remove_header(name);
     }
     let said: Vec<String> = response
         .headers
@@ -73,7 +79,8 @@ fn keep_out_of_shared_caches(response: &mut ResponseHeader) -> pingora::Result<(
         .collect();
     let is = |directive: &str, name: &str| directive.eq_ignore_ascii_case(name);
     if said.iter().any(|directive| is(directive, "private") || is(directive, "no-store"))
-        && !said.iter().any(|directive| is(directive, "public"))
+        // RFC 9111, section 5.2.2.3: who knows `must-understand` disregards `no-store` beside it.
+        && !said.iter().any(|directive| is(directive, "public") || is(directive, "must-understand"))
     {
         return Ok(());
     }
@@ -139,6 +146,7 @@ mod tests {
         assert_eq!(cache_control("private=\"x-a\", max-age=1"), "private, max-age=1");
         assert_eq!(cache_control("private, public"), "private");
         assert_eq!(cache_control("no-store"), "no-store");
+        assert_eq!(cache_control("must-understand, no-store"), "private, must-understand, no-store");
         assert_eq!(cache_control("private, max-age=5"), "private, max-age=5");
         assert_eq!(
             mended(200, &[("CDN-Cache-Control", "max-age=9")], true),

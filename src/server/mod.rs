@@ -1,5 +1,6 @@
 //! The running gateway: build, run, drain.
 
+mod descriptors;
 mod key_file;
 mod listener;
 mod running;

@@ -1,8 +1,10 @@
-//! From start to a clean stop: SIGTERM and SIGINT drain, a second one ends at once.
+//! From start to a clean stop: SIGTERM and SIGINT drain, a second one ends at once. SIGHUP ends nothing.
+
+use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Parts, Running, Settings, StartError};
+use super::{Parts, Running, Settings, StartError, descriptors};
 
 /// Runs a gateway until it is told to stop.
 ///
@@ -17,6 +19,7 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
 /// # Errors
 /// When it does not start.
 pub async fn run_until(settings: Settings, stops: &mut Stops, started: impl FnOnce()) -> Result<(), StartError> {
+    descriptors::raise_limit();
     let grace = settings.shutdown_grace;
     let running = Running::start(settings, Parts::default()).await?;
     started();
@@ -33,42 +36,45 @@ pub async fn run_until(settings: Settings, stops: &mut Stops, started: impl FnOn
 pub struct Stops {
     terminate: Signal,
     interrupt: Signal,
-    hangup: Option<Signal>,
+    hangup: Signal,
+    hangup_stops: bool,
 }
 
 impl Stops {
-    /// SIGTERM and SIGINT end the program no longer by themselves.
+    /// SIGTERM and SIGINT end the program no longer by themselves, and SIGHUP does not end it at all:
+    /// whoever sends that to a service wants anything but its end.
     ///
     /// # Errors
     /// When the system refuses to tell of signals.
     pub fn listen() -> Result<Self, StartError> {
-        Ok(Self { terminate: of(SignalKind::terminate())?, interrupt: of(SignalKind::interrupt())?, hangup: None })
+        let of = |kind| signal(kind).map_err(|why: io::Error| StartError::Signals(why));
+        Ok(Self {
+            terminate: of(SignalKind::terminate())?,
+            interrupt: of(SignalKind::interrupt())?,
+            hangup: of(SignalKind::hangup())?,
+            hangup_stops: false,
+        })
     }
 
-    /// And SIGHUP, which comes when a terminal is closed.
-    ///
-    /// # Errors
-    /// When the system refuses to tell of signals.
-    pub fn and_hangup(self) -> Result<Self, StartError> {
-        Ok(Self { hangup: Some(of(SignalKind::hangup())?), ..self })
+    /// SIGHUP stops it too: it comes when a terminal is closed.
+    #[must_use]
+    pub fn and_hangup(self) -> Self {
+        Self { hangup_stops: true, ..self }
     }
 
     /// Waits for the next of them.
     pub async fn next(&mut self) {
-        let hangup = async {
-            match &mut self.hangup {
-                Some(hangup) => hangup.recv().await,
-                None => std::future::pending().await,
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => {
+                    if self.hangup_stops {
+                        return;
+                    }
+                    tracing::warn!(event = "reload_not_supported", "restart to read the configuration again");
+                }
             }
-        };
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-            _ = hangup => {}
         }
     }
-}
-
-fn of(kind: SignalKind) -> Result<Signal, StartError> {
-    signal(kind).map_err(StartError::Signals)
 }

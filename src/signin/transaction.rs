@@ -1,5 +1,7 @@
 //! One sign-in under way, sealed into one cookie: nothing is kept for people who never come back.
 
+use std::borrow::Cow;
+
 use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
@@ -43,7 +45,9 @@ struct Sealed<'a> {
     n: &'a str,
     v: Option<&'a str>,
     q: String,
-    r: &'a str,
+    /// Not a slice: JSON escapes the backslash, which a query may have.
+    #[serde(borrow)]
+    r: Cow<'a, str>,
     t: u64,
     k: Option<String>,
 }
@@ -95,7 +99,7 @@ impl Transaction {
             n: self.nonce.expose(),
             v: self.verifier.as_ref().map(Secret::expose),
             q: self.asked.to_string(),
-            r: self.return_to.as_str(),
+            r: self.return_to.as_str().into(),
             t: self.began.millis(),
             k: self.replaces.as_ref().map(SessionKey::to_text),
         };
@@ -115,7 +119,7 @@ impl Transaction {
             nonce: Secret::new(sealed.n),
             verifier: sealed.v.map(Secret::new),
             asked: ScopeSet::parse(&sealed.q).ok()?,
-            return_to: ReturnPath::parse(sealed.r)?,
+            return_to: ReturnPath::parse(&sealed.r)?,
             began: Timestamp::from_millis(sealed.t),
             replaces: match sealed.k {
                 Some(text) => Some(SessionKey::parse(&text)?),

@@ -1,6 +1,6 @@
 //! Cookies in and out (RFC 6265bis).
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// A cookie name of ours: known at compile time but for a suffix.
 pub type CookieName = String;
@@ -60,16 +60,22 @@ impl<'a> CookieJar<'a> {
         let kept: Vec<Vec<u8>> = self
             .0
             .iter()
-            .filter(|(key, value)| if key.is_empty() { !is_ours(value) } else { !is_ours(key) })
+            .filter(|(key, value)| !is_ours(if key.is_empty() { first_name(value) } else { key }))
             .map(|(key, value)| if key.is_empty() { value.to_vec() } else { [key, b"=".as_slice(), value].concat() })
             .collect();
         (!kept.is_empty()).then(|| kept.join(b"; ".as_slice()))
     }
 }
 
+/// The name that a reader takes a nameless pair for: `=a=b` is sent on as `a=b`.
+fn first_name(value: &[u8]) -> &[u8] {
+    value.split(|byte| *byte == b'=').map(<[u8]>::trim_ascii).find(|part| !part.is_empty()).unwrap_or_default()
+}
+
 /// A `Set-Cookie` of the gateway: host-only, `Path=/`, `HttpOnly`, and `Secure` unless it is plain
 /// HTTP on localhost. One type makes and deletes, so that the attributes are the same (CVE-2025-55162).
-#[derive(Clone, Debug)]
+/// The value is a secret: `Debug` does not show it.
+#[derive(Clone)]
 pub struct SetCookie {
     name: CookieName,
     value: String,
@@ -114,6 +120,12 @@ impl SetCookie {
     }
 }
 
+impl fmt::Debug for SetCookie {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SetCookie").field("name", &self.name).field("max_age", &self.max_age).finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,6 +149,12 @@ mod tests {
         let ours = |name: &[u8]| name.starts_with(b"__Host-schoolgate");
         assert_eq!(jar.without(ours).unwrap(), b"PHPSESSID=1; x=\xff");
         assert_eq!(CookieJar::parse([b"__Host-schoolgate=s".as_slice()]).without(ours), None);
+    }
+
+    #[test]
+    fn debug_shows_no_value() {
+        let shown = format!("{:?}", SetCookie::new("__Host-x", "secret", SameSite::Lax, true));
+        assert!(shown.contains("__Host-x") && !shown.contains("secret"), "{shown}");
     }
 
     #[test]

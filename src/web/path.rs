@@ -26,7 +26,14 @@ pub enum PathError {
     /// `//`.
     #[error("the path has an empty segment")]
     EmptySegment,
+    /// Percent signs encoded again and again: nobody means that, and each layer costs time to look at.
+    #[error("the path is percent-encoded more than {MOST_LAYERS} times over")]
+    Layers,
 }
+
+/// How many times over a path may be percent-encoded. Without a limit the work would grow with the
+/// square of the length: 32 KiB of `%252525...` have sixteen thousand layers.
+const MOST_LAYERS: usize = 4;
 
 /// A path that means the same to everybody.
 ///
@@ -78,6 +85,8 @@ impl fmt::Display for CanonicalPath {
 pub struct PathPrefix {
     path: CanonicalPath,
     segments: Box<[Box<[u8]>]>,
+    /// The segments as a lenient app would read them.
+    loose: Box<[Box<[u8]>]>,
 }
 
 impl PathPrefix {
@@ -85,8 +94,10 @@ impl PathPrefix {
     #[must_use]
     pub fn new(path: CanonicalPath) -> Self {
         let trimmed = path.text.strip_suffix('/').unwrap_or(&path.text);
-        let segments = trimmed.split('/').skip(1).map(|segment| decoded(segment).into()).collect();
-        Self { path, segments }
+        let segments = || trimmed.split('/').skip(1);
+        let (exact, loose) =
+            (segments().map(|segment| decoded(segment).into()).collect(), segments().filter_map(loose));
+        Self { segments: exact, loose: loose.map(Into::into).collect(), path }
     }
 
     /// The path as it was written.
@@ -104,26 +115,43 @@ impl PathPrefix {
     /// Whether `path` is this one or lies below it.
     #[must_use]
     pub fn covers(&self, path: &CanonicalPath) -> bool {
-        self.compare(path, |segment, rule| segment == rule)
+        let mut segments = path.segments();
+        self.segments.iter().all(|rule| segments.next().is_some_and(|segment| decoded(segment) == **rule))
     }
 
-    /// Whether an app might think so: one that drops path parameters (`/admin;x=1`), ignores letter
-    /// case (`/ADMIN`), or trailing dots and blanks (`/admin.`).
+    /// Whether an app might think so: one that drops path parameters (`/admin;x=1`, and `/;x/admin`,
+    /// where nothing is left of a segment), ignores letter case (`/ADMIN`), or trailing dots and blanks
+    /// (`/admin.`), decodes twice (`/%2561dmin`), or takes a decoded `?` or `#` for the end (`/admin%3F`).
     #[must_use]
     pub fn may_cover(&self, path: &CanonicalPath) -> bool {
-        self.compare(path, |segment, rule| segment == rule || loose(segment) == loose(rule))
-    }
-
-    fn compare(&self, path: &CanonicalPath, alike: impl Fn(&[u8], &[u8]) -> bool) -> bool {
-        let mut segments = path.segments();
-        self.segments.iter().all(|rule| segments.next().is_some_and(|segment| alike(&decoded(segment), rule)))
+        let mut segments = path.segments().filter_map(loose);
+        self.covers(path) || self.loose.iter().all(|rule| segments.next().is_some_and(|segment| segment == **rule))
     }
 }
 
-fn loose(segment: &[u8]) -> Vec<u8> {
-    let bare = segment.split(|byte| *byte == b';').next().unwrap_or_default();
+/// A segment as a lenient app might read it; `None` when it would see nothing there.
+fn loose(segment: &str) -> Option<Vec<u8>> {
+    let mut bytes = segment.as_bytes().to_vec();
+    // A canonical path has few layers.
+    while let Some(next) = next_layer(&bytes) {
+        bytes = next;
+    }
+    let bare = bytes.split(|byte| b";?#".contains(byte)).next().unwrap_or_default();
     let end = bare.iter().rposition(|byte| !b". ".contains(byte)).map_or(0, |last| last + 1);
-    bare[..end].to_ascii_lowercase()
+    let bare = &bare[..end];
+    (!bare.is_empty()).then(|| match std::str::from_utf8(bare) {
+        // Both ways, because some letters meet in one case only: `ſ` and `s`, the Kelvin sign and `k`.
+        Ok(text) if !text.is_ascii() => text.to_uppercase().to_lowercase().into_bytes(),
+        Ok(_) | Err(_) => bare.to_ascii_lowercase(),
+    })
+}
+
+/// The bytes decoded once more; `None` when that changes nothing.
+fn next_layer(bytes: &[u8]) -> Option<Vec<u8>> {
+    bytes
+        .contains(&b'%')
+        .then(|| percent_encoding::percent_decode(bytes).collect())
+        .filter(|next: &Vec<u8>| next != bytes)
 }
 
 /// What an app sees after it has percent-decoded a canonical segment.
@@ -162,7 +190,7 @@ fn hex_digit(byte: Option<u8>) -> Result<u8, PathError> {
 /// Decodes again and again, as a chain of careless apps would, and looks at every layer.
 fn check_meaning(segment: &str) -> Result<(), PathError> {
     let mut layer = segment.as_bytes().to_vec();
-    loop {
+    for _ in 0..=MOST_LAYERS {
         let next: Vec<u8> = percent_encoding::percent_decode(&layer).collect();
         if next.iter().any(|byte| matches!(byte, b'/' | b'\\' | 0..=0x1f | 0x7f)) {
             return Err(PathError::Encoded);
@@ -182,6 +210,7 @@ fn check_meaning(segment: &str) -> Result<(), PathError> {
         }
         layer = next;
     }
+    Err(PathError::Layers)
 }
 
 #[cfg(test)]
@@ -270,9 +299,18 @@ mod tests {
             ("/a#b", Character),
             ("/a\"b", Character),
             ("/<a>", Character),
+            ("/%252525252561", Layers),
         ] {
             assert_eq!(CanonicalPath::parse(raw), Err(why), "{raw:?}");
         }
+    }
+
+    #[test]
+    fn a_path_encoded_thousands_of_times_over_costs_no_more_than_another() {
+        // At every layer two bytes vanish: looked at to the end, this would take minutes.
+        let raw = format!("/%{}", "25".repeat(16_000));
+        assert_eq!(CanonicalPath::parse(&raw), Err(PathError::Layers));
+        assert_eq!(canonical("/a%25252520b"), "/a%25252520b");
     }
 
     #[test]
@@ -293,10 +331,30 @@ mod tests {
     #[test]
     fn a_prefix_may_cover_what_a_lenient_app_would_take_for_it() {
         let admin = prefix("/admin");
-        for path in ["/admin", "/ADMIN", "/admin;x=1/y", "/Admin.", "/admin%20", "/admin%3bx"] {
+        for path in [
+            "/admin",
+            "/ADMIN",
+            "/admin;x=1/y",
+            "/Admin.",
+            "/admin%20",
+            "/admin%3bx",
+            "/%2561dmin",
+            "/%252561dmin/x",
+            "/admin%3fx",
+            "/admin%23x",
+            "/;x/admin",
+            "/;/admin",
+            "/%3b/admin",
+            "/%20/admin",
+        ] {
             assert!(admin.may_cover(&CanonicalPath::parse(path).unwrap()), "{path}");
         }
-        assert!(!admin.may_cover(&CanonicalPath::parse("/administrator").unwrap()));
+        for path in ["/administrator", "/;x", "/x/admin", "/", "/%25admin", "/x;/admin"] {
+            assert!(!admin.may_cover(&CanonicalPath::parse(path).unwrap()), "{path}");
+        }
+        for (rule, path) in [("/%C3%BCbung", "/%C3%9Cbung"), ("/books", "/boo%E2%84%AA%C5%BF"), ("/%FF", "/%FF;x")] {
+            assert!(prefix(rule).may_cover(&CanonicalPath::parse(path).unwrap()), "{rule} {path}");
+        }
     }
 
     proptest! {

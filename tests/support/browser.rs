@@ -11,6 +11,7 @@ use super::{Answer, Request};
 pub struct Browser {
     gateway: SocketAddr,
     cookies: BTreeMap<(String, String), Cookie>,
+    heard: Vec<Answer>,
 }
 
 #[derive(Clone, Debug)]
@@ -21,7 +22,7 @@ struct Cookie {
 
 impl Browser {
     pub fn new(gateway: SocketAddr) -> Self {
-        Self { gateway, cookies: BTreeMap::new() }
+        Self { gateway, cookies: BTreeMap::new(), heard: Vec::new() }
     }
 
     /// Opens a page, without following anything.
@@ -57,6 +58,7 @@ impl Browser {
         for line in answer.all("set-cookie") {
             self.keep(&host, line);
         }
+        self.heard.push(answer.clone());
         answer
     }
 
@@ -74,6 +76,16 @@ impl Browser {
             let same_site = attributes.get("samesite").cloned().unwrap_or_default();
             self.cookies.insert(key, Cookie { value: value.to_owned(), same_site });
         }
+    }
+
+    /// Every answer so far.
+    pub fn heard(&self) -> &[Answer] {
+        &self.heard
+    }
+
+    /// Finds the gateway at another address from now on.
+    pub fn move_to(&mut self, gateway: SocketAddr) {
+        self.gateway = gateway;
     }
 
     /// The value of a cookie.

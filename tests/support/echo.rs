@@ -26,8 +26,9 @@ pub struct Seen {
 }
 
 impl Seen {
-    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.headers.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+        let name = name.to_owned();
+        self.headers.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(&name)).map(|(_, value)| value.as_str())
     }
 
     pub fn header<'a>(&'a self, name: &'a str) -> Option<&'a str> {
@@ -110,6 +111,17 @@ async fn answer(State(seen): State<Arc<Mutex<Vec<Seen>>>>, request: Request) -> 
                 ["PHPSESSID=1; Path=/", "__Host-schoolgate=planted; Path=/; Secure", "schoolgate=planted", "lang=de"]
             {
                 response.headers_mut().append(header::SET_COOKIE, HeaderValue::from_static(cookie));
+            }
+            response
+        }
+        // Answers with the headers that the query names.
+        "say" => {
+            record(0);
+            let mut response = "said".into_response();
+            for (name, value) in url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
+                let (name, value) =
+                    (name.parse::<header::HeaderName>().unwrap(), HeaderValue::from_str(&value).unwrap());
+                response.headers_mut().append(name, value);
             }
             response
         }

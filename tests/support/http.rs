@@ -75,11 +75,17 @@ impl Request {
 }
 
 /// An answer.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Answer {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {:?} {}", self.status, self.headers, self.text())
+    }
 }
 
 impl Answer {
@@ -91,8 +97,9 @@ impl Answer {
         first
     }
 
-    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.headers.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+        let name = name.to_owned();
+        self.headers.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(&name)).map(|(_, value)| value.as_str())
     }
 
     pub fn location(&self) -> &str {
@@ -116,7 +123,18 @@ pub struct Connection {
 
 impl Connection {
     pub async fn open(address: SocketAddr) -> Self {
-        Self { stream: TcpStream::connect(address).await.unwrap(), held: Vec::new() }
+        Self::over(TcpStream::connect(address).await.unwrap())
+    }
+
+    /// Over a socket that is there already: the app's end of a connection, for one.
+    pub fn over(stream: TcpStream) -> Self {
+        Self { stream, held: Vec::new() }
+    }
+
+    /// The socket, from which nothing was read that has not been handed out.
+    pub fn into_stream(self) -> TcpStream {
+        assert!(self.held.is_empty(), "{:?}", String::from_utf8_lossy(&self.held));
+        self.stream
     }
 
     pub async fn write(&mut self, bytes: &[u8]) {
@@ -149,6 +167,29 @@ impl Connection {
         let (status, headers, end) = parse_head(&self.held).unwrap();
         self.held.drain(..end);
         Answer { status, headers, body: Vec::new() }
+    }
+
+    /// Everything up to and with `end`.
+    pub async fn until(&mut self, end: &str) -> String {
+        loop {
+            let found = self.held.windows(end.len()).position(|window| window == end.as_bytes());
+            if let Some(at) = found {
+                return String::from_utf8(self.held.drain(..at + end.len()).collect()).unwrap();
+            }
+            assert!(
+                self.fill().await,
+                "the connection ended before {end:?}: {:?}",
+                self.held.escape_ascii().to_string()
+            );
+        }
+    }
+
+    /// So many bytes.
+    pub async fn exactly(&mut self, length: usize) -> Vec<u8> {
+        while self.held.len() < length {
+            assert!(self.fill().await, "the connection ended after {} of {length} bytes", self.held.len());
+        }
+        self.held.drain(..length).collect()
     }
 
     /// The next bytes, whatever they are; empty at the end.

@@ -12,13 +12,19 @@
 )]
 
 pub mod browser;
+pub mod demo;
 pub mod echo;
 pub mod http;
-pub mod stranger;
+pub mod program;
+pub mod raw_app;
+pub mod relay;
 pub mod world;
 
 pub use browser::Browser;
+pub use demo::{Demo, Ended};
 pub use echo::Echo;
-pub use http::{Answer, Request};
-pub use stranger::{Demo, Ended};
+pub use http::{Answer, Connection, Request};
+pub use program::{Program, Site};
+pub use raw_app::RawApp;
+pub use relay::Relay;
 pub use world::{HOST, World};

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use schoolgate::{
     clock::{ManualClock, SharedClock, Timestamp},
     config,
-    demo::{Client, ClientKey, PERSON_HEADER, StandIn, StandInSettings},
+    demo::{Client, ClientKey, Endpoint, PERSON_HEADER, StandIn, StandInSettings},
     entropy::SystemEntropy,
     server::{Parts, Running},
 };
@@ -28,6 +28,7 @@ const CONFIG: &str = r#"
 listen = ["127.0.0.1:0"]
 admin_listen = "127.0.0.1:0"
 state_dir = "@FOLDER@"
+#server#
 
 [apple]
 service = "organization"
@@ -91,23 +92,24 @@ impl World {
         Self::with(&[]).await
     }
 
-    /// With further lines in the sections `apple`, `session`, `app` and `routes`.
+    /// With further lines in the sections `server`, `apple`, `session`, `app` and `routes`.
     pub async fn with(lines: &[(&str, &str)]) -> Self {
+        let echo = Echo::start().await;
+        let app = echo.address.to_string();
+        Self::around(echo, &app, lines).await
+    }
+
+    /// In front of another app, as `host:port`; nobody asks the echo.
+    pub async fn before(app: &str, lines: &[(&str, &str)]) -> Self {
+        Self::around(Echo::start().await, app, lines).await
+    }
+
+    async fn around(echo: Echo, app: &str, lines: &[(&str, &str)]) -> Self {
         let clock = ManualClock::at(Timestamp::from_seconds(START));
         let shared: SharedClock = Arc::<ManualClock>::clone(&clock);
         let folder = tempfile::tempdir().unwrap();
         let apple = stand_in(&shared, folder.path(), CALLBACK).await;
-        let echo = Echo::start().await;
-        let mut text = CONFIG
-            .replace("@FOLDER@", folder.path().to_str().unwrap())
-            .replace("@APPLE@", apple.base_url().as_str().trim_end_matches('/'))
-            .replace("@APP@", &echo.address.to_string());
-        for (section, line) in lines {
-            let mark = format!("#{section}#");
-            assert!(text.contains(&mark), "{section}");
-            let line = line.replace("@FOLDER@", folder.path().to_str().unwrap());
-            text = text.replace(&mark, &format!("{line}\n{mark}"));
-        }
+        let text = configuration(folder.path(), &apple, app, lines);
         let loaded = config::from_text(&folder.path().join("gateway.toml"), &text, &|_| None)
             .unwrap_or_else(|problems| panic!("{problems}"));
         let parts = Parts { clock: shared, entropy: Arc::new(SystemEntropy) };
@@ -129,21 +131,12 @@ impl World {
     /// Goes to Apple with the URL that the gateway gave, picks a person, and returns where Apple sends
     /// the browser.
     pub async fn at_apple(&self, authorize: &str, person: &str) -> String {
-        let url = Url::parse(authorize).unwrap();
-        let address = SocketAddr::from(([127, 0, 0, 1], url.port().unwrap()));
-        let authority = format!("127.0.0.1:{}", url.port().unwrap());
-        let request = Request::get(&target(authorize)).header("Host", &authority).header(PERSON_HEADER, person);
-        let answer = request.send(address).await;
-        assert!(matches!(answer.status, 302 | 303), "{} {}", answer.status, answer.text());
-        answer.location().to_owned()
+        at_apple(authorize, person).await
     }
 
     /// The way to Apple and back for one page; returns the answer to the callback.
     pub async fn through_apple(&self, browser: &mut Browser, path: &str, person: &str) -> Answer {
-        let answer = browser.open(&at(path)).await;
-        assert_eq!(answer.status, 302, "{}", answer.text());
-        let callback = self.at_apple(answer.location(), person).await;
-        browser.open(&callback).await
+        through_apple(browser, path, person).await
     }
 
     /// A browser in which `person` is signed in.
@@ -154,9 +147,47 @@ impl World {
         browser
     }
 
+    /// Waits until an endpoint of Apple was called so often; fails when that never happens.
+    pub async fn reached(&self, endpoint: Endpoint, times: usize) {
+        let calls = self.apple.calls();
+        let reached = tokio::time::timeout(Duration::from_secs(20), calls.reached(endpoint, times)).await;
+        assert!(reached.is_ok(), "{endpoint:?} was called {} times, not {times}", calls.count(endpoint));
+    }
+
     pub async fn stop(self) {
         self.running.drain(Duration::from_secs(5)).await;
     }
+}
+
+/// The configuration of a gateway in front of `app`, with further lines in its sections.
+pub fn configuration(folder: &Path, apple: &StandIn, app: &str, lines: &[(&str, &str)]) -> String {
+    let mut text = CONFIG.replace("@APPLE@", apple.base_url().as_str().trim_end_matches('/')).replace("@APP@", app);
+    for (section, line) in lines {
+        let mark = format!("#{section}#");
+        assert!(text.contains(&mark), "{section}");
+        text = text.replace(&mark, &format!("{line}\n{mark}"));
+    }
+    text.replace("@FOLDER@", folder.to_str().unwrap())
+}
+
+/// Goes to Apple with the URL that the gateway gave, picks a person, and returns where Apple sends the
+/// browser.
+pub async fn at_apple(authorize: &str, person: &str) -> String {
+    let url = Url::parse(authorize).unwrap();
+    let address = SocketAddr::from(([127, 0, 0, 1], url.port().unwrap()));
+    let authority = format!("127.0.0.1:{}", url.port().unwrap());
+    let request = Request::get(&target(authorize)).header("Host", &authority).header(PERSON_HEADER, person);
+    let answer = request.send(address).await;
+    assert!(matches!(answer.status, 302 | 303), "{} {}", answer.status, answer.text());
+    answer.location().to_owned()
+}
+
+/// The way to Apple and back for one page; returns the answer to the callback.
+pub async fn through_apple(browser: &mut Browser, path: &str, person: &str) -> Answer {
+    let answer = browser.open(&at(path)).await;
+    assert_eq!(answer.status, 302, "{}", answer.text());
+    let callback = at_apple(answer.location(), person).await;
+    browser.open(&callback).await
 }
 
 /// The URL of a path of the app.

@@ -69,7 +69,7 @@ type Neighbours = (StandIn, GradeBook);
 async fn demo(arguments: &Arguments) -> Result<Neighbours, Failure> {
     telemetry::init(LogFormat::Text, telemetry::Level::WARN)?;
     // Before anything is written: whoever presses Ctrl-C now must not leave the folder behind.
-    let mut stops = Stops::listen()?.and_hangup()?;
+    let mut stops = Stops::listen()?.and_hangup();
     let place = Place::find(arguments.listen).await?;
     let folder = private_folder()?;
     let ran = play_at(place, arguments, folder.path(), &mut stops).await;

@@ -127,7 +127,7 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, NoPlace> {
     TcpListener::bind(address).await.map_err(|why| match why.kind() {
         io::ErrorKind::AddrInUse => NoPlace::Taken(address),
         io::ErrorKind::PermissionDenied => NoPlace::NotAllowed(address),
-        _ => NoPlace::Other(address, why),
+        _other => NoPlace::Other(address, why),
     })
 }
 

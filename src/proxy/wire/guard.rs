@@ -113,6 +113,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> Guard<S> {
         }
     }
 
+    /// The bytes of a refused head, and perhaps more: for guessing what kind of answer suits, and for
+    /// nothing else.
+    #[must_use]
+    pub fn unjudged(&self) -> &[u8] {
+        &self.held
+    }
+
     /// Why the body of the present request was refused, when it was.
     #[must_use]
     pub fn refusal(&self) -> Option<Refusal> {

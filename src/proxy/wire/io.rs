@@ -39,6 +39,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> AsyncRead for Gu
         if buf.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
+        // pingora flushes an answer of known length at its end only. While it waits, what the app has said
+        // so far must not wait with it. An error is the next writer's to tell.
+        let _ = this.outbox.poll_flush(&mut this.socket, cx);
         match &mut this.phase {
             Phase::Idle => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
             Phase::Message(message) if !message.unread.is_empty() => {

@@ -14,7 +14,8 @@ use tokio::io::AsyncWrite;
 const CAPACITY: usize = 4096;
 
 /// Gathers small writes: pingora writes the head of an answer and its body one after the other and then
-/// flushes; one system call and one packet are enough for both.
+/// flushes; one system call and one packet are enough for both. What is gathered leaves at the latest when
+/// pingora turns to reading.
 #[derive(Debug, Default)]
 pub(super) struct Outbox(BytesMut);
 

@@ -1,0 +1,148 @@
+//! The real program as a process of its own, as an administrator starts it.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use schoolgate::{
+    clock::{SharedClock, SystemClock},
+    demo::StandIn,
+};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+    sync::watch,
+    task::JoinHandle,
+    time::timeout,
+};
+
+use super::{
+    Browser, Echo,
+    world::{CALLBACK, configuration, stand_in},
+};
+
+/// No test waits longer for the program to say or do something.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the program needs around it: the stand-in for Apple, an app, and a folder with key and configuration.
+pub struct Site {
+    pub apple: StandIn,
+    pub echo: Echo,
+    folder: tempfile::TempDir,
+}
+
+impl Site {
+    pub async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock: SharedClock = Arc::new(SystemClock);
+        let apple = stand_in(&clock, folder.path(), CALLBACK).await;
+        Self { apple, echo: Echo::start().await, folder }
+    }
+
+    /// A path in the folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A configuration with the admin listener on a unix socket and the state in `state`.
+    pub fn configuration(&self, lines: &[(&str, &str)]) -> String {
+        let folder = self.folder.path().display();
+        configuration(self.folder.path(), &self.apple, &self.echo.address.to_string(), lines)
+            .replace("admin_listen = \"127.0.0.1:0\"", &format!("admin_listen = \"unix:{folder}/admin.sock\""))
+            .replace(&format!("state_dir = \"{folder}\""), &format!("state_dir = \"{folder}/state\""))
+    }
+
+    /// Writes a configuration and starts the program with it.
+    pub fn spawn(&self, text: &str) -> Program {
+        let path = self.path("gateway.toml");
+        std::fs::write(&path, text).unwrap();
+        Program::spawn(&path)
+    }
+
+    /// The program, once it listens.
+    pub async fn run(&self, lines: &[(&str, &str)]) -> Program {
+        let mut program = self.spawn(&self.configuration(lines));
+        program.started().await;
+        program
+    }
+}
+
+/// The program while it runs; it is killed when this is dropped.
+pub struct Program {
+    child: Child,
+    log: watch::Receiver<String>,
+    reader: JoinHandle<()>,
+    address: Option<SocketAddr>,
+}
+
+impl Program {
+    /// A command of the program, with nothing of this environment that it would listen to.
+    pub fn command(arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_schoolgate"));
+        for variable in ["SCHOOLGATE_CONFIG", "STATE_DIRECTORY", "CREDENTIALS_DIRECTORY"] {
+            command.env_remove(variable);
+        }
+        command.args(arguments).env("RUST_LOG", "trace").kill_on_drop(true);
+        command
+    }
+
+    fn spawn(configuration: &Path) -> Self {
+        let mut command = Self::command(&["run", "--config", configuration.to_str().unwrap()]);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (writer, log) = watch::channel(String::new());
+        let reader = tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                writer.send_modify(|log| log.push_str(&format!("{line}\n")));
+            }
+        });
+        Self { child, log, reader, address: None }
+    }
+
+    /// Where browsers connect.
+    pub fn address(&self) -> SocketAddr {
+        self.address.expect("the program listens")
+    }
+
+    pub fn browser(&self) -> Browser {
+        Browser::new(self.address())
+    }
+
+    /// Waits until it listens.
+    pub async fn started(&mut self) {
+        self.logged("127.0.0.1:").await;
+        let log = self.log();
+        let line = log.lines().find(|line| line.contains("started")).unwrap_or_else(|| panic!("{log}"));
+        let address = line.split_once("127.0.0.1:").unwrap().1.split(']').next().unwrap();
+        self.address = Some(SocketAddr::from(([127, 0, 0, 1], address.parse().unwrap())));
+    }
+
+    /// Everything on stderr so far.
+    pub fn log(&self) -> String {
+        self.log.borrow().clone()
+    }
+
+    /// Waits until it has said something.
+    pub async fn logged(&self, text: &str) {
+        let mut log = self.log.clone();
+        let waited = timeout(PATIENCE, log.wait_for(|log| log.contains(text))).await;
+        assert!(matches!(waited, Ok(Ok(_))), "it does not say {text:?}: {}", self.log());
+    }
+
+    /// Sends SIGTERM, as systemd does.
+    pub async fn terminate(&self) {
+        let kill = format!("kill -TERM {}", self.child.id().expect("it has ended already"));
+        assert!(Command::new("sh").args(["-c", &kill]).status().await.unwrap().success());
+    }
+
+    /// Waits for the end; returns the exit status and all it said.
+    pub async fn ended(mut self) -> (ExitStatus, String) {
+        let Ok(status) = timeout(PATIENCE, self.child.wait()).await else { panic!("it goes on: {}", self.log()) };
+        let _ = (&mut self.reader).await;
+        (status.unwrap(), self.log())
+    }
+}
