@@ -1,5 +1,11 @@
 //! Bodies and conversations: they stream both ways, nothing is held back, nothing is touched.
-#![allow(clippy::expect_used, clippy::panic, clippy::result_large_err, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::result_large_err,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 

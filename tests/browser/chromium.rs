@@ -65,11 +65,20 @@ impl Chromium {
 
     /// Presses the link or button with this text as soon as there is one.
     pub(super) async fn press(&self, label: &str) {
-        let path = format!("//*[self::a or self::button][normalize-space(text())=\"{label}\"]");
-        let found = self.client.wait().at_most(PATIENCE).every(PAUSE).for_element(Locator::XPath(&path)).await;
-        match found {
-            Ok(element) => element.click().await.unwrap(),
-            Err(why) => panic!("there is no {label:?} to press: {why}\n{}", self.page().await),
+        let path = &format!("//*[self::a or self::button][normalize-space(text())=\"{label}\"]");
+        // A page that is on its way out may take the button with it: then the next page is looked at.
+        let pressed =
+            self.eventually(|| async move { self.client.find(Locator::XPath(path)).await.ok()?.click().await.ok() });
+        if pressed.await.is_none() {
+            panic!("there is no {label:?} to press, but\n{}", self.page().await);
+        }
+    }
+
+    /// Waits until the path and query are these.
+    pub(super) async fn arrives(&self, place: &str) {
+        let arrived = self.eventually(|| async move { (self.place().await == place).then_some(()) });
+        if arrived.await.is_none() {
+            panic!("the browser does not come to {place}, but to\n{}", self.page().await);
         }
     }
 

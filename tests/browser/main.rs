@@ -1,6 +1,7 @@
 //! A real browser in the demo: Chromium, driven through chromedriver, against the real program.
 //!
 //! Chromium and chromedriver must be there: without them these tests fail, and say what to install.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod chromium;
 mod other_site;
@@ -40,4 +41,10 @@ async fn sign_in(browser: &Chromium, (name, email): (&str, &str)) {
     browser.sees(PICK, &[]).await;
     browser.press(name).await;
     browser.sees("Grades", &[&format!("You are {email}.")]).await;
+}
+
+/// Waits until the sign-out is done.
+async fn is_signed_out(browser: &Chromium) {
+    browser.arrives("/.schoolgate/sign-out?done=1").await;
+    browser.sees("You are signed out", &["On a shared computer"]).await;
 }

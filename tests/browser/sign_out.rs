@@ -1,6 +1,6 @@
 //! Signing out, and what must not be seen or happen afterwards.
 
-use super::{OtherSite, PICK, TILDA, sign_in, start};
+use super::{OtherSite, PICK, TILDA, is_signed_out, sign_in, start};
 
 #[tokio::test]
 async fn after_the_sign_out_the_back_button_shows_nothing_personal() {
@@ -11,7 +11,7 @@ async fn after_the_sign_out_the_back_button_shows_nothing_personal() {
     browser.open("/grades?again").await;
     browser.sees("Grades", &[TILDA.1]).await;
     browser.press("Log out").await;
-    browser.sees("You are signed out", &["On a shared computer"]).await;
+    is_signed_out(&browser).await;
     assert!(browser.cookie_names().await.is_empty());
     browser.back().await;
     browser.sees(PICK, &[]).await;
@@ -19,6 +19,17 @@ async fn after_the_sign_out_the_back_button_shows_nothing_personal() {
     browser.open("/.schoolgate/").await;
     browser.sees("You are not signed in", &[]).await;
     browser.sees_nothing_of(&[TILDA.1]).await;
+}
+
+#[tokio::test]
+async fn nor_does_it_after_a_sign_out_that_led_on() {
+    let (_demo, browser) = start().await;
+    sign_in(&browser, TILDA).await;
+    browser.open("/.schoolgate/sign-out?return_to=/").await;
+    browser.sees("Welcome to the GradeBook", &[]).await;
+    assert_eq!(browser.place().await, "/");
+    browser.back().await;
+    browser.sees(PICK, &[]).await;
 }
 
 #[tokio::test]
@@ -45,7 +56,7 @@ async fn a_link_on_another_site_asks_first_and_a_picture_or_a_form_does_nothing(
     browser.press("Win a prize").await;
     browser.sees("Do you want to sign out?", &[]).await;
     browser.press("Sign out").await;
-    browser.sees("You are signed out", &[]).await;
+    is_signed_out(&browser).await;
     browser.open("/grades").await;
     browser.sees(PICK, &[]).await;
 }
@@ -56,7 +67,7 @@ async fn the_button_of_the_sign_in_page_signs_out_and_the_way_back_in_is_there()
     sign_in(&browser, TILDA).await;
     browser.open("/.schoolgate/").await;
     browser.press("Sign out").await;
-    browser.sees("You are signed out", &[]).await;
+    is_signed_out(&browser).await;
     browser.press("Sign in again").await;
     browser.sees(PICK, &[]).await;
     browser.press(TILDA.0).await;

@@ -1,6 +1,6 @@
 //! One person, many tabs.
 
-use super::{PICK, TILDA, sign_in, start};
+use super::{PICK, TILDA, is_signed_out, sign_in, start};
 
 #[tokio::test]
 async fn a_second_tab_is_signed_in_and_signed_out_with_the_first() {
@@ -11,7 +11,7 @@ async fn a_second_tab_is_signed_in_and_signed_out_with_the_first() {
     browser.open("/grades").await;
     browser.sees("Grades", &[TILDA.1]).await;
     browser.press("Log out").await;
-    browser.sees("You are signed out", &[]).await;
+    is_signed_out(&browser).await;
     browser.look_at(&first).await;
     browser.reload().await;
     browser.sees(PICK, &[]).await;
