@@ -111,6 +111,26 @@ async fn a_link_from_another_site_asks_first_and_signs_nobody_out() {
 }
 
 #[tokio::test]
+async fn a_person_comes_by_twice_so_that_the_page_before_the_sign_out_is_cleared_too() {
+    let world = World::start().await;
+    for (asked, again, on) in [
+        ("/.schoolgate/sign-out", "/.schoolgate/sign-out?done=1", None),
+        ("/.schoolgate/sign-out?return_to=/a", "/.schoolgate/sign-out?done=1&return_to=%2Fa", Some("/a")),
+    ] {
+        let mut browser = world.signed_in("teacher-1").await;
+        let answer = browser.open(&at(asked)).await;
+        assert_eq!((answer.status, answer.header("refresh")), (200, Some(&*format!("0;url={again}"))));
+        assert_eq!(browser.fetch(&at("/.schoolgate/me")).await.status, 401);
+        let answer = browser.open(&at(again)).await;
+        assert_eq!((answer.header("refresh"), answer.header("location")), (None, on), "and not for ever");
+        assert_eq!(answer.header("clear-site-data"), Some("\"cache\""));
+    }
+    let mut browser = world.signed_in("teacher-1").await;
+    let answer = browser.fetch(&at("/.schoolgate/sign-out?return_to=/a")).await;
+    assert_eq!((answer.status, answer.location()), (303, "/a"), "a script needs no page");
+}
+
+#[tokio::test]
 async fn return_to_leads_nowhere_but_to_this_host() {
     let world = World::start().await;
     for (return_to, location) in [

@@ -22,7 +22,7 @@ pub use failure::{Failure, failure};
 pub use page::Page;
 pub use sign_in_problem::{SignInProblem, try_again};
 pub use signed_in::{SignedIn, not_signed_in, signed_in};
-pub use signing_out::{confirm_sign_out, signed_out};
+pub use signing_out::{after_sign_out, confirm_sign_out, signed_out};
 pub use style::content_security_policy;
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::{
     pages::{self, Denial, Failure, ScopeMissing, SignInProblem, SignedIn},
     session::{ActiveSession, StoreError},
     signin::{Finished, Problem},
-    web::{CanonicalPath, CookieJar, Form, Host, OWN_PREFIX, PathPrefix, ReturnPath, Target},
+    web::{CanonicalPath, CookieJar, Form, Host, Kind, OWN_PREFIX, PathPrefix, ReturnPath, Target},
 };
 
 /// Largest form that is read.
@@ -201,9 +201,15 @@ impl Gateway {
             return Ok(Answer::page(pages::confirm_sign_out(return_to.as_ref())));
         }
         let signed_out = self.signin.sign_out(jar).await?;
-        let answer = match return_to {
-            Some(path) => Answer::redirect(303, path.as_str()),
-            None => Answer::page(pages::signed_out()),
+        let answer = if signed_out.record.is_some() && facts.kind == Kind::Navigation {
+            // The page that is left goes into the browser's memory of pages only after what is cleared here.
+            // So the browser comes once more: then it leaves nothing but a page of ours.
+            Answer::page(pages::signed_out()).with(header::REFRESH, &pages::after_sign_out(return_to.as_ref()))
+        } else {
+            match return_to {
+                Some(path) => Answer::redirect(303, path.as_str()),
+                None => Answer::page(pages::signed_out()),
+            }
         };
         // The back button must not show what was seen before: https://www.w3.org/TR/clear-site-data/
         Ok(answer.with(HeaderName::from_static("clear-site-data"), "\"cache\"").with_cookies(&signed_out.cookies))

@@ -124,10 +124,14 @@ impl Place {
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, NoPlace> {
-    TcpListener::bind(address).await.map_err(|why| match why.kind() {
-        io::ErrorKind::AddrInUse => NoPlace::Taken(address),
-        io::ErrorKind::PermissionDenied => NoPlace::NotAllowed(address),
-        _other => NoPlace::Other(address, why),
+    TcpListener::bind(address).await.map_err(|why| {
+        if why.kind() == io::ErrorKind::AddrInUse {
+            NoPlace::Taken(address)
+        } else if why.kind() == io::ErrorKind::PermissionDenied {
+            NoPlace::NotAllowed(address)
+        } else {
+            NoPlace::Other(address, why)
+        }
     })
 }
 

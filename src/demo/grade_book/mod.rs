@@ -65,7 +65,7 @@ impl Book {
 /// |---|---|
 /// | `/` | public: the dates of the term |
 /// | `/grades` | who it thinks you are, grades and remarks |
-/// | `POST /grades/remarks` | adds a remark |
+/// | `POST /grades/remarks` | adds a remark; a GET leads to `/grades` |
 /// | `/admin/classes` | asks the Roster API with the access token that it was handed |
 /// | `/admin` | leads there |
 /// | `/logout` | leads to the gateway's sign-out |
@@ -84,7 +84,8 @@ impl GradeBook {
         let router = Router::new()
             .route("/", get(welcome))
             .route("/grades", get(grades))
-            .route("/grades/remarks", post(remark))
+            // Whoever had to sign in before the remark could be saved comes back with a GET.
+            .route("/grades/remarks", post(remark).get(|| async { Redirect::to("/grades") }))
             .route("/admin/classes", get(classes))
             .route("/admin", get(|| async { Redirect::to("/admin/classes") }))
             .route("/logout", get(|| async { Redirect::to(SIGN_OUT) }))
