@@ -15,12 +15,6 @@ pub(super) fn sign_in(return_to: &str) -> String {
     format!("/.schoolgate/sign-in?return_to={}", utf8_percent_encode(return_to, NON_ALPHANUMERIC))
 }
 
-/// The sign-out once more, when it is done.
-pub(super) fn signed_out(return_to: Option<&str>) -> String {
-    let on = return_to.map(|path| format!("&return_to={}", utf8_percent_encode(path, NON_ALPHANUMERIC)));
-    format!("{SIGN_OUT}?done=1{}", on.unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -201,15 +201,14 @@ impl Gateway {
             return Ok(Answer::page(pages::confirm_sign_out(return_to.as_ref())));
         }
         let signed_out = self.signin.sign_out(jar).await?;
-        let answer = if signed_out.record.is_some() && facts.kind == Kind::Navigation {
+        let answer = match return_to {
+            Some(path) => Answer::redirect(303, path.as_str()),
             // The page that is left goes into the browser's memory of pages only after what is cleared here.
             // So the browser comes once more: then it leaves nothing but a page of ours.
-            Answer::page(pages::signed_out()).with(header::REFRESH, &pages::after_sign_out(return_to.as_ref()))
-        } else {
-            match return_to {
-                Some(path) => Answer::redirect(303, path.as_str()),
-                None => Answer::page(pages::signed_out()),
+            None if signed_out.record.is_some() && facts.kind == Kind::Navigation => {
+                Answer::page(pages::signed_out()).with(header::REFRESH, &pages::after_sign_out())
             }
+            None => Answer::page(pages::signed_out()),
         };
         // The back button must not show what was seen before: https://www.w3.org/TR/clear-site-data/
         Ok(answer.with(HeaderName::from_static("clear-site-data"), "\"cache\"").with_cookies(&signed_out.cookies))
@@ -245,9 +244,15 @@ async fn read_form(session: &mut Session, facts: &Facts) -> pingora::Result<Resu
     Ok(Form::parse(encoded).map_err(|_| Failure::BadRequest))
 }
 
-/// Whether a page of another site caused this: by `Sec-Fetch-Site`, else `Origin`, else `Referer`.
+/// Whether a page of another site caused this: by `Sec-Fetch-Site`, else `Origin`, else `Referer`; or
+/// something that is no page at all.
 fn is_from_elsewhere(request: &RequestHeader, facts: &Facts) -> bool {
     let field = |name: HeaderName| request.headers.get(name).and_then(|value| value.to_str().ok());
+    // A picture in a page of an app, or a guess of the browser's, is nobody's wish to leave.
+    let dest = field(HeaderName::from_static("sec-fetch-dest"));
+    if dest.is_some_and(|dest| !matches!(dest, "document" | "empty")) || request.headers.contains_key("sec-purpose") {
+        return true;
+    }
     if let Some(site) = field(HeaderName::from_static("sec-fetch-site")) {
         return !matches!(site, "same-origin" | "same-site" | "none");
     }
@@ -336,6 +341,8 @@ mod tests {
             &[(site, "anything")],
             &[(origin, "https://evil.example"), (referer, "https://a.example/")],
             &[(origin, "null")],
+            &[(site, "same-origin"), ("Sec-Fetch-Dest", "image")],
+            &[(site, "none"), ("Sec-Fetch-Dest", "document"), ("Sec-Purpose", "prefetch;prerender")],
             &[(referer, "https://evil.example/a.example")],
             &[(referer, "https://a.example.evil.example/")],
         ] {

@@ -77,6 +77,11 @@ fn keep_out_of_shared_caches(response: &mut ResponseHeader) -> pingora::Result<(
         .map(|directive| directive.trim().to_owned())
         .filter(|directive| !directive.is_empty())
         .collect();
+    if said.is_empty() && is_page(response) {
+        // A page about a person of which the app says nothing: browsers would keep it by guess, and show it
+        // to the next person who presses the back button.
+        return response.insert_header(header::CACHE_CONTROL, "private, no-store");
+    }
     let is = |directive: &str, name: &str| directive.eq_ignore_ascii_case(name);
     if said.iter().any(|directive| is(directive, "private") || is(directive, "no-store"))
         // RFC 9111, section 5.2.2.3: who knows `must-understand` disregards `no-store` beside it.
@@ -91,6 +96,12 @@ fn keep_out_of_shared_caches(response: &mut ResponseHeader) -> pingora::Result<(
     let kept = said.iter().filter(|directive| !shared(directive)).map(String::as_str);
     let value: Vec<&str> = std::iter::once("private").chain(kept).collect();
     response.insert_header(header::CACHE_CONTROL, value.join(", "))
+}
+
+fn is_page(response: &ResponseHeader) -> bool {
+    let media_type =
+        response.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    media_type.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/html"))
 }
 
 #[cfg(test)]
@@ -136,6 +147,19 @@ mod tests {
         assert!(names.contains(&"connection") && names.contains(&"x-other"));
         let upgrade = &[("Connection", "Upgrade"), ("Upgrade", "websocket")];
         assert_eq!(mended(101, upgrade, false).len(), 2);
+    }
+
+    #[test]
+    fn a_page_about_a_person_of_which_the_app_says_nothing_is_not_kept() {
+        let html = ("Content-Type", "Text/HTML; charset=utf-8");
+        let said = |fields: &[(&'static str, &'static str)]| {
+            let left = mended(200, fields, true);
+            left.into_iter().find(|(name, _)| name == "cache-control").unwrap().1
+        };
+        assert_eq!(said(&[html]), "private, no-store");
+        assert_eq!(said(&[html, ("Cache-Control", "max-age=60")]), "private, max-age=60");
+        assert_eq!(said(&[("Content-Type", "image/png")]), "private");
+        assert!(!mended(200, &[html], false).iter().any(|(name, _)| name == "cache-control"));
     }
 
     #[test]
