@@ -1,7 +1,6 @@
 //! Every published bypass of a peer, by its identifier, tried here. `docs/mistakes-of-others.md` says what
 //! went wrong there and why it cannot here; those about redirects alone are in `redirects.rs`.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests too")]
 
 mod support;
 

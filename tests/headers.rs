@@ -1,7 +1,6 @@
 //! What passes from a client to an app and back: names that no client may send, what the app learns of
 //! the connection and of the person, cookies, and what shared caches may keep (contract, sections 3 and 5).
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests too")]
 
 mod support;
 

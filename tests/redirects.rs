@@ -5,7 +5,6 @@
 //! CVE-2021-32786, CVE-2021-39191, CVE-2022-23527 (mod_auth_openidc), CVE-2021-29456 (Authelia), CVE-2021-29651
 //! (Pomerium), CVE-2024-21497 and CVE-2024-21499 (caddy-security).
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests too")]
 
 mod support;
 

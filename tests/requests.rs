@@ -1,7 +1,6 @@
 //! What a request must be before anybody looks at what it asks for: one reading of its framing, its
 //! host, its method and its target (contract, section 3, items 1 and 2).
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests too")]
 
 mod support;
 
