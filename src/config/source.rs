@@ -122,9 +122,9 @@ fn mask(text: &str) -> String {
     }
     let mut start = 0;
     for line in text.split_inclusive('\n') {
-        if let Some((_, value)) = line.split_once('=').filter(|(key, _)| names_a_secret(key)) {
-            let value_start = start + line.len() - value.trim_start().len();
-            bytes[value_start..start + line.trim_end().len()].fill(b'*');
+        let shown = line.trim_end();
+        if let Some((_, value)) = shown.split_once('=').filter(|(key, _)| names_a_secret(key)) {
+            bytes[start + shown.len() - value.trim_start().len()..start + shown.len()].fill(b'*');
         }
         start += line.len();
     }
