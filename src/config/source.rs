@@ -21,8 +21,8 @@ pub(super) struct Excerpt {
 
 /// The text of the file.
 ///
-/// What is shown of it goes through one mask: passwords in URLs and private keys that somebody has
-/// pasted into the file by mistake are starred out.
+/// What is shown of it goes through one mask: passwords in URLs, private keys and tokens that somebody
+/// has pasted into the file by mistake, and whatever a key calls a secret, are starred out.
 #[derive(Debug)]
 pub(super) struct Source<'a> {
     text: &'a str,
@@ -117,7 +117,33 @@ fn mask(text: &str) -> String {
         let end = text[body..].find("-----END").map_or(text.len(), |length| body + length);
         bytes[body..end].iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b'*');
     }
+    for (at, _) in text.match_indices(TOKEN) {
+        bytes[at..].iter_mut().take_while(|byte| is_of_token(**byte)).for_each(|byte| *byte = b'*');
+    }
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let shown = line.trim_end();
+        if let Some((_, value)) = shown.split_once('=').filter(|(key, _)| names_a_secret(key)) {
+            bytes[start + shown.len() - value.trim_start().len()..start + shown.len()].fill(b'*');
+        }
+        start += line.len();
+    }
     String::from_utf8(bytes).unwrap_or_default()
+}
+
+/// How every JWT begins: `{"` in base64url (RFC 7519, section 3.1).
+const TOKEN: &str = "eyJ";
+
+fn is_of_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_')
+}
+
+/// Whether the value of a key is a secret by the key's name. No key that we know is one.
+fn names_a_secret(key: &str) -> bool {
+    let name = key.trim().trim_matches(['"', '\'']).to_ascii_lowercase();
+    let says_so = ["secret", "password", "passwd", "token"].iter().any(|word| name.contains(word));
+    let points_elsewhere = ["_url", "_file", "_id"].iter().any(|end| name.ends_with(end));
+    (says_so || name.ends_with("key")) && !points_elsewhere
 }
 
 #[cfg(test)]
@@ -160,6 +186,24 @@ mod tests {
         }
         let key = text.find("MIGT").unwrap();
         assert_eq!(source.excerpt(&(key..key + 3)).text, "************");
+    }
+
+    #[test]
+    fn tokens_and_what_a_key_calls_a_secret_are_never_shown() {
+        for (line, shown) in [
+            ("scopes = [\"eyJhbGciOiJFUzI1NiJ9.eyJ.x-_\"]", "scopes = [\"****************************\"]"),
+            ("client_secret = \"hunter2\"", "client_secret = *********"),
+            ("  \"Password\"='é'", "  \"Password\"=****"),
+            ("encryption_key =  \"bm90\" ", "encryption_key =  ******"),
+            ("client_secret =", "client_secret ="),
+            ("key_id = \"K1L2M3N4O5\"", "key_id = \"K1L2M3N4O5\""),
+            ("private_key_file = \"a.p8\"", "private_key_file = \"a.p8\""),
+            ("token_url = \"https://a/\"", "token_url = \"https://a/\""),
+            ("keys_max_age = 5", "keys_max_age = 5"),
+        ] {
+            let text = format!("# before\n{line}\nafter = 1\n");
+            assert_eq!(Source::new(&text).excerpt(&(9..10)).text, shown);
+        }
     }
 
     proptest! {
