@@ -1,5 +1,6 @@
 //! A whole run of the real program at trace level, and not one secret in anything that it says: not in
 //! the log, not in a page, not in a problem document, not in an error on the terminal.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -4,7 +4,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Raises the soft limit of open files to the hard one: the usual 1,024 are two for each request under way,
 /// and a school has more than 500 pupils. Services are expected to do this by themselves
-/// (https://0pointer.net/blog/file-descriptor-limits.html).
+/// (<https://0pointer.net/blog/file-descriptor-limits.html>).
 pub(super) fn raise_limit() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current == maximum {
