@@ -71,7 +71,7 @@ impl SignIn {
         // 1. One reading only: a repeated parameter is refused.
         let callback = match Callback::parse(form) {
             Ok(callback) => callback,
-            Err(error) => return self.failed(error.into(), Vec::new(), ReturnPath::root()),
+            Err(error) => return Finished::Failed { problem: error.into(), cookies: Vec::new(), location: ReturnPath::root() },
         };
         let (Callback::Granted { state, .. } | Callback::Denied { state, .. }) = &callback;
         // 2. The state is of this browser: only its cookie opens to it.
@@ -90,7 +90,7 @@ impl SignIn {
                 cookies.push(SetCookie::new(names.session(), new.id.expose(), SameSite::Lax, names.secure()));
                 Finished::SignedIn { cookies, location: transaction.return_to }
             }
-            Err(problem) => self.failed(problem, cookies, transaction.return_to),
+            Err(problem) => Finished::Failed { problem, cookies, location: transaction.return_to },
         }
     }
 
@@ -183,14 +183,9 @@ impl SignIn {
     async fn stale(&self, jar: &CookieJar<'_>, location: ReturnPath) -> Finished {
         match self.session_of(jar).await {
             Ok(Some(_)) => Finished::AlreadySignedIn { location },
-            Ok(None) => self.failed(Problem::Stale, Vec::new(), location),
-            Err(error) => self.failed(error.into(), Vec::new(), location),
+            Ok(None) => Finished::Failed { problem: Problem::Stale, cookies: Vec::new(), location },
+            Err(error) => Finished::Failed { problem: error.into(), cookies: Vec::new(), location },
         }
-    }
-
-    fn failed(&self, problem: Problem, cookies: Vec<SetCookie>, location: ReturnPath) -> Finished {
-        tracing::info!(event = "sign_in_failed", reason = %problem);
-        Finished::Failed { problem, cookies, location }
     }
 }
 
