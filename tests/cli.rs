@@ -312,6 +312,7 @@ fn explain_tells_the_refusal_with_its_status_and_its_reason() {
         ("GET", "https://library.school.example/.schoolgate/me", "the gateway's own: who is signed in"),
         ("GET", "https://library.school.example/.schoolgate/x", "404: "),
         ("POST", "https://library.school.example/.schoolgate/me", "405: "),
+        ("HEAD", "https://library.school.example/.schoolgate/sign-out", "405: the gateway's own, for GET, POST only"),
         ("GET", "https://grades.school.example/.schoolgate/me", "421: "),
     ] {
         let told = folder.explain(method, url);

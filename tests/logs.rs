@@ -353,7 +353,7 @@ async fn the_odd_ways(run: &mut Run) {
         ("User-Agent", token.clone()),
     ] {
         for path in ["/public/x", "/x", "/.schoolgate/me", "/.schoolgate/sign-out", "/.schoolgate/nothing"] {
-            run.send(Request::get(path).header(&name, &value)).await;
+            run.send(Request::get(path).header(name, &value)).await;
         }
     }
     let secret = format!("{cookie}.{token}");

@@ -501,6 +501,15 @@ async fn errors_are_pages_for_navigations_and_problem_documents_for_everything_e
 }
 
 #[tokio::test]
+async fn a_method_that_no_route_takes_is_405_and_told_which_ones_are_taken() {
+    let route = "[[app]]\nname = \"news\"\nhost = \"news.school.example\"\nupstream = \"http://127.0.0.1:1\"\n\
+        [[app.route]]\npath = \"/\"\naccess = \"public\"\nmethods = [\"GET\", \"POST\"]\n";
+    let world = World::with(&[("routes", route)]).await;
+    let answer = world.send(Request::new("DELETE", "/x").header("Host", "news.school.example")).await;
+    assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD, POST")));
+}
+
+#[tokio::test]
 async fn an_app_that_is_not_there_is_502_and_one_that_says_nothing_504() {
     let dead = |name: &str, upstream: &str, more: &str| {
         format!(

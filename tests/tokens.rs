@@ -217,3 +217,26 @@ async fn a_sign_out_during_a_refresh_is_a_sign_out_and_the_new_token_is_revoked_
     assert_eq!(opened(&browser, "/").await, 302, "the old cookie opens nothing");
     world.reached(Endpoint::Revoke, 2).await;
 }
+
+#[tokio::test]
+async fn a_new_sign_in_during_a_refresh_keeps_its_grant() {
+    let world = World::start().await;
+    let mut browser = world.signed_in("teacher-1").await;
+    world.clock.advance(ALMOST_AN_HOUR);
+    let gate = Gate::closed();
+    world.apple.switches().trouble(Endpoint::Refresh, Trouble::HoldAnswer(gate.clone()));
+    let waiting = tokio::spawn({
+        let browser = browser.clone();
+        async move { opened(&browser, "/").await }
+    });
+    world.reached(Endpoint::Refresh, 1).await;
+    let answer = world.through_apple(&mut browser, "/.schoolgate/sign-in?return_to=/", "teacher-1").await;
+    assert_eq!((answer.status, answer.location()), (303, "/"));
+    gate.open();
+    assert_eq!(waiting.await.unwrap(), 302, "the old session has ended");
+    let revocations = world.running.revocations_waiting() + world.apple.calls().count(Endpoint::Revoke);
+    assert_eq!(revocations, 0, "Apple would take back the new grant with the old");
+    world.clock.advance(ALMOST_AN_HOUR);
+    world.apple.switches().heal(Endpoint::Refresh);
+    assert_eq!(opened(&browser, "/").await, 200);
+}

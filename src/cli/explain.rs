@@ -8,7 +8,8 @@ use super::{USAGE, describe, load, output};
 use crate::{
     config::Loaded,
     policy::{Access, Lookup, Miss, Route},
-    web::{CanonicalPath, Host, OWN_PREFIX, PathPrefix, Target, TargetError},
+    proxy::{Endpoint, is_own},
+    web::{CanonicalPath, Host, OWN_PREFIX, Target, TargetError},
 };
 
 /// Headers that every app gets, on every route (contract, section 5).
@@ -99,32 +100,25 @@ fn explain(loaded: &Loaded, request: &Request) -> Lines {
     lines
 }
 
-fn is_own(path: &CanonicalPath) -> bool {
-    CanonicalPath::parse(OWN_PREFIX).is_ok_and(|own| PathPrefix::new(own).may_cover(path))
-}
-
 fn own(lines: &mut Lines, loaded: &Loaded, request: &Request, target: &Target) {
     if loaded.settings.table.app(&request.host).is_none() && !is_redirect_host(loaded, &request.host) {
         return add(lines, "answer", unknown_host(loaded));
     }
-    let (what, methods) = match target.path().as_str().strip_prefix(OWN_PREFIX) {
-        Some("") => ("a page: who is signed in, and a button to sign out", "GET, HEAD"),
-        Some("me") => ("who is signed in, as JSON; 401 without a session", "GET, HEAD"),
-        Some("sign-in") => ("starts a sign-in", "GET, HEAD"),
-        Some("callback") => ("takes Apple's answer", "GET, HEAD, POST"),
-        Some("sign-out") => ("ends the session", "GET, HEAD, POST"),
-        Some(_) | None => {
-            return add(
-                lines,
-                "answer",
-                format!("404: what lies below {OWN_PREFIX} is the gateway's own, and this is nothing of it"),
-            );
-        }
+    let Some(endpoint) = Endpoint::of(target.path()) else {
+        let text = format!("404: what lies below {OWN_PREFIX} is the gateway's own, and this is nothing of it");
+        return add(lines, "answer", text);
     };
-    let answer = if methods.split(", ").any(|method| method == request.method.as_str()) {
+    let what = match endpoint {
+        Endpoint::Home => "a page: who is signed in, and a button to sign out",
+        Endpoint::Me => "who is signed in, as JSON; 401 without a session",
+        Endpoint::SignIn => "starts a sign-in",
+        Endpoint::Callback => "takes Apple's answer",
+        Endpoint::SignOut => "ends the session",
+    };
+    let answer = if endpoint.takes(&request.method) {
         format!("the gateway's own: {what}; it never reaches an app")
     } else {
-        format!("405: the gateway's own, for {methods} only")
+        format!("405: the gateway's own, for {} only", endpoint.allows())
     };
     add(lines, "answer", answer);
 }

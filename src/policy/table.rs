@@ -1,6 +1,9 @@
 //! Which app and which route a request meets.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use http::Method;
 
@@ -89,6 +92,18 @@ impl Table {
             .map(|(index, _)| Lookup { app: Arc::clone(app), index })
             .ok_or_else(|| if covering().next().is_some() { Miss::Method } else { Miss::Path })
     }
+
+    /// The methods that the rules for a path take when none takes all, as `Allow` lists them.
+    #[must_use]
+    pub fn methods_at(&self, host: &Host, path: &CanonicalPath) -> String {
+        let routes = self.app(host).into_iter().flat_map(|app| &app.routes);
+        let named = routes.filter(|route| route.prefix.covers(path)).flat_map(|route| &route.methods);
+        let mut methods: BTreeSet<&str> = named.map(Method::as_str).collect();
+        if methods.contains("GET") {
+            methods.insert("HEAD");
+        }
+        Vec::from_iter(methods).join(", ")
+    }
 }
 
 #[cfg(test)]
@@ -159,6 +174,8 @@ pub(super) mod tests {
         assert_eq!(find(&table, "POST", "/a").unwrap(), "/");
         let table = Table::new([app_with("a.example", &[("/a", "public GET")])]);
         assert_eq!(find(&table, "POST", "/a"), Err(Miss::Method));
+        let methods = table.methods_at(&Host::parse("a.example").unwrap(), &CanonicalPath::parse("/a/x").unwrap());
+        assert_eq!(methods, "GET, HEAD");
         assert_eq!(find(&table, "GET", "/b"), Err(Miss::Path));
     }
 

@@ -20,7 +20,7 @@ impl Gateway {
     /// Admits a request, or says what it gets instead. The answer is boxed: most requests have none.
     pub(super) async fn admit(&self, facts: &Facts, jar: &CookieJar<'_>) -> Result<Admission, Box<Answer>> {
         let found = self.table.find(&facts.host, &facts.method, facts.target.path());
-        let lookup = found.map_err(|miss| missed(miss, facts))?;
+        let lookup = found.map_err(|miss| self.missed(miss, facts))?;
         let session = match lookup.route().access {
             Access::Public => None,
             Access::Optional | Access::Required => {
@@ -55,6 +55,19 @@ impl Gateway {
             }
             Err(RenewProblem::Store(error)) => Err(sessions_unavailable(&error, facts)),
         }
+    }
+
+    /// The answer to a request that meets no route.
+    fn missed(&self, miss: Miss, facts: &Facts) -> Box<Answer> {
+        let fail = |failure| Answer::failure(failure, facts.kind, &facts.request_id);
+        Box::new(match miss {
+            Miss::Host => fail(Failure::Misdirected),
+            Miss::Path => fail(Failure::NotFound),
+            // RFC 9110, section 15.5.6: the origin server MUST generate an Allow header field.
+            Miss::Method => fail(Failure::MethodNotAllowed)
+                .with(header::ALLOW, &self.table.methods_at(&facts.host, facts.target.path())),
+            Miss::Ambiguous => fail(Failure::BadRequest),
+        })
     }
 
     /// The answer to a request that is not admitted.
@@ -145,16 +158,6 @@ pub(super) fn sessions_unavailable(error: &StoreError, facts: &Facts) -> Box<Ans
     tracing::error!(event = "store_unavailable", request_id = %facts.request_id, reason = %error);
     let answer = Answer::failure(Failure::SessionsUnavailable, facts.kind, &facts.request_id);
     Box::new(answer.with(header::RETRY_AFTER, "5"))
-}
-
-fn missed(miss: Miss, facts: &Facts) -> Box<Answer> {
-    let failure = match miss {
-        Miss::Host => Failure::Misdirected,
-        Miss::Path => Failure::NotFound,
-        Miss::Method => Failure::MethodNotAllowed,
-        Miss::Ambiguous => Failure::BadRequest,
-    };
-    Box::new(Answer::failure(failure, facts.kind, &facts.request_id))
 }
 
 fn not_allowed(session: Option<&ActiveSession>, facts: &Facts) -> Answer {

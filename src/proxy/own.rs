@@ -22,22 +22,30 @@ static OWN: LazyLock<Option<PathPrefix>> = LazyLock::new(|| CanonicalPath::parse
 
 /// Whether a path is the gateway's own, in any spelling that an app could take for it. It never
 /// reaches an app.
-pub(super) fn is_own(path: &CanonicalPath) -> bool {
+#[must_use]
+pub fn is_own(path: &CanonicalPath) -> bool {
     OWN.as_ref().is_none_or(|own| own.may_cover(path))
 }
 
 /// One of the gateway's own paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Endpoint {
+pub enum Endpoint {
+    /// The page that says who is signed in.
     Home,
+    /// The same as JSON.
     Me,
+    /// Starts a sign-in.
     SignIn,
+    /// Takes Apple's answer.
     Callback,
+    /// Ends the session.
     SignOut,
 }
 
 impl Endpoint {
-    fn of(path: &CanonicalPath) -> Option<Self> {
+    /// The one at a path; only exact paths are served.
+    #[must_use]
+    pub fn of(path: &CanonicalPath) -> Option<Self> {
         Some(match path.as_str().strip_prefix(OWN_PREFIX)? {
             "" => Self::Home,
             "me" => Self::Me,
@@ -48,7 +56,9 @@ impl Endpoint {
         })
     }
 
-    fn allows(self) -> &'static str {
+    /// The methods that it takes, as `Allow` lists them.
+    #[must_use]
+    pub fn allows(self) -> &'static str {
         match self {
             Self::Home | Self::Me | Self::SignIn => "GET, HEAD",
             // No HEAD: these two do something.
@@ -56,7 +66,9 @@ impl Endpoint {
         }
     }
 
-    fn takes(self, method: &Method) -> bool {
+    /// Whether it takes a method.
+    #[must_use]
+    pub fn takes(self, method: &Method) -> bool {
         self.allows().split(", ").any(|allowed| allowed == method.as_str())
     }
 }

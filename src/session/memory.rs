@@ -3,7 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use moka::{ops::compute::Op, policy::EvictionPolicy, sync::Cache};
+use moka::{
+    ops::compute::{CompResult, Op},
+    policy::EvictionPolicy,
+    sync::Cache,
+};
 
 use super::{
     Record, SessionKey,
@@ -55,7 +59,19 @@ impl Store for MemoryStore {
     }
 
     async fn remove(&self, key: &SessionKey) -> Result<Option<Stored>, StoreError> {
-        Ok(self.sessions.remove(key))
+        // Not `Cache::remove`: that one does not wait for a change under way, which would then put the
+        // record back.
+        let removed = self.sessions.entry_by_ref(key).and_compute_with(|entry| match entry {
+            Some(_) => Op::Remove,
+            None => Op::Nop,
+        });
+        Ok(match removed {
+            CompResult::Removed(entry) => Some(entry.into_value()),
+            CompResult::StillNone(_)
+            | CompResult::Unchanged(_)
+            | CompResult::Inserted(_)
+            | CompResult::ReplacedWith(_) => None,
+        })
     }
 }
 
@@ -73,5 +89,32 @@ impl MemoryStore {
             }
         });
         changed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::mpsc, thread};
+
+    use super::*;
+    use crate::{entropy::SystemEntropy, session::SessionId, session::testing::active_session};
+
+    #[tokio::test]
+    async fn a_change_under_way_does_not_bring_an_ended_session_back() {
+        let store = MemoryStore::new(Duration::from_secs(3600));
+        let key = SessionId::draw(&SystemEntropy).key();
+        let now = Timestamp::from_seconds(1_000);
+        let stored = Stored { record: Arc::clone(active_session("anna", "").record()), last_seen: now };
+        store.insert(key, stored).await.unwrap();
+        let (ended, has_ended) = mpsc::channel();
+        thread::scope(|scope| {
+            store.change(&key, |stored| {
+                scope.spawn(|| ended.send(futures_util::FutureExt::now_or_never(store.remove(&key)).is_some()));
+                // Whoever ends the session must wait for this change; one that does not wait is done soon.
+                let _ = has_ended.recv_timeout(Duration::from_millis(200));
+                Some(stored)
+            });
+        });
+        assert!(store.find(&key).await.unwrap().is_none());
     }
 }

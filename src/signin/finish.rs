@@ -157,6 +157,8 @@ impl SignIn {
     /// Ends the session that a new one replaces. Another person's tokens are revoked, as at a sign-out;
     /// one's own are not, for Apple would take back the new grant with the old.
     async fn replace(&self, key: &SessionKey, new: &NewSession) -> Result<(), Problem> {
+        // Before the end: a refresh of the old session may come back at any moment.
+        self.replaced.insert(*key, new.session.record().person.subject.clone());
         let Some(old) = self.sessions.end(key).await? else { return Ok(()) };
         let same = old.person.subject == new.session.record().person.subject;
         tracing::info!(event = "session_replaced", session = %old.handle, by = %new.session.record().handle, same_person = same);

@@ -30,6 +30,7 @@ use crate::{
     apple::Apple,
     clock::{SharedClock, Timestamp},
     entropy::SharedEntropy,
+    identity::Subject,
     session::{ActiveSession, RevocationQueue, Sealer, SessionId, SessionKey, Sessions, StoreError},
     web::CookieJar,
 };
@@ -42,6 +43,9 @@ const MOST_USED: u64 = 1_000_000;
 
 /// Most sessions whose last refresh failed that are remembered.
 const MOST_COOLING: u64 = 200_000;
+
+/// Most replaced sessions that are remembered.
+const MOST_REPLACED: u64 = 100_000;
 
 /// Everything that signs people in, keeps their tokens fresh, and signs them out.
 #[derive(Debug)]
@@ -59,6 +63,8 @@ pub struct SignIn {
     renewing: Mutex<HashMap<SessionKey, renew::Renewal>>,
     /// When a session whose refresh failed may try again.
     cooling: Cache<SessionKey, Timestamp>,
+    /// Whose sessions took the place of others a moment ago, for refreshes that are still under way.
+    replaced: Cache<SessionKey, Subject>,
 }
 
 impl SignIn {
@@ -90,6 +96,7 @@ impl SignIn {
                 .build(),
             renewing: Mutex::default(),
             cooling: Cache::builder().max_capacity(MOST_COOLING).time_to_live(Duration::from_secs(3600)).build(),
+            replaced: Cache::builder().max_capacity(MOST_REPLACED).time_to_live(LIFETIME).build(),
         })
     }
 

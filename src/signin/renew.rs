@@ -177,12 +177,18 @@ impl SignIn {
         match self.sessions.reopen(session).await? {
             Some(newer) => Ok(newer),
             None => {
-                if self.settings.revoke_on_sign_out {
+                if self.settings.revoke_on_sign_out && !self.goes_on_elsewhere(session) {
                     self.queue.push(Revocation::of_grant(session.record().handle.clone(), &grant));
                 }
                 Err(RenewProblem::Ended)
             }
         }
+    }
+
+    /// Whether a new session of the same person took the place of this one: then Apple would take back the
+    /// new grant with what a late refresh brought the old.
+    fn goes_on_elsewhere(&self, session: &ActiveSession) -> bool {
+        self.replaced.get(session.key()).is_some_and(|subject| subject == session.record().person.subject)
     }
 
     /// Apple takes the refresh token no more: one look at the store for a newer grant, then the end.
