@@ -161,6 +161,10 @@ async fn an_app_that_does_not_begin_to_answer_in_time_is_given_up() {
     let mut client = begun(&world, "GET /public/slow HTTP/1.1\r\n@Accept: text/html\r\n\r\n").await;
     let (_request, _) = app.request().await;
     is_page(&client.answer().await, 504);
+    let mut client = begun(&world, "HEAD /public/slow HTTP/1.1\r\n@\r\n").await;
+    let (_request, _) = app.request().await;
+    assert_eq!(client.head().await.status, 504);
+    assert_eq!(client.rest().await, b"", "an answer to HEAD has no body");
 }
 
 #[tokio::test]

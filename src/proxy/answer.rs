@@ -122,9 +122,10 @@ impl Answer {
         Ok(())
     }
 
-    /// The bytes of the answer for a connection that ends with it.
+    /// The bytes of the answer for a connection that ends with it; for `HEAD` the head only (RFC 9110,
+    /// section 9.3.2).
     #[must_use]
-    pub fn to_last_bytes(&self, request_id: &str) -> Vec<u8> {
+    pub fn to_last_bytes(&self, request_id: &str, head_only: bool) -> Vec<u8> {
         let reason = self.status.canonical_reason().unwrap_or("Error");
         let mut bytes = format!("HTTP/1.1 {} {reason}\r\n", self.status.as_u16()).into_bytes();
         for (name, value) in self.all_headers(request_id) {
@@ -134,7 +135,9 @@ impl Answer {
             bytes.extend_from_slice(b"\r\n");
         }
         bytes.extend_from_slice(b"connection: close\r\n\r\n");
-        bytes.extend_from_slice(&self.body);
+        if !head_only {
+            bytes.extend_from_slice(&self.body);
+        }
         bytes
     }
 }
@@ -151,7 +154,7 @@ mod tests {
             Answer::failure(pages::Failure::BadRequest, Kind::Navigation, "id"),
             Answer::failure(pages::Failure::BadRequest, Kind::Other, "id"),
         ] {
-            let text = String::from_utf8(answer.to_last_bytes("id-1")).unwrap();
+            let text = String::from_utf8(answer.to_last_bytes("id-1", false)).unwrap();
             for line in [
                 "cache-control: no-store\r\n",
                 "referrer-policy: no-referrer\r\n",
@@ -168,7 +171,7 @@ mod tests {
     #[test]
     fn an_error_is_a_page_for_a_navigation_and_a_problem_document_otherwise() {
         let text = |kind| {
-            String::from_utf8(Answer::failure(pages::Failure::NotFound, kind, "id").to_last_bytes("id")).unwrap()
+            String::from_utf8(Answer::failure(pages::Failure::NotFound, kind, "id").to_last_bytes("id", false)).unwrap()
         };
         assert!(text(Kind::Navigation).contains("content-type: text/html; charset=utf-8\r\n"));
         assert!(text(Kind::Other).contains("content-type: application/problem+json\r\n"));
@@ -178,14 +181,14 @@ mod tests {
     #[test]
     fn a_value_that_would_break_out_of_a_header_is_left_out() {
         let answer = Answer::redirect(303, "/a\r\nSet-Cookie: x=y");
-        assert!(!String::from_utf8(answer.to_last_bytes("id")).unwrap().contains("x=y"));
+        assert!(!String::from_utf8(answer.to_last_bytes("id", false)).unwrap().contains("x=y"));
     }
 
     #[test]
     fn several_cookies_are_several_fields_and_hidden_from_logs() {
         let cookie = |name: &str| SetCookie::new(name, "secret", SameSite::Lax, true);
         let answer = Answer::redirect(303, "/").with_cookies(&[cookie("a"), cookie("b")]);
-        assert_eq!(String::from_utf8(answer.to_last_bytes("id")).unwrap().matches("set-cookie: ").count(), 2);
+        assert_eq!(String::from_utf8(answer.to_last_bytes("id", false)).unwrap().matches("set-cookie: ").count(), 2);
         assert!(!format!("{answer:?}").contains("secret"));
     }
 }

@@ -136,7 +136,9 @@ async fn too_late(home: &Home<TcpStream>, peer: &Peer, exchange: &Exchange, limi
     let facts = &exchange.facts;
     let answer = Answer::failure(Failure::GatewayTimeout, facts.kind, &facts.request_id);
     access_log::line(exchange, None, answer.status());
-    Guard::new(socket, peer.clone(), limits).refuse(&answer.to_last_bytes(&facts.request_id)).await;
+    Guard::new(socket, peer.clone(), limits)
+        .refuse(&answer.to_last_bytes(&facts.request_id, facts.method == Method::HEAD))
+        .await;
 }
 
 /// A head that can be read in two ways gets an answer, and no second chance.
@@ -148,7 +150,8 @@ async fn refuse(guard: Guard<Lent<TcpStream>>, refusal: Refusal, source: &dyn En
     if let Some(allow) = refusal.allow() {
         answer = answer.with(http::header::ALLOW, allow);
     }
-    guard.refuse(&answer.to_last_bytes(&request_id)).await;
+    let head_only = guard.unjudged().trim_ascii_start().starts_with(b"HEAD ");
+    guard.refuse(&answer.to_last_bytes(&request_id, head_only)).await;
 }
 
 /// A page for somebody who mistyped an address, a problem document for everybody else.
