@@ -482,6 +482,9 @@ async fn a_whole_run_with_form_posts_logged_as_json_tells_no_secret_and_each_lin
             assert!(text("path").starts_with('/') && !text("path").contains('?'), "{line}");
             assert_eq!((text("client"), text("request_id").len()), ("127.0.0.1", 32), "{line}");
             assert!(object["status"].is_u64() && object["micros"].is_u64(), "{line}");
+            if object["status"] == 504 {
+                assert_eq!((text("app"), text("route"), text("session").is_empty()), ("library", "/", false), "{line}");
+            }
         }
     }
     assert!(requests > 100, "{requests}");

@@ -135,7 +135,7 @@ async fn too_late(home: &Home<TcpStream>, peer: &Peer, exchange: &Exchange, limi
     let Some(socket) = home.take() else { return };
     let facts = &exchange.facts;
     let answer = Answer::failure(Failure::GatewayTimeout, facts.kind, &facts.request_id);
-    access_log::line(exchange, None, answer.status());
+    access_log::line(exchange, answer.status());
     Guard::new(socket, peer.clone(), limits)
         .refuse(&answer.to_last_bytes(&facts.request_id, facts.method == Method::HEAD))
         .await;

@@ -3,7 +3,7 @@
 use std::{
     net::IpAddr,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU8, AtomicU64, Ordering},
     },
     time::Duration,
@@ -14,6 +14,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use crate::{
     clock::Stopwatch,
+    policy::Admission,
     web::{Host, Kind, Target},
 };
 
@@ -48,6 +49,7 @@ pub struct Exchange {
     pub facts: Facts,
     /// Time since its head was complete.
     pub stopwatch: Stopwatch,
+    admission: OnceLock<Admission>,
     stage: AtomicU8,
     born: Instant,
     progress: AtomicU64,
@@ -62,12 +64,25 @@ impl Exchange {
         Arc::new(Self {
             facts,
             stopwatch: Stopwatch::start(),
+            admission: OnceLock::new(),
             stage: AtomicU8::new(NOT_SENT),
             born: Instant::now(),
             progress: AtomicU64::new(0),
             patience: AtomicU64::new(0),
             changed: Notify::new(),
         })
+    }
+
+    /// Policy has let the request through.
+    pub fn admit(&self, admission: Admission) {
+        // A request is judged once: there is no second proof.
+        let _ = self.admission.set(admission);
+    }
+
+    /// The proof that policy let the request through.
+    #[must_use]
+    pub fn admission(&self) -> Option<&Admission> {
+        self.admission.get()
     }
 
     /// The request goes to an app, which has `patience` to begin its answer.

@@ -31,8 +31,6 @@ const UPSTREAM_IDLE: Duration = Duration::from_secs(60);
 pub struct Context {
     /// The request; absent only when somebody else than our connection loop made the session.
     exchange: Option<Arc<Exchange>>,
-    /// The proof that policy let it through.
-    admission: Option<Admission>,
     /// Bytes of the body so far.
     received: u64,
 }
@@ -45,11 +43,11 @@ impl Context {
 
     /// The proof that policy let it through.
     pub(super) fn admission(&self) -> Option<&Admission> {
-        self.admission.as_ref()
+        self.exchange()?.admission()
     }
 
     fn parts(&self) -> pingora::Result<(&Arc<Exchange>, &Admission)> {
-        self.exchange.as_ref().zip(self.admission.as_ref()).ok_or_else(|| Error::new(ErrorType::InternalError))
+        self.exchange().zip(self.admission()).ok_or_else(|| Error::new(ErrorType::InternalError))
     }
 }
 
@@ -80,7 +78,7 @@ impl ProxyHttp for Gateway {
                 Ok(admission) => match self.objection(session.req_header(), facts, &admission) {
                     None => {
                         forwarding::ignore_nominations(session.req_header_mut(), admission.app())?;
-                        context.admission = Some(admission);
+                        exchange.admit(admission);
                         return Ok(false);
                     }
                     Some(answer) => answer,
@@ -199,7 +197,7 @@ impl ProxyHttp for Gateway {
             if let Some((ErrorSource::Upstream, kind)) = &reason {
                 tracing::warn!(event = "upstream_failed", request_id = %exchange.facts.request_id, reason = kind.as_str());
             }
-            access_log::line(exchange, context.admission(), status);
+            access_log::line(exchange, status);
         }
     }
 }
