@@ -98,7 +98,7 @@ impl Exchange {
         self.progress.store(millis(self.born.elapsed()), Ordering::Relaxed);
     }
 
-    /// The app has begun to answer.
+    /// The answer has begun: the app's, or ours in its place.
     pub fn answered(&self) {
         self.stage.store(ANSWERED, Ordering::Release);
     }

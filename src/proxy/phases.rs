@@ -172,6 +172,8 @@ impl ProxyHttp for Gateway {
         let error_code = match (failures::outcome(session, error), context.exchange()) {
             (Outcome::Answer(failure), Some(exchange)) if !answered => {
                 let facts = &exchange.facts;
+                // A second answer, for lateness, must not follow this one.
+                exchange.answered();
                 let answer = Answer::failure(failure, facts.kind, &facts.request_id);
                 // Reused in name only: this is how pingora closes in order, so that the answer arrives.
                 session.set_keepalive(None);
