@@ -107,7 +107,9 @@ impl<'a> Report<'a> {
             &place,
             found.unwrap_or_else(|| "this".into()),
             format!("does not read as TOML: {message}"),
-            "write key = value, texts in double quotes, lists in [ ], each key once in its [section]".into(),
+            "write key = value, texts in double quotes, lists in [ ], each key once in its [section], [[app]] and \
+             [[app.route]] in double brackets"
+                .into(),
         );
         self.broken_lines.borrow_mut().push(line);
     }

@@ -23,7 +23,10 @@ const LAST_REVOCATIONS: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An address cannot be listened on.
-    #[error("cannot listen on {address}: {source}; is another program listening there?")]
+    #[error(
+        "cannot listen on {address}: {source}; see [server] listen and admin_listen: another program may listen there, \
+         or the port is below 1024"
+    )]
     Bind {
         /// The address.
         address: String,
