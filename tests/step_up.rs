@@ -88,3 +88,35 @@ async fn another_person_at_the_step_up_is_another_session() {
     assert_eq!(before.clone().fetch(&at("/")).await.status, 401, "the teacher's session has ended");
     world.reached(Endpoint::Revoke, 1).await;
 }
+
+#[tokio::test]
+async fn two_routes_whose_scopes_are_not_granted_do_not_send_a_person_round_in_circles() {
+    let world =
+        World::with(&[("routes", "  [[app.route]]\n  path = \"/people\"\n  scopes = [\"edu.users.read\"]")]).await;
+    world.apple.switches().change(|behaviour| {
+        behaviour.granted = Granted::Only(schoolgate::identity::ScopeSet::new());
+        behaviour.scope_member = true;
+        behaviour.others = Others::Granted;
+    });
+    let mut browser = world.signed_in("teacher-1").await;
+    world.through_apple(&mut browser, "/classes", "teacher-1").await;
+    world.through_apple(&mut browser, "/people", "teacher-1").await;
+    for path in ["/classes", "/people"] {
+        assert_eq!(browser.open(&at(path)).await.status, 403, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_route_can_refuse_to_redirect_or_always_do_so() {
+    let world = World::with(&[(
+        "routes",
+        "  [[app.route]]\n  path = \"/api\"\n  unauthenticated = \"401\"\n\n  [[app.route]]\n  path = \"/old\"\n  unauthenticated = \"redirect\"",
+    )])
+    .await;
+    let mut browser = world.browser();
+    let answer = browser.open(&at("/api/x")).await;
+    assert_eq!((answer.status, answer.header("content-type")), (401, Some("text/html; charset=utf-8")));
+    assert!(answer.header("www-authenticate").is_some() && answer.text().contains("/.schoolgate/sign-in"));
+    assert_eq!(browser.fetch(&at("/api/x")).await.header("content-type"), Some("application/problem+json"));
+    assert_eq!(browser.fetch(&at("/old/x")).await.status, 302);
+}

@@ -240,3 +240,22 @@ async fn a_new_sign_in_during_a_refresh_keeps_its_grant() {
     world.apple.switches().heal(Endpoint::Refresh);
     assert_eq!(opened(&browser, "/").await, 200);
 }
+
+#[tokio::test]
+async fn whoever_signs_out_while_a_refresh_fails_gets_nothing_more() {
+    let world = World::start().await;
+    let browser = world.signed_in("teacher-1").await;
+    world.clock.advance(ALMOST_AN_HOUR);
+    let gate = Gate::closed();
+    world.apple.switches().trouble(Endpoint::Refresh, Trouble::Hang(gate.clone()));
+    let waiting = tokio::spawn({
+        let browser = browser.clone();
+        async move { opened(&browser, "/").await }
+    });
+    world.reached(Endpoint::Refresh, 1).await;
+    assert_eq!(browser.clone().open(&at("/.schoolgate/sign-out")).await.status, 200);
+    world.apple.switches().down(true);
+    gate.open();
+    assert_eq!(waiting.await.unwrap(), 302, "the old token still lives, but the session does not");
+    assert_eq!(world.echo.count(), 0);
+}

@@ -8,7 +8,7 @@ use super::{
     report::{Entry, Report},
     route::RouteAt,
 };
-use crate::{identity::ScopeSet, policy::Access};
+use crate::{apple::Service, identity::ScopeSet, policy::Access};
 
 /// The methods that browsers and forms use. `GET` stands for `HEAD` too.
 const USUAL: [Method; 6] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
@@ -28,6 +28,18 @@ pub(super) fn check(apps: &[AppAt], report: &Report<'_>) {
         }
     }
     school_scopes(apps, report);
+}
+
+/// With Sign in with Apple, anybody in the world can sign in: only a rule about people keeps them out.
+pub(super) fn open_to_the_world(apps: &[AppAt], service: Service, report: &Report<'_>) {
+    if service != Service::SignIn {
+        return;
+    }
+    let routes = apps.iter().flat_map(|app| &app.routes);
+    for route in routes.filter(|route| route.route.access == Access::Required && route.route.allow.is_open()) {
+        let text = "anybody in the world with an Apple Account gets in here: add [app.route.allow] with organizations";
+        report.warn(&route.place, text);
+    }
 }
 
 /// An open route that takes a part out of a protected one.

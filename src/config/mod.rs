@@ -151,6 +151,7 @@ impl File {
         cross::sign_in_host(apple.redirect_host.as_ref(), &apps, report);
         apps.iter().for_each(|app| conflict::check(&app.routes, report));
         lint::check(&apps, report);
+        lint::open_to_the_world(&apps, apple.service, report);
         report.is_clean().then_some(Self { server, apple, session, log_format, apps })
     }
 

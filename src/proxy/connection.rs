@@ -145,7 +145,7 @@ async fn too_late(home: &Home<TcpStream>, peer: &Peer, exchange: &Exchange, limi
 async fn refuse(guard: Guard<Lent<TcpStream>>, refusal: Refusal, source: &dyn Entropy) {
     let request_id = entropy::hex::<16>(source);
     let status = refusal.status();
-    tracing::debug!(event = "refused", client = %guard.peer().remote().ip(), status, reason = %refusal, %request_id);
+    tracing::info!(target: "schoolgate::access", event = "refused", client = %guard.peer().remote().ip(), status, reason = %refusal, %request_id);
     let mut answer = refusal_answer(refusal, guess_kind(guard.unjudged()), &request_id);
     if let Some(allow) = refusal.allow() {
         answer = answer.with(http::header::ALLOW, allow);

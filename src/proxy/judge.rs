@@ -6,7 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::{Answer, Gateway, exchange::Facts};
 use crate::{
     identity::ScopeSet,
-    pages::{self, Denial, Failure, Forbidden, ScopeMissing, SignInProblem},
+    pages::{self, Denial, Explanation, Failure, Forbidden, Page, ScopeMissing, SignInProblem},
     policy::{Access, Admission, Decision, Lookup, Miss, Obstacle, decide},
     session::{ActiveSession, StoreError},
     signin::RenewProblem,
@@ -111,13 +111,13 @@ impl Gateway {
             None => (Denial::SignInNeeded, format!("Schoolgate sign_in=\"{url}\"")),
             // RFC 6750, section 3.1, under our own scheme.
             Some((_, missing)) => (
-                Denial::SignInNeeded,
+                Denial::ScopeMissing,
                 format!("Schoolgate error=\"insufficient_scope\", scope=\"{missing}\", sign_in=\"{url}\""),
             ),
         };
-        let explanation = denial.explanation();
-        Answer::new(401, "application/problem+json", explanation.problem_json(&facts.request_id))
-            .with(header::WWW_AUTHENTICATE, &challenge)
+        let explanation = Explanation { status: 401, ..denial.explanation() };
+        let page = || Page { status: 401, ..pages::not_signed_in() };
+        Answer::error(&explanation, facts.kind, &facts.request_id, page).with(header::WWW_AUTHENTICATE, &challenge)
     }
 
     /// The redirect to Apple, with the cookies of the sign-in.

@@ -90,7 +90,11 @@ impl Sessions {
         self.open_key(session.key()).await
     }
 
-    async fn open_key(&self, key: &SessionKey) -> Result<Option<ActiveSession>, StoreError> {
+    /// Opens the session of a key.
+    ///
+    /// # Errors
+    /// When the store is not available.
+    pub async fn open_key(&self, key: &SessionKey) -> Result<Option<ActiveSession>, StoreError> {
         let Some(stored) = self.store.find(key).await? else { return Ok(None) };
         let now = self.clock.now();
         if self.ends_at(&stored) <= now {

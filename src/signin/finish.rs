@@ -9,7 +9,7 @@ use crate::{
         AuthorizationCode, CallError, Callback, CallbackError, DeniedReason, Expected, State, TokenAnswer,
         VerifiedIdToken, VerifyError,
     },
-    session::{Grant, Handle, NewSession, Revocation, SessionKey, StoreError},
+    session::{ActiveSession, Grant, Handle, NewSession, Revocation, SessionKey, StoreError},
     web::{CookieJar, Form, ReturnPath, SameSite, SetCookie},
 };
 
@@ -133,18 +133,22 @@ impl SignIn {
         transaction: &Transaction,
         jar: &CookieJar<'_>,
     ) -> Result<NewSession, Problem> {
-        let current = self.session_of(jar).await;
-        let created = match &current {
-            Ok(_) => self.sessions.create(token, grant.clone(), transaction.asked.clone()).await,
-            Err(error) => Err(error.clone()),
+        let old = match self.old_sessions(transaction, jar).await {
+            Ok(old) => old,
+            Err(error) => {
+                self.revoke_unused(grant);
+                return Err(error.into());
+            }
         };
+        // What Apple was asked for before and did not grant is not asked for again by itself.
+        let person = &token.person().subject;
+        let own = old.iter().map(ActiveSession::record).filter(|record| record.person.subject == *person);
+        let asked = own.fold(transaction.asked.clone(), |asked, record| asked.union(&record.asked));
         // Tokens that belong to no session would live on at Apple.
+        let created = self.sessions.create(token, grant.clone(), asked).await;
         let new = created.inspect_err(|_| self.revoke_unused(grant))?;
-        let current = current?.map(|session| *session.key());
-        let mut old: Vec<SessionKey> = transaction.replaces.into_iter().chain(current).collect();
-        old.dedup();
-        for key in old {
-            self.replace(&key, &new).await?;
+        for session in old {
+            self.replace(session.key(), &new).await?;
         }
         let record = new.session.record();
         tracing::info!(
@@ -152,6 +156,22 @@ impl SignIn {
             organization = record.person.organization.as_ref().map(tracing::field::display), scopes = %record.grant.scopes,
         );
         Ok(new)
+    }
+
+    /// The session that the browser had when the sign-in began, and the one that it has now.
+    async fn old_sessions(
+        &self,
+        transaction: &Transaction,
+        jar: &CookieJar<'_>,
+    ) -> Result<Vec<ActiveSession>, StoreError> {
+        let current = self.session_of(jar).await?;
+        let before = match &transaction.replaces {
+            Some(key) => self.sessions.open_key(key).await?,
+            None => None,
+        };
+        let mut old: Vec<_> = before.into_iter().chain(current).collect();
+        old.dedup_by_key(|session| *session.key());
+        Ok(old)
     }
 
     /// Ends the session that a new one replaces. Another person's tokens are revoked, as at a sign-out;

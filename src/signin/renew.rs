@@ -15,7 +15,7 @@ use super::SignIn;
 use crate::{
     apple::{CallError, RefreshToken, TokenAnswer},
     clock::Timestamp,
-    session::{ActiveSession, Grant, Record, Revocation, StoreError},
+    session::{ActiveSession, Grant, Record, Revocation, SessionKey, StoreError},
 };
 
 /// After a failed refresh nobody tries again for so long.
@@ -55,6 +55,18 @@ enum Need {
     Now,
 }
 
+/// The place of a refresh among those under way: free again when the refresh ends, even by a panic.
+struct Entry<'a> {
+    signin: &'a SignIn,
+    key: SessionKey,
+}
+
+impl Drop for Entry<'_> {
+    fn drop(&mut self) {
+        self.signin.renewing.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+    }
+}
+
 impl SignIn {
     /// The session with an access token that has at least `refresh_before` of life left.
     ///
@@ -88,8 +100,9 @@ impl SignIn {
             None => self.join(&session).await,
         };
         match outcome {
+            // While this one waited, the person may have signed out.
             Err(RenewProblem::Unavailable { .. }) if session.record().grant.access_expires_at > self.clock.now() => {
-                Ok(session)
+                self.sessions.reopen(&session).await?.ok_or(RenewProblem::Ended)
             }
             other => other,
         }
@@ -129,9 +142,8 @@ impl SignIn {
         }
         let (this, session_) = (Arc::clone(self), session.clone());
         let task = tokio::spawn(async move {
-            let outcome = this.renew(&session_).await;
-            this.renewing.lock().unwrap_or_else(PoisonError::into_inner).remove(session_.key());
-            outcome
+            let _entry = Entry { signin: &this, key: *session_.key() };
+            this.renew(&session_).await
         });
         let renewal = async move { task.await.unwrap_or(Err(RenewProblem::Unavailable { retry_after: COOL_DOWN })) }
             .boxed()
