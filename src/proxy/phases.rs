@@ -112,6 +112,8 @@ impl ProxyHttp for Gateway {
         request: &mut RequestHeader,
         context: &mut Context,
     ) -> pingora::Result<()> {
+        // On a second try the body comes from its beginning again.
+        context.received = 0;
         let (exchange, admission) = context.parts()?;
         let app = admission.app();
         forwarding::clean(request, app, self.signin.cookie_names())?;
