@@ -162,7 +162,6 @@ impl File {
         let signin = signin::Settings {
             scopes: apple.scopes,
             response_mode: apple.settings.as_ref().and_then(|settings| settings.response_mode),
-            pkce: apple.settings.as_ref().is_some_and(|settings| settings.pkce),
             external_scheme: server.external_scheme.value,
             refresh_before: session.refresh_before,
             revoke_on_sign_out: session.revoke_on_sign_out,

@@ -125,7 +125,7 @@ fn every_supported_key_takes_effect() {
     let endpoints = &settings.apple.endpoints;
     assert_eq!(endpoints.token.as_str(), "http://127.0.0.1:9/auth/token");
     assert_eq!(endpoints.keys.as_str(), "https://keys.example/x");
-    assert_eq!((settings.apple.response_mode, settings.signin.pkce), (Some(ResponseMode::FormPost), true));
+    assert_eq!((settings.apple.response_mode, settings.apple.pkce), (Some(ResponseMode::FormPost), true));
     assert_eq!(settings.signin.scopes.to_string(), "openid");
     assert!(!settings.signin.revoke_on_sign_out && settings.signin.refresh_before.is_zero());
     let app = settings.table.apps().next().unwrap();

@@ -26,12 +26,6 @@ impl Admission {
         self.lookup.route()
     }
 
-    /// The route's position in the app.
-    #[must_use]
-    pub fn route_index(&self) -> usize {
-        self.lookup.index
-    }
-
     /// The session whose identity the app gets; never one on a public route.
     #[must_use]
     pub fn session(&self) -> Option<&ActiveSession> {

@@ -42,12 +42,6 @@ impl Lookup {
     pub fn route(&self) -> &Route {
         &self.app.routes[self.index]
     }
-
-    /// The route's position in the app, for caches and logs.
-    #[must_use]
-    pub fn route_index(&self) -> usize {
-        self.index
-    }
 }
 
 /// All apps, by host.

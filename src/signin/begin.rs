@@ -37,7 +37,8 @@ impl SignIn {
         let asked = granted.into_iter().fold(self.settings.scopes.union(wanted), |asked, granted| asked.union(granted));
         let now = self.clock.now();
         let source = &*self.entropy;
-        let transaction = Transaction::begin(source, now, self.settings.pkce, asked, return_to, session);
+        let drawn = (self.apple.draw_state(), self.apple.draw_nonce(), self.apple.draw_verifier());
+        let transaction = Transaction::begin(drawn, now, asked, return_to, session);
         let cookie = transaction.cookie(&self.names, self.settings.response_mode, &self.sealer, source);
         let size = cookie.header_value().len();
         let mut cookies: Vec<_> = transaction::to_drop(&self.names, jar, &self.sealer, now, size)

@@ -11,8 +11,6 @@ pub struct Settings {
     pub scopes: ScopeSet,
     /// How Apple sends the browser back: a form post needs a sign-in cookie that crosses sites.
     pub response_mode: Option<ResponseMode>,
-    /// Whether the code is bound to a verifier (RFC 7636).
-    pub pkce: bool,
     /// The scheme that browsers use, for the attributes of cookies.
     pub external_scheme: Scheme,
     /// An app never gets an access token with less life than this.

@@ -11,7 +11,7 @@ use super::{CookieNames, LIFETIME};
 use crate::{
     apple::{CodeVerifier, Nonce, ResponseMode, State},
     clock::Timestamp,
-    entropy::{self, Entropy},
+    entropy::Entropy,
     identity::ScopeSet,
     secret::Secret,
     session::{ActiveSession, Sealer, SessionKey},
@@ -53,24 +53,16 @@ struct Sealed<'a> {
 }
 
 impl Transaction {
-    /// A new one.
+    /// A new one, with what was drawn for it.
     pub(super) fn begin(
-        source: &dyn Entropy,
+        drawn: (State, Nonce, Option<CodeVerifier>),
         now: Timestamp,
-        pkce: bool,
         asked: ScopeSet,
         return_to: ReturnPath,
         session: Option<&ActiveSession>,
     ) -> Self {
-        Self {
-            state: Secret::new(entropy::text::<32>(source)),
-            nonce: Secret::new(entropy::text::<32>(source)),
-            verifier: pkce.then(|| Secret::new(entropy::text::<32>(source))),
-            asked,
-            return_to,
-            began: now,
-            replaces: session.map(|session| *session.key()),
-        }
+        let (state, nonce, verifier) = drawn;
+        Self { state, nonce, verifier, asked, return_to, began: now, replaces: session.map(|session| *session.key()) }
     }
 
     /// Whether it has taken too long.
@@ -181,7 +173,11 @@ pub(super) fn to_drop(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{entropy::SystemEntropy, session::testing::active_session, web::Scheme};
+    use crate::{
+        entropy::{self, SystemEntropy},
+        session::testing::active_session,
+        web::Scheme,
+    };
     use std::time::Duration;
 
     const NAMES: CookieNames = CookieNames::new(Scheme::Https);
@@ -194,7 +190,9 @@ mod tests {
         let session = active_session("anna", "");
         let asked = ScopeSet::parse("edu.users.read").unwrap();
         let return_to = ReturnPath::parse("/a?b=c").unwrap();
-        Transaction::begin(&SystemEntropy, Timestamp::from_seconds(second), true, asked, return_to, Some(&session))
+        let text = || entropy::text::<32>(&SystemEntropy);
+        let drawn = (Secret::new(text()), Secret::new(text()), Some(Secret::new(text())));
+        Transaction::begin(drawn, Timestamp::from_seconds(second), asked, return_to, Some(&session))
     }
 
     fn pair(cookie: &SetCookie) -> (String, String) {
