@@ -122,7 +122,7 @@ impl ManualClock {
         let step = u64::try_from(while_.as_millis()).unwrap_or(u64::MAX);
         let mut sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.millis.fetch_add(step, Ordering::SeqCst).saturating_add(step);
-        for (due, waker) in sleepers.extract_if(.., |(due, _)| *due <= now) {
+        for (due, waker) in sleepers.extract_if(.., |(due, waker)| *due <= now || waker.is_closed()) {
             let _ = (due, waker.send(()));
         }
     }
@@ -130,7 +130,8 @@ impl ManualClock {
     /// How many callers sleep now: a test waits for this before it moves time.
     #[must_use]
     pub fn sleeping(&self) -> usize {
-        self.sleepers.lock().unwrap_or_else(PoisonError::into_inner).len()
+        let sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
+        sleepers.iter().filter(|(_, waker)| !waker.is_closed()).count()
     }
 }
 

@@ -5,7 +5,7 @@ mod support;
 
 use std::{
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -13,9 +13,12 @@ use std::{
 
 use async_trait::async_trait;
 use schoolgate::{
-    clock::Timestamp,
+    clock::{SystemClock, Timestamp},
     demo::Endpoint,
-    session::{MemoryStore, Record, SessionKey, Store, StoreError, Stored},
+    session::{
+        End, Holder, Lease, Lifetimes, Listener, Mark, MemoryStore, Queue, Record, Removal, Selector, SessionKey,
+        Sharing, Store, StoreError, Stored, Waiting,
+    },
 };
 use support::{HOST, Request, World, world::at};
 
@@ -24,11 +27,15 @@ use support::{HOST, Request, World, world::at};
 struct Fragile {
     inner: MemoryStore,
     down: AtomicBool,
+    keeps_nothing_new: AtomicBool,
 }
 
 impl Fragile {
     fn new() -> Arc<Self> {
-        Arc::new(Self { inner: MemoryStore::new(Duration::from_secs(86_400)), down: AtomicBool::new(false) })
+        let lifetimes =
+            Lifetimes { idle_timeout: Duration::from_secs(8 * 3600), max_lifetime: Duration::from_secs(86_400) };
+        let inner = MemoryStore::new(lifetimes, Arc::new(SystemClock));
+        Arc::new(Self { inner, down: AtomicBool::new(false), keeps_nothing_new: AtomicBool::new(false) })
     }
 
     fn up(&self) -> Result<&MemoryStore, StoreError> {
@@ -42,7 +49,18 @@ impl Fragile {
 
 #[async_trait]
 impl Store for Fragile {
+    fn listen(&self, listener: Weak<dyn Listener>) -> Sharing {
+        self.inner.listen(listener)
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        self.up()?.ready().await
+    }
+
     async fn insert(&self, key: SessionKey, stored: Stored) -> Result<(), StoreError> {
+        if self.keeps_nothing_new.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("full".into()));
+        }
         self.up()?.insert(key, stored).await
     }
 
@@ -50,16 +68,68 @@ impl Store for Fragile {
         self.up()?.find(key).await
     }
 
-    async fn touch(&self, key: &SessionKey, now: Timestamp) -> Result<(), StoreError> {
-        self.up()?.touch(key, now).await
+    async fn touch(&self, seen: &[(SessionKey, Timestamp)]) -> Result<(), StoreError> {
+        self.up()?.touch(seen).await
     }
 
     async fn replace(&self, key: &SessionKey, expected: u64, record: Arc<Record>) -> Result<bool, StoreError> {
         self.up()?.replace(key, expected, record).await
     }
 
-    async fn remove(&self, key: &SessionKey) -> Result<Option<Stored>, StoreError> {
-        self.up()?.remove(key).await
+    async fn remove(&self, ends: Vec<End>) -> Result<Vec<Removal>, StoreError> {
+        self.up()?.remove(ends).await
+    }
+
+    async fn keys_of(&self, whose: &Selector) -> Result<Vec<SessionKey>, StoreError> {
+        self.up()?.keys_of(whose).await
+    }
+
+    async fn page(&self, after: Option<&SessionKey>, most: usize) -> Result<Vec<(SessionKey, Stored)>, StoreError> {
+        self.up()?.page(after, most).await
+    }
+
+    async fn count(&self) -> Result<usize, StoreError> {
+        self.up()?.count().await
+    }
+
+    async fn sweep(&self, now: Timestamp) -> Result<usize, StoreError> {
+        self.up()?.sweep(now).await
+    }
+
+    async fn lease(&self, key: &SessionKey, holder: &Holder, length: Duration) -> Result<Lease, StoreError> {
+        self.up()?.lease(key, holder, length).await
+    }
+
+    async fn release(&self, key: &SessionKey, holder: &Holder, cool_down: Duration) -> Result<(), StoreError> {
+        self.up()?.release(key, holder, cool_down).await
+    }
+
+    async fn mark(&self, mark: &Mark, keep: Duration) -> Result<bool, StoreError> {
+        self.up()?.mark(mark, keep).await
+    }
+
+    async fn is_marked(&self, mark: &Mark) -> Result<bool, StoreError> {
+        self.up()?.is_marked(mark).await
+    }
+
+    async fn enqueue(&self, waiting: Waiting) -> Result<bool, StoreError> {
+        self.up()?.enqueue(waiting).await
+    }
+
+    async fn claim(&self, now: Timestamp, until: Timestamp, most: usize) -> Result<Vec<Waiting>, StoreError> {
+        self.up()?.claim(now, until, most).await
+    }
+
+    async fn postpone(&self, waiting: &Waiting, due: Timestamp) -> Result<(), StoreError> {
+        self.up()?.postpone(waiting, due).await
+    }
+
+    async fn settle(&self, waiting: &Waiting) -> Result<(), StoreError> {
+        self.up()?.settle(waiting).await
+    }
+
+    async fn queue(&self) -> Result<Queue, StoreError> {
+        self.up()?.queue().await
     }
 }
 
@@ -91,11 +161,26 @@ async fn a_sign_in_that_cannot_be_kept_is_none_and_its_tokens_are_revoked() {
     let mut browser = world.browser();
     let answer = browser.open(&at("/")).await;
     let callback = world.at_apple(answer.location(), "teacher-1").await;
-    store.is_down(true);
+    store.keeps_nothing_new.store(true, Ordering::SeqCst);
     let answer = browser.open(&callback).await;
     assert_eq!(answer.status, 503, "{}", answer.text());
     assert_eq!(browser.cookie_names(HOST), Vec::<String>::new());
     world.reached(Endpoint::Revoke, 1).await;
-    store.is_down(false);
     assert_eq!(world.send(Request::get("/")).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_sign_in_while_the_store_is_down_uses_nothing_up_and_can_be_finished_later() {
+    let store = Fragile::new();
+    let world = World::with_store(Arc::<Fragile>::clone(&store)).await;
+    let mut browser = world.browser();
+    let answer = browser.open(&at("/start")).await;
+    let callback = world.at_apple(answer.location(), "teacher-1").await;
+    store.is_down(true);
+    let answer = browser.open(&callback).await;
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert_eq!(world.apple.calls().count(Endpoint::Token), 0, "the code is still good");
+    store.is_down(false);
+    let answer = browser.open(&callback).await;
+    assert_eq!((answer.status, answer.location()), (303, "/start"), "{}", answer.text());
 }

@@ -234,7 +234,7 @@ async fn a_new_sign_in_during_a_refresh_keeps_its_grant() {
     assert_eq!((answer.status, answer.location()), (303, "/"));
     gate.open();
     assert_eq!(waiting.await.unwrap(), 302, "the old session has ended");
-    let revocations = world.running.revocations_waiting() + world.apple.calls().count(Endpoint::Revoke);
+    let revocations = world.running.revocations_waiting().await + world.apple.calls().count(Endpoint::Revoke);
     assert_eq!(revocations, 0, "Apple would take back the new grant with the old");
     world.clock.advance(ALMOST_AN_HOUR);
     world.apple.switches().heal(Endpoint::Refresh);

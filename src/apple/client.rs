@@ -1,6 +1,7 @@
 //! The way in: [`Apple`], with every call that the gateway makes.
 
 use std::fmt;
+use std::time::Duration;
 
 use url::Url;
 
@@ -64,6 +65,12 @@ impl Apple {
             Transport::new(&settings.endpoints, settings.timeout).map_err(|NotBuilt(cause)| BuildError::Tls(cause))?;
         let keys = KeyRing::new(&settings, transport.clone(), SharedClock::clone(&clock));
         Ok(Self { settings, clock, entropy, transport, secrets: ClientSecrets::default(), keys })
+    }
+
+    /// The longest that one call takes.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.settings.timeout
     }
 
     /// What it was made with.

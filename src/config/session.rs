@@ -16,7 +16,7 @@ const TOKEN_LIFE: Duration = Duration::from_secs(3600);
 /// What `[session]` says.
 #[derive(Debug)]
 pub(super) struct Session {
-    pub(super) settings: session::Settings,
+    pub(super) settings: session::Lifetimes,
     pub(super) refresh_before: Duration,
     pub(super) revoke_on_sign_out: bool,
     pub(super) encryption_key_file: Option<PathBuf>,
@@ -80,16 +80,16 @@ fn store(section: &mut Section<'_>, report: &Report<'_>) {
 
 /// A session that may live for four hours does so without idle_timeout being lowered too; but to ask for
 /// a longer idle time than lifetime is a mistake.
-fn lifetimes(idle: Option<Entry<Duration>>, longest: Option<Duration>, report: &Report<'_>) -> session::Settings {
+fn lifetimes(idle: Option<Entry<Duration>>, longest: Option<Duration>, report: &Report<'_>) -> session::Lifetimes {
     let max_lifetime = longest.unwrap_or(Duration::from_secs(24 * 3600));
     let Some(idle) = idle else {
-        return session::Settings { idle_timeout: max_lifetime.min(Duration::from_secs(8 * 3600)), max_lifetime };
+        return session::Lifetimes { idle_timeout: max_lifetime.min(Duration::from_secs(8 * 3600)), max_lifetime };
     };
     if idle.value > max_lifetime {
         let cure = "lower it, or raise max_lifetime (\"24h\" by default)";
         report.problem(&idle.place, "is longer than max_lifetime, so it would never end a session", cure);
     }
-    session::Settings { idle_timeout: idle.value, max_lifetime }
+    session::Lifetimes { idle_timeout: idle.value, max_lifetime }
 }
 
 fn refresh_before(text: &str) -> Result<Duration, Fault> {
@@ -106,7 +106,7 @@ fn refresh_before(text: &str) -> Result<Duration, Fault> {
 /// The key is read again when the gateway starts; here it only has to be one.
 fn encryption_key(section: &mut Section<'_>, report: &Report<'_>, surroundings: &Surroundings<'_>) -> Option<PathBuf> {
     let text = section.text("encryption_key_file", r#""$CREDENTIALS_DIRECTORY/session.key""#)?;
-    if Sealer::from_base64(text.value).is_ok() {
+    if Sealer::from_key_file(text.value).is_ok() {
         let cure = "keep the key in a file that only the service can read, and write the path of that file";
         report.hidden(&text.place, Fault::new("is a key itself, which does not belong in this file", cure));
         return None;
@@ -115,7 +115,7 @@ fn encryption_key(section: &mut Section<'_>, report: &Report<'_>, surroundings: 
     match key_file::read(&path.value) {
         Err(fault) => report.fault(&path.place, fault),
         Ok(file) => {
-            if let Err(why) = Sealer::from_base64(&file.text) {
+            if let Err(why) = Sealer::from_key_file(&file.text) {
                 let (message, cure) = split(&why.to_string());
                 report.problem(&path.place, format!("{message}: {}", path.value.display()), cure);
             }

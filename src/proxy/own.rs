@@ -10,7 +10,7 @@ use crate::{
     apple::{CallError, DeniedReason, VerifyError},
     identity::ScopeSet,
     pages::{self, Denial, Failure, ScopeMissing, SignInProblem, SignedIn},
-    session::{ActiveSession, StoreError},
+    session::{ActiveSession, Origin, StoreError},
     signin::{Finished, Problem},
     web::{CanonicalPath, CookieJar, Form, Host, Kind, OWN_PREFIX, PathPrefix, ReturnPath, Target},
 };
@@ -94,7 +94,7 @@ impl Gateway {
             Endpoint::Home => self.home(&jar).await,
             Endpoint::Me => self.me(&jar, facts).await,
             Endpoint::SignIn => Ok(self.start_sign_in(&form, &jar, facts).await),
-            Endpoint::Callback => Ok(self.callback(&form, &jar, facts).await),
+            Endpoint::Callback => Ok(self.callback(&form, &jar, origin(request, facts), facts).await),
             Endpoint::SignOut => self.leave(&form, &jar, request, facts).await,
         };
         Ok(answered.unwrap_or_else(|error| *sessions_unavailable(&error, facts)))
@@ -159,8 +159,8 @@ impl Gateway {
             .unwrap_or_default()
     }
 
-    async fn callback(&self, form: &Form, jar: &CookieJar<'_>, facts: &Facts) -> Answer {
-        match self.signin.finish(form, jar).await {
+    async fn callback(&self, form: &Form, jar: &CookieJar<'_>, origin: Origin, facts: &Facts) -> Answer {
+        match self.signin.finish(form, jar, origin).await {
             Finished::SignedIn { cookies, location } => Answer::redirect(303, location.as_str()).with_cookies(&cookies),
             Finished::AlreadySignedIn { location } => Answer::redirect(303, location.as_str()),
             Finished::Failed { problem, cookies, location } => {
@@ -225,6 +225,12 @@ impl Gateway {
         // The back button must not show what was seen before: https://www.w3.org/TR/clear-site-data/
         Ok(answer.with(HeaderName::from_static("clear-site-data"), "\"cache\"").with_cookies(&signed_out.cookies))
     }
+}
+
+/// Where a person signs in, for the list of sessions.
+fn origin(request: &RequestHeader, facts: &Facts) -> Origin {
+    let user_agent = request.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    Origin::new(facts.client, user_agent)
 }
 
 /// Where somebody wants to go; the start page when that is nowhere of ours.

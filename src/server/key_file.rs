@@ -50,7 +50,7 @@ pub(super) fn load(configured: Option<&Path>, state_dir: &Path, source: &dyn Ent
         Ok(text) => Zeroizing::new(text),
         Err(error) => return Err(KeyFileError::File { action: "read", path, source: error }),
     };
-    Sealer::from_base64(&text).map_err(|problem| KeyFileError::Content { path, problem })
+    Sealer::from_key_file(&text).map_err(|problem| KeyFileError::Content { path, problem })
 }
 
 /// Makes a key that only this user can read. Written beside and linked into place, so that no half key

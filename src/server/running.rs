@@ -70,6 +70,7 @@ pub struct Running {
     listeners: Vec<JoinHandle<()>>,
     connections: tokio_util::task::TaskTracker,
     queue: RevocationQueue,
+    revoking: JoinHandle<()>,
 }
 
 impl Running {
@@ -84,12 +85,18 @@ impl Running {
             let bound = listener::bind(*address).await;
             sockets.push(bound.map_err(|source| StartError::Bind { address: address.to_string(), source })?);
         }
-        let sealer = key_file::load(settings.encryption_key_file.as_deref(), &settings.state_dir, &*entropy)?;
+        let sealer = Arc::new(key_file::load(settings.encryption_key_file.as_deref(), &settings.state_dir, &*entropy)?);
         let callback_host = settings.apple.redirect_uri.host_str().and_then(|host| Host::parse(host).ok());
         let apple = Arc::new(Apple::new(settings.apple, Arc::clone(&clock), Arc::clone(&entropy))?);
-        let store = store.unwrap_or_else(|| Arc::new(MemoryStore::new(settings.session.max_lifetime)));
-        let sessions = Arc::new(Sessions::new(settings.session, store, Arc::clone(&clock), Arc::clone(&entropy)));
-        let queue = RevocationQueue::new(Arc::<Apple>::clone(&apple), Arc::clone(&clock), Arc::clone(&entropy));
+        let store = store.unwrap_or_else(|| Arc::new(MemoryStore::new(settings.session, Arc::clone(&clock))));
+        let sessions = Sessions::new(settings.session, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&entropy));
+        let queue = RevocationQueue::new(
+            store,
+            Arc::<Apple>::clone(&apple),
+            Arc::clone(&clock),
+            Arc::clone(&entropy),
+            sessions.bell(),
+        );
         let signin = SignIn::new(
             settings.signin,
             Arc::clone(&apple),
@@ -109,8 +116,12 @@ impl Running {
         let listeners = sockets.into_iter().map(|socket| tokio::spawn(acceptor.clone().accept_all(socket))).collect();
         // Apple may be down: public routes work all the same, and sign-ins say what is wrong.
         tokio::spawn(async move { apple.warm_keys().await });
+        let revoking = tokio::spawn({
+            let queue = queue.clone();
+            async move { queue.run().await }
+        });
         tracing::info!(event = "started", listen = ?addresses);
-        Ok(Self { addresses, admin, drain, listeners, connections: tasks, queue })
+        Ok(Self { addresses, admin, drain, listeners, connections: tasks, queue, revoking })
     }
 
     /// Where browsers connect: with the ports that the system chose.
@@ -125,10 +136,9 @@ impl Running {
         self.admin.address()
     }
 
-    /// How many revocations wait.
-    #[must_use]
-    pub fn revocations_waiting(&self) -> usize {
-        self.queue.len()
+    /// How many revocations wait; very many, when the store cannot tell.
+    pub async fn revocations_waiting(&self) -> usize {
+        self.queue.length().await.unwrap_or(usize::MAX)
     }
 
     /// Accepts nothing more, lets requests in flight finish within `grace`, and gives the last
@@ -144,8 +154,12 @@ impl Running {
             tracing::warn!(event = "drain_incomplete", connections = self.connections.len());
         }
         self.admin.stop().await;
-        if timeout(LAST_REVOCATIONS, self.queue.settled()).await.is_err() {
-            tracing::warn!(event = "revocations_lost", count = self.queue.len());
+        self.revoking.abort();
+        let _ = timeout(LAST_REVOCATIONS, self.queue.finish()).await;
+        match self.queue.length().await {
+            Ok(0) => {}
+            Ok(count) => tracing::warn!(event = "revocations_waiting", count),
+            Err(error) => tracing::warn!(event = "revocations_waiting", reason = %error),
         }
         tracing::info!(event = "stopped");
     }

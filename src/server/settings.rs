@@ -31,7 +31,7 @@ pub struct Settings {
     /// Apple's service.
     pub apple: apple::Settings,
     /// Lifetimes of sessions.
-    pub session: session::Settings,
+    pub session: session::Lifetimes,
     /// The sign-in.
     pub signin: signin::Settings,
     /// Connections.

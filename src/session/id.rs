@@ -49,10 +49,22 @@ impl SessionId {
 }
 
 /// SHA-256 of an identifier. A stolen store opens no session: 256 random bits cannot be guessed back.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionKey([u8; 32]);
 
 impl SessionKey {
+    /// Its bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// From bytes that [`Self::bytes`] gave.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The key as text, for a sealed cookie.
     #[must_use]
     pub fn to_text(&self) -> String {
@@ -80,6 +92,13 @@ impl Handle {
     /// A new handle.
     pub fn draw(source: &dyn Entropy) -> Self {
         Self(entropy::hex::<8>(source).into())
+    }
+
+    /// Reads what an administrator typed or a record holds; `None` when it cannot be a handle.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let fine = (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        fine.then(|| Self(text.into()))
     }
 
     /// A handle that a test can name.

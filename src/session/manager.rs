@@ -2,7 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{ActiveSession, Grant, Handle, Record, SessionId, SessionKey, Store, StoreError, store::Stored};
+use tokio::sync::Notify;
+
+use super::{
+    ActiveSession, Grant, Handle, Lifetimes, Mark, Origin, Record, Revocation, SessionId, SessionKey, Store,
+    StoreError, Waiting,
+    store::{End, Removal, Selector, Stored},
+};
 use crate::{
     apple::VerifiedIdToken,
     clock::{SharedClock, Timestamp},
@@ -13,14 +19,11 @@ use crate::{
 /// How often at most "last seen" is written: the hot path writes nothing in between.
 const TOUCH_EVERY: Duration = Duration::from_secs(60);
 
-/// Lifetimes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// A session that is not used for so long has ended.
-    pub idle_timeout: Duration,
-    /// A session older than this has ended, used or not.
-    pub max_lifetime: Duration,
-}
+/// How many sessions are ended or read in one step.
+const BATCH: usize = 500;
+
+/// How often an end is tried against refreshes that change the session at the same time.
+const MOST_ENDS: usize = 16;
 
 /// A session that was just made: the identifier goes to the browser, and nowhere else.
 #[derive(Debug)]
@@ -31,20 +34,49 @@ pub struct NewSession {
     pub session: ActiveSession,
 }
 
+/// Whether the tokens of an ended session are revoked at Apple.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revoke {
+    /// Queued in the same step that ends the session.
+    Yes,
+    /// Apple has taken them back already, or they go on in another session, or nobody wants it.
+    No,
+}
+
+/// A session in a list.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// Where the list goes on.
+    pub key: SessionKey,
+    /// What is known of it.
+    pub record: Arc<Record>,
+    /// When it was last used, give or take a minute.
+    pub last_seen: Timestamp,
+    /// When it ends if it is not used again.
+    pub ends_at: Timestamp,
+}
+
 /// All sessions.
 #[derive(Debug)]
 pub struct Sessions {
-    settings: Settings,
+    lifetimes: Lifetimes,
     store: Arc<dyn Store>,
     clock: SharedClock,
     entropy: SharedEntropy,
+    bell: Arc<Notify>,
 }
 
 impl Sessions {
     /// Sessions in `store`.
     #[must_use]
-    pub fn new(settings: Settings, store: Arc<dyn Store>, clock: SharedClock, entropy: SharedEntropy) -> Self {
-        Self { settings, store, clock, entropy }
+    pub fn new(lifetimes: Lifetimes, store: Arc<dyn Store>, clock: SharedClock, entropy: SharedEntropy) -> Arc<Self> {
+        Arc::new(Self { lifetimes, store, clock, entropy, bell: Arc::default() })
+    }
+
+    /// Rings when a revocation was queued.
+    #[must_use]
+    pub fn bell(&self) -> Arc<Notify> {
+        Arc::clone(&self.bell)
     }
 
     /// Makes a session for a person whom Apple vouched for, under a new identifier. `asked`
@@ -57,6 +89,7 @@ impl Sessions {
         token: VerifiedIdToken,
         grant: Grant,
         asked: ScopeSet,
+        origin: Origin,
     ) -> Result<NewSession, StoreError> {
         let id = SessionId::draw(&*self.entropy);
         let now = self.clock.now();
@@ -66,6 +99,7 @@ impl Sessions {
             id_token: token.raw().clone(),
             grant,
             asked,
+            origin,
             created: now,
             generation: 0,
         });
@@ -100,28 +134,35 @@ impl Sessions {
         if self.ends_at(&stored) <= now {
             return Ok(None);
         }
-        if now.since(stored.last_seen) >= TOUCH_EVERY.min(self.settings.idle_timeout / 10) {
-            self.store.touch(key, now).await?;
+        if now.since(stored.last_seen) >= TOUCH_EVERY.min(self.lifetimes.idle_timeout / 10) {
+            self.store.touch(&[(*key, now)]).await?;
         }
         Ok(Some(ActiveSession::new(*key, stored.record)))
     }
 
-    /// When a session ends if it is not used again.
+    /// The record of an identifier, of a session that is live or has ended by itself a while ago: who last
+    /// used this browser. It opens nothing.
+    ///
+    /// # Errors
+    /// When the store is not available.
+    pub async fn last_record(&self, id: &SessionId) -> Result<Option<Arc<Record>>, StoreError> {
+        Ok(self.store.find(&id.key()).await?.map(|stored| stored.record))
+    }
+
     fn ends_at(&self, stored: &Stored) -> Timestamp {
-        let idle = stored.last_seen.plus(self.settings.idle_timeout);
-        idle.min(stored.record.created.plus(self.settings.max_lifetime))
+        self.lifetimes.ends_at(stored.record.created, stored.last_seen)
     }
 
     /// The last moment of a session, however much it is used.
     #[must_use]
     pub fn expires_at(&self, session: &ActiveSession) -> Timestamp {
-        session.record().created.plus(self.settings.max_lifetime)
+        self.lifetimes.expires_at(session.record().created)
     }
 
     /// How long a session may go unused.
     #[must_use]
     pub fn idle_timeout(&self) -> Duration {
-        self.settings.idle_timeout
+        self.lifetimes.idle_timeout
     }
 
     /// Puts a renewed grant in the place of the one that `session` shows. `None` when the session has
@@ -140,8 +181,141 @@ impl Sessions {
     ///
     /// # Errors
     /// When the store is not available: the session may then still be live.
-    pub async fn end(&self, key: &SessionKey) -> Result<Option<Arc<Record>>, StoreError> {
-        Ok(self.store.remove(key).await?.map(|stored| stored.record))
+    pub async fn end(&self, key: &SessionKey, revoke: Revoke) -> Result<Option<Arc<Record>>, StoreError> {
+        for _ in 0..MOST_ENDS {
+            let found = match self.store.find(key).await {
+                Ok(None) => return Ok(None),
+                Ok(Some(stored)) => Some(stored.record),
+                // Nobody can say whose it was; it ends all the same.
+                Err(StoreError::Unreadable) => None,
+                Err(error @ StoreError::Unavailable(_)) => return Err(error),
+            };
+            let end = End {
+                key: *key,
+                expected: found.as_ref().map(|record| record.generation),
+                revocation: found.as_deref().filter(|_| revoke == Revoke::Yes).map(|record| self.to_revoke(record)),
+            };
+            let wanted = end.revocation.is_some();
+            match self.store.remove(vec![end]).await?.first() {
+                Some(Removal::Removed { queued }) => {
+                    self.told_of_queue(found.as_deref(), wanted, *queued);
+                    return Ok(found);
+                }
+                Some(Removal::Absent) | None => return Ok(None),
+                // A refresh was quicker: its grant is the one to revoke.
+                Some(Removal::Changed) => {}
+            }
+        }
+        Err(StoreError::Unavailable("the session changes all the time".to_owned()))
+    }
+
+    /// Ends all sessions of somebody; with `None`, everybody's. Gives back how many.
+    ///
+    /// # Errors
+    /// When the store is not available: some may have ended then.
+    pub async fn end_all(&self, whose: Option<&Selector>, revoke: Revoke) -> Result<usize, StoreError> {
+        let mut ended = 0;
+        match whose {
+            Some(whose) => {
+                let keys = self.store.keys_of(whose).await?;
+                for keys in keys.chunks(BATCH) {
+                    ended += self.end_each(keys, revoke).await?;
+                }
+            }
+            None => {
+                let mut after = None;
+                loop {
+                    let page = self.store.page(after.as_ref(), BATCH).await?;
+                    let keys: Vec<_> = page.iter().map(|(key, _)| *key).collect();
+                    let Some(last) = keys.last() else { break };
+                    after = Some(*last);
+                    ended += self.end_each(&keys, revoke).await?;
+                }
+            }
+        }
+        Ok(ended)
+    }
+
+    async fn end_each(&self, keys: &[SessionKey], revoke: Revoke) -> Result<usize, StoreError> {
+        match revoke {
+            Revoke::No => {
+                let ends = keys.iter().map(|key| End { key: *key, expected: None, revocation: None }).collect();
+                let removals = self.store.remove(ends).await?;
+                Ok(removals.iter().filter(|removal| matches!(removal, Removal::Removed { .. })).count())
+            }
+            Revoke::Yes => {
+                let mut ended = 0;
+                for key in keys {
+                    ended += usize::from(self.end(key, revoke).await?.is_some());
+                }
+                Ok(ended)
+            }
+        }
+    }
+
+    /// Up to `most` live sessions, those that come after `after`; with where the list goes on, when it does.
+    ///
+    /// # Errors
+    /// When the store is not available.
+    pub async fn list(
+        &self,
+        after: Option<&SessionKey>,
+        most: usize,
+    ) -> Result<(Vec<Listed>, Option<SessionKey>), StoreError> {
+        let page = self.store.page(after, most).await?;
+        let next = page.last().filter(|_| page.len() == most).map(|(key, _)| *key);
+        let now = self.clock.now();
+        let listed = page.into_iter().map(|(key, stored)| Listed {
+            key,
+            ends_at: self.ends_at(&stored),
+            last_seen: stored.last_seen,
+            record: stored.record,
+        });
+        Ok((listed.filter(|session| session.ends_at > now).collect(), next))
+    }
+
+    /// How many sessions there are, give or take those that have ended by themselves a moment ago.
+    ///
+    /// # Errors
+    /// When the store is not available.
+    pub async fn count(&self) -> Result<usize, StoreError> {
+        self.store.count().await
+    }
+
+    /// Whether the store can be read and written.
+    ///
+    /// # Errors
+    /// When not, with the reason.
+    pub async fn ready(&self) -> Result<(), StoreError> {
+        self.store.ready().await
+    }
+
+    /// Sets a mark for `keep`; false when it was set before.
+    ///
+    /// # Errors
+    /// When the store is not available.
+    pub async fn mark(&self, mark: &Mark, keep: Duration) -> Result<bool, StoreError> {
+        self.store.mark(mark, keep).await
+    }
+
+    /// Whether a mark is set.
+    ///
+    /// # Errors
+    /// When the store is not available.
+    pub async fn is_marked(&self, mark: &Mark) -> Result<bool, StoreError> {
+        self.store.is_marked(mark).await
+    }
+
+    fn to_revoke(&self, record: &Record) -> Waiting {
+        Waiting::new(Revocation::of(record), self.clock.now(), &*self.entropy)
+    }
+
+    fn told_of_queue(&self, record: Option<&Record>, wanted: bool, queued: bool) {
+        if queued {
+            self.bell.notify_one();
+        } else if let Some(record) = record.filter(|_| wanted) {
+            tracing::error!(event = "revocation_given_up", session = %record.handle, reason = "queue full");
+        }
     }
 }
 
@@ -150,11 +324,11 @@ mod tests {
     use super::*;
     use crate::{
         clock::{Clock, ManualClock},
-        session::testing::{grant, sessions_at, verified},
+        session::testing::{grant, origin, sessions_at, verified},
     };
 
     async fn signed_in(sessions: &Sessions) -> NewSession {
-        sessions.create(verified("anna"), grant(""), ScopeSet::new()).await.unwrap()
+        sessions.create(verified("anna"), grant(""), ScopeSet::new(), origin()).await.unwrap()
     }
 
     #[tokio::test]
@@ -163,9 +337,9 @@ mod tests {
         let new = signed_in(&sessions).await;
         let open = sessions.open(&new.id).await.unwrap().unwrap();
         assert_eq!(open.record().person.subject.as_str(), "anna");
-        assert!(sessions.end(open.key()).await.unwrap().is_some());
+        assert!(sessions.end(open.key(), Revoke::No).await.unwrap().is_some());
         assert!(sessions.open(&new.id).await.unwrap().is_none());
-        assert!(sessions.end(open.key()).await.unwrap().is_none());
+        assert!(sessions.end(open.key(), Revoke::No).await.unwrap().is_none());
     }
 
     #[tokio::test]
@@ -217,7 +391,7 @@ mod tests {
         let renewed = sessions.regrant(&new.session, grant("edu.users.read")).await.unwrap().unwrap();
         assert_eq!(renewed.record().generation, 1);
         assert!(sessions.regrant(&new.session, grant("")).await.unwrap().is_none(), "an older state must not win");
-        sessions.end(new.session.key()).await.unwrap();
+        sessions.end(new.session.key(), Revoke::No).await.unwrap();
         assert!(sessions.regrant(&renewed, grant("")).await.unwrap().is_none());
         assert!(sessions.open(&new.id).await.unwrap().is_none());
     }

@@ -4,21 +4,28 @@
 //! opens an identifier into an [`ActiveSession`], and nothing else can make one.
 
 mod active;
+mod codec;
 mod id;
+mod lifetimes;
 mod manager;
-mod memory;
 mod record;
 mod revocation;
+mod revocation_queue;
 mod seal;
 mod store;
 #[cfg(test)]
 pub(crate) mod testing;
 
 pub use active::ActiveSession;
+pub use codec::{Codec, SealedRecord};
 pub use id::{Handle, SessionId, SessionKey};
-pub use manager::{NewSession, Sessions, Settings};
-pub use memory::MemoryStore;
-pub use record::{Grant, Record};
-pub use revocation::{Revocation, RevocationQueue, Revoker, Verdict};
-pub use seal::{KeyProblem, OpenError, Sealer};
-pub use store::{Store, StoreError, Stored};
+pub use lifetimes::Lifetimes;
+pub use manager::{Listed, NewSession, Revoke, Sessions};
+pub use record::{Grant, Origin, Record};
+pub use revocation::{Revocation, Waiting};
+pub use revocation_queue::{RevocationQueue, Revoker, Verdict};
+pub use seal::{KeyProblem, OpenError, Sealer, Tag};
+pub use store::{
+    End, Holder, Lease, Listener, MOST_WAITING, Mark, MemoryStore, Queue, Removal, Selector, Sharing, Store,
+    StoreError, Stored,
+};

@@ -1,5 +1,7 @@
 //! What is kept of a session.
 
+use std::net::IpAddr;
+
 use crate::{
     apple::{AccessToken, RawIdToken, RefreshToken},
     clock::Timestamp,
@@ -22,6 +24,27 @@ pub struct Grant {
     pub scopes: ScopeSet,
 }
 
+/// Longest user agent that is kept, in characters.
+const LONGEST_USER_AGENT: usize = 256;
+
+/// Where a person signed in, for administrators who look at the list of sessions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The address of the browser.
+    pub address: IpAddr,
+    /// What the browser calls itself.
+    pub user_agent: Option<String>,
+}
+
+impl Origin {
+    /// Keeps what a list can show: the beginning of the user agent, without control characters.
+    #[must_use]
+    pub fn new(address: IpAddr, user_agent: Option<&str>) -> Self {
+        let shown = |text: &str| text.chars().filter(|letter| !letter.is_control()).take(LONGEST_USER_AGENT).collect();
+        Self { address, user_agent: user_agent.map(shown) }
+    }
+}
+
 /// A session. Never changed in place: a refresh puts a new record with the next generation.
 #[derive(Clone, Debug)]
 pub struct Record {
@@ -36,6 +59,8 @@ pub struct Record {
     /// The scopes that Apple was asked for: what is in here and was not granted is not asked for again
     /// by itself.
     pub asked: ScopeSet,
+    /// Where the person signed in.
+    pub origin: Origin,
     /// When the person signed in.
     pub created: Timestamp,
     /// Counts the changes of this record, from zero.

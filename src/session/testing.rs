@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{ActiveSession, Grant, Handle, MemoryStore, Record, SessionId, Sessions, Settings};
+use super::{ActiveSession, Codec, Grant, Handle, Lifetimes, MemoryStore, Origin, Record, Sealer, SessionId, Sessions};
 use crate::{
     apple::VerifiedIdToken,
     clock::{ManualClock, Timestamp},
@@ -47,18 +47,33 @@ pub(crate) fn active_session(subject: &str, scopes: &str) -> ActiveSession {
         id_token: Secret::new("raw"),
         grant: grant(scopes),
         asked: ScopeSet::parse(scopes).unwrap(),
+        origin: origin(),
         created: Timestamp::from_seconds(1_000),
         generation: 0,
     };
     ActiveSession::new(SessionId::draw(&SystemEntropy).key(), Arc::new(record))
 }
 
+/// Where everybody in the tests signs in.
+pub(crate) fn origin() -> Origin {
+    Origin::new([192, 0, 2, 7].into(), Some("Test/1.0"))
+}
+
+/// The default lifetimes.
+pub(crate) fn lifetimes() -> Lifetimes {
+    Lifetimes { idle_timeout: Duration::from_secs(8 * 3600), max_lifetime: Duration::from_secs(24 * 3600) }
+}
+
+/// A codec with a key of its own.
+pub(crate) fn codec() -> Codec {
+    let sealer = Sealer::from_key_file(&Sealer::new_key(&SystemEntropy)).unwrap();
+    Codec::new(Arc::new(sealer), Arc::new(SystemEntropy))
+}
+
 /// Sessions in memory with a clock that stands at `seconds`.
 pub(crate) fn sessions_at(seconds: u64) -> (Arc<Sessions>, Arc<ManualClock>) {
     let clock = ManualClock::at(Timestamp::from_seconds(seconds));
-    let settings =
-        Settings { idle_timeout: Duration::from_secs(8 * 3600), max_lifetime: Duration::from_secs(24 * 3600) };
-    let store = Arc::new(MemoryStore::new(settings.max_lifetime));
     let shared: crate::clock::SharedClock = Arc::<ManualClock>::clone(&clock);
-    (Arc::new(Sessions::new(settings, store, shared, Arc::new(SystemEntropy))), clock)
+    let store = Arc::new(MemoryStore::new(lifetimes(), Arc::clone(&shared)));
+    (Sessions::new(lifetimes(), store, shared, Arc::new(SystemEntropy)), clock)
 }

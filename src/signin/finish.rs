@@ -1,7 +1,7 @@
 //! The way back from Apple: every check, in order, before anybody is somebody.
 
 use super::{
-    SignIn,
+    LIFETIME, SignIn,
     transaction::{self, Transaction},
 };
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
         AuthorizationCode, CallError, Callback, CallbackError, DeniedReason, Expected, State, TokenAnswer,
         VerifiedIdToken, VerifyError,
     },
-    session::{ActiveSession, Grant, Handle, NewSession, Revocation, SessionKey, StoreError},
+    session::{ActiveSession, Grant, Handle, Mark, NewSession, Origin, Revocation, Revoke, SessionKey, StoreError},
     web::{CookieJar, Form, ReturnPath, SameSite, SetCookie},
 };
 
@@ -67,7 +67,7 @@ pub enum Finished {
 
 impl SignIn {
     /// Judges Apple's answer.
-    pub async fn finish(&self, form: &Form, jar: &CookieJar<'_>) -> Finished {
+    pub async fn finish(&self, form: &Form, jar: &CookieJar<'_>, origin: Origin) -> Finished {
         // 1. One reading only: a repeated parameter is refused.
         let callback = match Callback::parse(form) {
             Ok(callback) => callback,
@@ -79,12 +79,19 @@ impl SignIn {
             return self.stale(jar, ReturnPath::root()).await;
         };
         // 3. In time, and 4. for the first time: both before the code is worth a call to Apple.
-        if transaction.has_expired(self.clock.now()) || !self.use_up(state) {
-            return self.stale(jar, transaction.return_to).await;
+        let fresh = match transaction.has_expired(self.clock.now()) {
+            true => Ok(false),
+            false => self.use_up(state).await,
+        };
+        match fresh {
+            Ok(true) => {}
+            Ok(false) => return self.stale(jar, transaction.return_to).await,
+            // The sign-in cookie stays: nothing is used up, and the same answer of Apple's can be tried again.
+            Err(error) => return failed(error.into(), Vec::new(), transaction.return_to),
         }
         let name = Transaction::cookie_name(&self.names, state);
         let mut cookies = vec![transaction::deletion(&self.names, &name, self.settings.response_mode)];
-        match self.redeem(callback, &transaction, jar).await {
+        match self.redeem(callback, &transaction, jar, origin).await {
             Ok(new) => {
                 let names = &self.names;
                 cookies.push(SetCookie::new(names.session(), new.id.expose(), SameSite::Lax, names.secure()));
@@ -99,6 +106,7 @@ impl SignIn {
         callback: Callback,
         transaction: &Transaction,
         jar: &CookieJar<'_>,
+        origin: Origin,
     ) -> Result<NewSession, Problem> {
         // 5. The person agreed.
         let code = match callback {
@@ -110,7 +118,7 @@ impl SignIn {
         // 7. and 8. Apple vouches for somebody, to us, in this very sign-in.
         let token = self.verify(&mut answer, transaction, &code).await?;
         let grant = granted(answer, &token, transaction);
-        self.take_over(token, grant, transaction, jar).await
+        self.take_over(token, grant, transaction, jar, origin).await
     }
 
     async fn verify(
@@ -132,11 +140,12 @@ impl SignIn {
         grant: Grant,
         transaction: &Transaction,
         jar: &CookieJar<'_>,
+        origin: Origin,
     ) -> Result<NewSession, Problem> {
         let old = match self.old_sessions(transaction, jar).await {
             Ok(old) => old,
             Err(error) => {
-                self.revoke_unused(grant);
+                self.revoke_unused(grant).await;
                 return Err(error.into());
             }
         };
@@ -145,10 +154,16 @@ impl SignIn {
         let own = old.iter().map(ActiveSession::record).filter(|record| record.person.subject == *person);
         let asked = own.fold(transaction.asked.clone(), |asked, record| asked.union(&record.asked));
         // Tokens that belong to no session would live on at Apple.
-        let created = self.sessions.create(token, grant.clone(), asked).await;
-        let new = created.inspect_err(|_| self.revoke_unused(grant))?;
+        let created = self.sessions.create(token, grant.clone(), asked, origin).await;
+        let new = match created {
+            Ok(new) => new,
+            Err(error) => {
+                self.revoke_unused(grant).await;
+                return Err(error.into());
+            }
+        };
         for session in old {
-            self.replace(session.key(), &new).await?;
+            self.replace(&session, &new).await?;
         }
         let record = new.session.record();
         tracing::info!(
@@ -176,28 +191,28 @@ impl SignIn {
 
     /// Ends the session that a new one replaces. Another person's tokens are revoked, as at a sign-out;
     /// one's own are not, for Apple would take back the new grant with the old.
-    async fn replace(&self, key: &SessionKey, new: &NewSession) -> Result<(), Problem> {
-        // Before the end: a refresh of the old session may come back at any moment.
-        self.replaced.insert(*key, new.session.record().person.subject.clone());
-        let Some(old) = self.sessions.end(key).await? else { return Ok(()) };
-        let same = old.person.subject == new.session.record().person.subject;
-        tracing::info!(event = "session_replaced", session = %old.handle, by = %new.session.record().handle, same_person = same);
-        if !same && self.settings.revoke_on_sign_out {
-            self.queue.push(Revocation::of(&old));
+    async fn replace(&self, old: &ActiveSession, new: &NewSession) -> Result<(), Problem> {
+        let same = old.record().person.subject == new.session.record().person.subject;
+        if same {
+            // Before the end: a refresh of the old session may come back at any moment, in any process.
+            self.sessions.mark(&replaced(old.key()), LIFETIME).await?;
         }
+        let revoke = if same { Revoke::No } else { self.revoke() };
+        let Some(old) = self.sessions.end(old.key(), revoke).await? else { return Ok(()) };
+        tracing::info!(event = "session_replaced", session = %old.handle, by = %new.session.record().handle, same_person = same);
         Ok(())
     }
 
-    fn revoke_unused(&self, grant: Grant) {
+    async fn revoke_unused(&self, grant: Grant) {
         if self.settings.revoke_on_sign_out {
-            self.queue.push(Revocation::of_grant(Handle::draw(&*self.entropy), &grant));
+            self.queue.push(Revocation::of_grant(Handle::draw(&*self.entropy), &grant)).await;
         }
     }
 
-    /// Marks a state as used; false when it was.
-    fn use_up(&self, state: &State) -> bool {
-        let id = Transaction::cookie_name(&self.names, state);
-        self.used.entry(id).or_insert(()).is_fresh()
+    /// Marks a state as used, in every process; false when it was.
+    async fn use_up(&self, state: &State) -> Result<bool, StoreError> {
+        let used = Mark::of("used state", &Transaction::cookie_name(&self.names, state));
+        self.sessions.mark(&used, LIFETIME * 2).await
     }
 
     async fn stale(&self, jar: &CookieJar<'_>, location: ReturnPath) -> Finished {
@@ -207,6 +222,11 @@ impl SignIn {
             Err(error) => failed(error.into(), Vec::new(), location),
         }
     }
+}
+
+/// The mark of a session whose person goes on in another one.
+pub(super) fn replaced(key: &SessionKey) -> Mark {
+    Mark::of("replaced session", &key.to_text())
 }
 
 /// Told to the log by the caller, who knows the number of the request.

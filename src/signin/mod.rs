@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use moka::{policy::EvictionPolicy, sync::Cache};
+use moka::sync::Cache;
 
 pub use begin::Begun;
 pub use cookies::CookieNames;
@@ -30,22 +30,15 @@ use crate::{
     apple::Apple,
     clock::{SharedClock, Timestamp},
     entropy::SharedEntropy,
-    identity::Subject,
-    session::{ActiveSession, RevocationQueue, Sealer, SessionId, SessionKey, Sessions, StoreError},
+    session::{ActiveSession, RevocationQueue, Revoke, Sealer, SessionId, SessionKey, Sessions, StoreError},
     web::CookieJar,
 };
 
 /// How long one sign-in may take (contract, section 4).
 const LIFETIME: Duration = Duration::from_secs(600);
 
-/// Most finished sign-ins that are remembered, so that none is finished twice.
-const MOST_USED: u64 = 1_000_000;
-
 /// Most sessions whose last refresh failed that are remembered.
 const MOST_COOLING: u64 = 200_000;
-
-/// Most replaced sessions that are remembered.
-const MOST_REPLACED: u64 = 100_000;
 
 /// Everything that signs people in, keeps their tokens fresh, and signs them out.
 #[derive(Debug)]
@@ -54,17 +47,13 @@ pub struct SignIn {
     names: CookieNames,
     apple: Arc<Apple>,
     sessions: Arc<Sessions>,
-    sealer: Sealer,
+    sealer: Arc<Sealer>,
     queue: RevocationQueue,
     clock: SharedClock,
     entropy: SharedEntropy,
-    /// Identifiers of transactions that were finished. Each is worth nothing after [`LIFETIME`].
-    used: Cache<String, ()>,
     renewing: Mutex<HashMap<SessionKey, renew::Renewal>>,
     /// When a session whose refresh failed may try again.
     cooling: Cache<SessionKey, Timestamp>,
-    /// Whose sessions took the place of others a moment ago, for refreshes that are still under way.
-    replaced: Cache<SessionKey, Subject>,
 }
 
 impl SignIn {
@@ -74,7 +63,7 @@ impl SignIn {
         settings: Settings,
         apple: Arc<Apple>,
         sessions: Arc<Sessions>,
-        sealer: Sealer,
+        sealer: Arc<Sealer>,
         queue: RevocationQueue,
         clock: SharedClock,
         entropy: SharedEntropy,
@@ -88,15 +77,8 @@ impl SignIn {
             queue,
             clock,
             entropy,
-            // The least recently used goes first: a new one must never be turned away, or it could be used twice.
-            used: Cache::builder()
-                .max_capacity(MOST_USED)
-                .eviction_policy(EvictionPolicy::lru())
-                .time_to_live(LIFETIME * 2)
-                .build(),
             renewing: Mutex::default(),
             cooling: Cache::builder().max_capacity(MOST_COOLING).time_to_live(Duration::from_secs(3600)).build(),
-            replaced: Cache::builder().max_capacity(MOST_REPLACED).time_to_live(LIFETIME).build(),
         })
     }
 
@@ -110,6 +92,11 @@ impl SignIn {
     #[must_use]
     pub fn sessions(&self) -> &Sessions {
         &self.sessions
+    }
+
+    /// Whether the tokens of sessions that end are revoked.
+    fn revoke(&self) -> Revoke {
+        if self.settings.revoke_on_sign_out { Revoke::Yes } else { Revoke::No }
     }
 
     /// The session of a browser. Two different session cookies are none: one of them was planted.

@@ -11,11 +11,11 @@ use futures_util::{
     future::{BoxFuture, Shared},
 };
 
-use super::SignIn;
+use super::{SignIn, finish::replaced};
 use crate::{
     apple::{CallError, RefreshToken, TokenAnswer},
     clock::Timestamp,
-    session::{ActiveSession, Grant, Record, Revocation, SessionKey, StoreError},
+    session::{ActiveSession, Grant, Record, Revocation, Revoke, SessionKey, StoreError},
 };
 
 /// After a failed refresh nobody tries again for so long.
@@ -189,8 +189,8 @@ impl SignIn {
         match self.sessions.reopen(session).await? {
             Some(newer) => Ok(newer),
             None => {
-                if self.settings.revoke_on_sign_out && !self.goes_on_elsewhere(session) {
-                    self.queue.push(Revocation::of_grant(session.record().handle.clone(), &grant));
+                if self.settings.revoke_on_sign_out && !self.goes_on_elsewhere(session).await? {
+                    self.queue.push(Revocation::of_grant(session.record().handle.clone(), &grant)).await;
                 }
                 Err(RenewProblem::Ended)
             }
@@ -199,8 +199,8 @@ impl SignIn {
 
     /// Whether a new session of the same person took the place of this one: then Apple would take back the
     /// new grant with what a late refresh brought the old.
-    fn goes_on_elsewhere(&self, session: &ActiveSession) -> bool {
-        self.replaced.get(session.key()).is_some_and(|subject| subject == session.record().person.subject)
+    async fn goes_on_elsewhere(&self, session: &ActiveSession) -> Result<bool, StoreError> {
+        self.sessions.is_marked(&replaced(session.key())).await
     }
 
     /// Apple takes the refresh token no more: one look at the store for a newer grant, then the end.
@@ -208,7 +208,7 @@ impl SignIn {
         match self.sessions.reopen(session).await? {
             Some(newer) if newer.record().generation > session.record().generation => Ok(newer),
             Some(_) | None => {
-                self.sessions.end(session.key()).await?;
+                self.sessions.end(session.key(), Revoke::No).await?;
                 let record = session.record();
                 tracing::info!(event = "session_ended", session = %record.handle, subject = %record.person.subject, reason = "invalid_grant");
                 Err(RenewProblem::Ended)

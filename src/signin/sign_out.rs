@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{SignIn, transaction};
 use crate::{
-    session::{Record, Revocation, SessionId, StoreError},
+    session::{Record, SessionId, StoreError},
     web::{CookieJar, SameSite, SetCookie},
 };
 
@@ -27,11 +27,8 @@ impl SignIn {
     pub async fn sign_out(&self, jar: &CookieJar<'_>) -> Result<SignedOut, StoreError> {
         let mut ended = None;
         for id in jar.values(self.names.session()).filter_map(SessionId::parse) {
-            if let Some(record) = self.sessions.end(&id.key()).await? {
+            if let Some(record) = self.sessions.end(&id.key(), self.revoke()).await? {
                 tracing::info!(event = "signed_out", session = %record.handle, subject = %record.person.subject);
-                if self.settings.revoke_on_sign_out {
-                    self.queue.push(Revocation::of(&record));
-                }
                 ended = Some(record);
             }
         }

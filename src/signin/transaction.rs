@@ -183,7 +183,7 @@ mod tests {
     const NAMES: CookieNames = CookieNames::new(Scheme::Https);
 
     fn sealer() -> Sealer {
-        Sealer::from_base64(&Sealer::new_key(&SystemEntropy)).unwrap()
+        Sealer::from_key_file(&Sealer::new_key(&SystemEntropy)).unwrap()
     }
 
     fn transaction(second: u64) -> Transaction {

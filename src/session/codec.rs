@@ -1,0 +1,341 @@
+//! How records and revocations look at rest: JSON in a seal, under the name that they are kept by.
+
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::{
+    Grant, Handle, Origin, Record, Revocation, Sealer, SessionKey, StoreError, Waiting, seal::Tag, store::Selector,
+};
+use crate::{
+    apple::Revocable,
+    clock::Timestamp,
+    entropy::SharedEntropy,
+    identity::{Email, Organization, Person, ScopeSet, Subject},
+    secret::Secret,
+};
+
+/// What is sealed in every store, to tell a wrong key from a wrong record.
+const PROOF: &[u8] = b"schoolgate";
+
+/// Seals what goes into a store and opens what comes out. Every seal is bound to the name that the store
+/// keeps it by: a record that is put in another's place does not open.
+#[derive(Clone, Debug)]
+pub struct Codec {
+    sealer: Arc<Sealer>,
+    entropy: SharedEntropy,
+}
+
+/// A record at rest.
+#[derive(Clone, Debug)]
+pub struct SealedRecord {
+    /// Its generation, in the clear for comparisons; the seal is bound to it.
+    pub generation: u64,
+    /// When the session was made, in the clear for sweeping; the truth is in the seal.
+    pub created: Timestamp,
+    /// What it is found by: handle, subject, and organization where there is one.
+    pub tags: Vec<Tag>,
+    /// The record.
+    pub sealed: Vec<u8>,
+}
+
+impl Codec {
+    /// Seals with the keys of `sealer`.
+    #[must_use]
+    pub fn new(sealer: Arc<Sealer>, entropy: SharedEntropy) -> Self {
+        Self { sealer, entropy }
+    }
+
+    /// Seals a record.
+    #[must_use]
+    pub fn seal_record(&self, key: &SessionKey, record: &Record) -> SealedRecord {
+        let person = &record.person;
+        let mut tags = vec![
+            self.sealer.tag("handle", record.handle.as_str()),
+            self.sealer.tag("subject", person.subject.as_str()),
+        ];
+        tags.extend(person.organization.as_ref().map(|name| self.sealer.tag("organization", name.as_str())));
+        let plain = json(&RecordShape::of(record));
+        let sealed = self.sealer.seal_bytes(&record_purpose(key, record.generation), &plain, &*self.entropy);
+        SealedRecord { generation: record.generation, created: record.created, tags, sealed }
+    }
+
+    /// Opens a record.
+    ///
+    /// # Errors
+    /// When no key opens it under this name and generation.
+    pub fn open_record(&self, key: &SessionKey, generation: u64, sealed: &[u8]) -> Result<Record, StoreError> {
+        let plain = self.sealer.open_bytes(&record_purpose(key, generation), sealed);
+        let plain = plain.map_err(|_| StoreError::Unreadable)?;
+        let shape: RecordShape<'_> = serde_json::from_slice(&plain).map_err(|_| StoreError::Unreadable)?;
+        shape.into_record(generation).ok_or(StoreError::Unreadable)
+    }
+
+    /// The tags under which sessions of somebody may be kept: one for each key of the ring.
+    #[must_use]
+    pub fn tags_of(&self, whose: &Selector) -> Vec<Tag> {
+        match whose {
+            Selector::Handle(handle) => self.sealer.tags("handle", handle.as_str()),
+            Selector::Subject(subject) => self.sealer.tags("subject", subject.as_str()),
+            Selector::Organization(organization) => self.sealer.tags("organization", organization.as_str()),
+        }
+    }
+
+    /// Seals a revocation.
+    #[must_use]
+    pub fn seal_waiting(&self, waiting: &Waiting) -> Vec<u8> {
+        let Waiting { id, revocation, queued, tries } = waiting;
+        let (kind, token) = match &revocation.token {
+            Revocable::Refresh(token) => (TokenKind::Refresh, token.expose()),
+            Revocable::Access(token) => (TokenKind::Access, token.expose()),
+        };
+        let shape = WaitingShape {
+            session: revocation.handle.as_str().into(),
+            kind,
+            token: token.into(),
+            queued: queued.millis(),
+            tries: *tries,
+        };
+        self.sealer.seal_bytes(&waiting_purpose(id), &json(&shape), &*self.entropy)
+    }
+
+    /// Opens a revocation.
+    ///
+    /// # Errors
+    /// When no key opens it under this name.
+    pub fn open_waiting(&self, id: &str, sealed: &[u8]) -> Result<Waiting, StoreError> {
+        let plain = self.sealer.open_bytes(&waiting_purpose(id), sealed).map_err(|_| StoreError::Unreadable)?;
+        let shape: WaitingShape<'_> = serde_json::from_slice(&plain).map_err(|_| StoreError::Unreadable)?;
+        let token = match shape.kind {
+            TokenKind::Refresh => Revocable::Refresh(Secret::new(&*shape.token)),
+            TokenKind::Access => Revocable::Access(Secret::new(&*shape.token)),
+        };
+        let handle = Handle::parse(&shape.session).ok_or(StoreError::Unreadable)?;
+        Ok(Waiting {
+            id: id.to_owned(),
+            revocation: Revocation { handle, token },
+            queued: Timestamp::from_millis(shape.queued),
+            tries: shape.tries,
+        })
+    }
+
+    /// What a new store keeps, so that [`Self::knows`] can tell later whether the key is the right one.
+    #[must_use]
+    pub fn proof(&self) -> Vec<u8> {
+        self.sealer.seal_bytes(b"proof", PROOF, &*self.entropy)
+    }
+
+    /// Whether a key of the ring made this proof.
+    #[must_use]
+    pub fn knows(&self, proof: &[u8]) -> bool {
+        self.sealer.open_bytes(b"proof", proof).is_ok_and(|plain| **plain == *PROOF)
+    }
+}
+
+fn record_purpose(key: &SessionKey, generation: u64) -> Vec<u8> {
+    [b"session\0".as_slice(), key.bytes(), &generation.to_be_bytes()].concat()
+}
+
+fn waiting_purpose(id: &str) -> Vec<u8> {
+    [b"revocation\0".as_slice(), id.as_bytes()].concat()
+}
+
+/// The text is wiped; what `serde_json` outgrew on the way is not, which a large first buffer avoids.
+fn json(shape: &impl Serialize) -> Zeroizing<Vec<u8>> {
+    let mut plain = Zeroizing::new(Vec::with_capacity(16 * 1024));
+    // Texts, numbers and lists of them cannot fail.
+    if serde_json::to_writer(&mut *plain, shape).is_err() {
+        plain.clear();
+    }
+    plain
+}
+
+type Text<'a> = std::borrow::Cow<'a, str>;
+
+/// A record as it is written. Fields are added with a default, and none is ever given another meaning.
+#[derive(Serialize, Deserialize)]
+struct RecordShape<'a> {
+    handle: Text<'a>,
+    sub: Text<'a>,
+    org: Option<Text<'a>>,
+    email: Option<(Text<'a>, bool)>,
+    private_email: Option<bool>,
+    auth_time: Option<u64>,
+    claims: BTreeMap<Text<'a>, Text<'a>>,
+    id_token: Text<'a>,
+    access_token: Text<'a>,
+    access_expires_at: u64,
+    refresh_token: Option<Text<'a>>,
+    refreshed_at: Option<u64>,
+    scopes: String,
+    asked: String,
+    address: IpAddr,
+    user_agent: Option<Text<'a>>,
+    created: u64,
+}
+
+impl<'a> RecordShape<'a> {
+    fn of(record: &'a Record) -> Self {
+        let Record { handle, person, id_token, grant, asked, origin, created, generation: _ } = record;
+        Self {
+            handle: handle.as_str().into(),
+            sub: person.subject.as_str().into(),
+            org: person.organization.as_ref().map(|name| name.as_str().into()),
+            email: person.email.as_ref().map(|email| (email.address.as_str().into(), email.verified)),
+            private_email: person.is_private_email,
+            auth_time: person.auth_time,
+            claims: person.claims.iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            id_token: id_token.expose().into(),
+            access_token: grant.access_token.expose().into(),
+            access_expires_at: grant.access_expires_at.millis(),
+            refresh_token: grant.refresh_token.as_ref().map(|token| token.expose().into()),
+            refreshed_at: grant.refreshed_at.map(Timestamp::millis),
+            scopes: grant.scopes.to_string(),
+            asked: asked.to_string(),
+            address: origin.address,
+            user_agent: origin.user_agent.as_deref().map(Into::into),
+            created: created.millis(),
+        }
+    }
+
+    fn into_record(self, generation: u64) -> Option<Record> {
+        let organization = self.org.map(|name| Organization::parse(&name)).transpose().ok()?;
+        let email = self.email.map(|(address, verified)| Email { address: address.into_owned(), verified });
+        Some(Record {
+            handle: Handle::parse(&self.handle)?,
+            person: Person {
+                subject: Subject::parse(&self.sub).ok()?,
+                organization,
+                email,
+                is_private_email: self.private_email,
+                auth_time: self.auth_time,
+                claims: self.claims.into_iter().map(|(name, value)| (name.into_owned(), value.into_owned())).collect(),
+            },
+            id_token: Secret::new(self.id_token),
+            grant: Grant {
+                access_token: Secret::new(self.access_token),
+                access_expires_at: Timestamp::from_millis(self.access_expires_at),
+                refresh_token: self.refresh_token.map(Secret::new),
+                refreshed_at: self.refreshed_at.map(Timestamp::from_millis),
+                scopes: ScopeSet::parse(&self.scopes).ok()?,
+            },
+            asked: ScopeSet::parse(&self.asked).ok()?,
+            origin: Origin { address: self.address, user_agent: self.user_agent.map(Text::into_owned) },
+            created: Timestamp::from_millis(self.created),
+            generation,
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+enum TokenKind {
+    Refresh,
+    Access,
+}
+
+/// A revocation as it is written.
+#[derive(Serialize, Deserialize)]
+struct WaitingShape<'a> {
+    session: Text<'a>,
+    kind: TokenKind,
+    token: Text<'a>,
+    queued: u64,
+    tries: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        entropy::SystemEntropy,
+        session::{
+            SessionId,
+            testing::{active_session, codec, person},
+        },
+    };
+
+    fn record() -> Record {
+        let mut record = active_session("anna", "edu.users.read").record().as_ref().clone();
+        record.person = Person {
+            organization: Some(Organization::parse("org-1").unwrap()),
+            email: Some(Email { address: "anna@school.example".into(), verified: true }),
+            is_private_email: Some(false),
+            auth_time: Some(7),
+            claims: [("role".to_owned(), "\"quoted\"\u{e9}".to_owned())].into(),
+            ..person("anna")
+        };
+        record.grant.refreshed_at = Some(Timestamp::from_millis(1_234));
+        record.origin.user_agent = Some("Mozilla".into());
+        record.generation = 3;
+        record
+    }
+
+    /// Debug leaves the secrets out.
+    fn all_of(record: &Record) -> String {
+        let refresh = record.grant.refresh_token.as_ref().map(|token| token.expose().to_owned());
+        format!("{record:?} {} {} {refresh:?}", record.id_token.expose(), record.grant.access_token.expose())
+    }
+
+    #[test]
+    fn a_record_comes_back_as_it_was() {
+        let (codec, key, record) = (codec(), SessionId::draw(&SystemEntropy).key(), record());
+        let sealed = codec.seal_record(&key, &record);
+        let opened = codec.open_record(&key, sealed.generation, &sealed.sealed).unwrap();
+        assert_eq!(all_of(&opened), all_of(&record));
+        for whose in [
+            Selector::Handle(record.handle.clone()),
+            Selector::Subject(record.person.subject.clone()),
+            Selector::Organization(Organization::parse("org-1").unwrap()),
+        ] {
+            assert!(codec.tags_of(&whose).iter().any(|tag| sealed.tags.contains(tag)), "{whose:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_opens_under_its_own_name_and_generation_only() {
+        let (codec, key, record) = (codec(), SessionId::draw(&SystemEntropy).key(), record());
+        let sealed = codec.seal_record(&key, &record).sealed;
+        let other = SessionId::draw(&SystemEntropy).key();
+        for (key, generation, bytes) in
+            [(&other, 3, &sealed[..]), (&key, 2, &sealed), (&key, 3, &sealed[1..]), (&key, 3, b"")]
+        {
+            assert_eq!(codec.open_record(key, generation, bytes).unwrap_err(), StoreError::Unreadable);
+        }
+    }
+
+    #[test]
+    fn nothing_at_rest_can_be_read() {
+        let (codec, key) = (codec(), SessionId::draw(&SystemEntropy).key());
+        let sealed = codec.seal_record(&key, &record());
+        let waiting =
+            codec.seal_waiting(&Waiting::new(Revocation::of(&record()), Timestamp::from_seconds(1), &SystemEntropy));
+        let at_rest =
+            [&sealed.sealed[..], &waiting, &sealed.tags.iter().flat_map(|tag| *tag.bytes()).collect::<Vec<_>>()];
+        for secret in ["anna", "access-1", "refresh-1", "raw", "org-1", "school.example", "edu.users", "Mozilla"] {
+            for bytes in at_rest {
+                assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_revocation_comes_back_as_it_was() {
+        let codec = codec();
+        let waiting =
+            Waiting { tries: 5, ..Waiting::new(Revocation::of(&record()), Timestamp::from_millis(77), &SystemEntropy) };
+        let sealed = codec.seal_waiting(&waiting);
+        let opened = codec.open_waiting(&waiting.id, &sealed).unwrap();
+        assert_eq!(format!("{opened:?}"), format!("{waiting:?}"));
+        assert!(matches!(&opened.revocation.token, Revocable::Refresh(token) if token.expose() == "refresh-1"));
+        assert!(codec.open_waiting("other", &sealed).is_err());
+    }
+
+    #[test]
+    fn a_proof_tells_the_right_key_from_a_wrong_one() {
+        let codec_ = codec();
+        assert!(codec_.knows(&codec_.proof()));
+        assert!(!codec().knows(&codec_.proof()));
+        assert!(!codec_.knows(b""));
+    }
+}
