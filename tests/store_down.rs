@@ -179,7 +179,7 @@ async fn a_sign_in_while_the_store_is_down_uses_nothing_up_and_can_be_finished_l
     store.is_down(true);
     let answer = browser.open(&callback).await;
     assert_eq!(answer.status, 503, "{}", answer.text());
-    assert_eq!(world.apple.calls().count(Endpoint::Token), 0, "the code is still good");
+    assert_eq!(world.apple.calls().count(Endpoint::Exchange), 0, "the code is still good");
     store.is_down(false);
     let answer = browser.open(&callback).await;
     assert_eq!((answer.status, answer.location()), (303, "/start"), "{}", answer.text());
