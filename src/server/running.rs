@@ -71,6 +71,8 @@ pub struct Running {
     connections: tokio_util::task::TaskTracker,
     queue: RevocationQueue,
     revoking: JoinHandle<()>,
+    sessions: Arc<Sessions>,
+    tending: JoinHandle<()>,
 }
 
 impl Running {
@@ -100,7 +102,7 @@ impl Running {
         let signin = SignIn::new(
             settings.signin,
             Arc::clone(&apple),
-            sessions,
+            Arc::clone(&sessions),
             sealer,
             queue.clone(),
             Arc::clone(&clock),
@@ -120,8 +122,9 @@ impl Running {
             let queue = queue.clone();
             async move { queue.run().await }
         });
+        let tending = tokio::spawn(Arc::clone(&sessions).tend());
         tracing::info!(event = "started", listen = ?addresses);
-        Ok(Self { addresses, admin, drain, listeners, connections: tasks, queue, revoking })
+        Ok(Self { addresses, admin, drain, listeners, connections: tasks, queue, revoking, sessions, tending })
     }
 
     /// Where browsers connect: with the ports that the system chose.
@@ -154,6 +157,8 @@ impl Running {
             tracing::warn!(event = "drain_incomplete", connections = self.connections.len());
         }
         self.admin.stop().await;
+        self.tending.abort();
+        self.sessions.write_seen().await;
         self.revoking.abort();
         let _ = timeout(LAST_REVOCATIONS, self.queue.finish()).await;
         match self.queue.length().await {

@@ -8,13 +8,17 @@ mod codec;
 mod id;
 mod lifetimes;
 mod manager;
+mod near;
 mod record;
 mod revocation;
 mod revocation_queue;
 mod seal;
+mod seen;
 mod store;
+mod tend;
 #[cfg(test)]
 pub(crate) mod testing;
+mod watches;
 
 pub use active::ActiveSession;
 pub use codec::{Codec, SealedRecord};

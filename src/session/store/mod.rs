@@ -2,6 +2,8 @@
 
 mod memory;
 #[cfg(test)]
+pub(crate) mod shared;
+#[cfg(test)]
 pub(crate) mod suite;
 
 use std::{fmt, sync::Arc, sync::Weak, time::Duration};
