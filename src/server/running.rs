@@ -109,7 +109,7 @@ impl Running {
             Arc::clone(&entropy),
         );
         let admin = admin(&settings.admin_listen, Arc::clone(&apple)).await?;
-        let connections = Connections::new(&settings.proxy, Arc::clone(&entropy));
+        let connections = Connections::new(&settings.proxy, Arc::clone(&sessions), Arc::clone(&entropy));
         let gateway = Gateway::new(settings.proxy, settings.table, callback_host, signin, clock, entropy);
         let (drain, drains) = watch::channel(false);
         let acceptor = Acceptor::new(proxy::proxy(gateway), connections, drains);

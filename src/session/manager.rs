@@ -5,11 +5,10 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::Notify;
 
 use super::{
-    ActiveSession, Grant, Handle, Lifetimes, Mark, Origin, Record, Revocation, SessionId, SessionKey, Store,
-    StoreError, Waiting,
+    ActiveSession, Grant, Handle, Lifetimes, Mark, Origin, Record, SessionId, SessionKey, Store, StoreError,
     near::Near,
     seen::Seen,
-    store::{End, Holder, Lease, Removal, Selector, Stored},
+    store::{Holder, Lease, Stored},
     watches::Watches,
 };
 use crate::{
@@ -22,12 +21,6 @@ use crate::{
 /// How often at most "last seen" is written: the hot path writes nothing in between.
 const TOUCH_EVERY: Duration = Duration::from_secs(60);
 
-/// How many sessions are ended or read in one step.
-const BATCH: usize = 500;
-
-/// How often an end is tried against refreshes that change the session at the same time.
-const MOST_ENDS: usize = 16;
-
 /// A session that was just made: the identifier goes to the browser, and nowhere else.
 #[derive(Debug)]
 pub struct NewSession {
@@ -35,28 +28,6 @@ pub struct NewSession {
     pub id: SessionId,
     /// The session.
     pub session: ActiveSession,
-}
-
-/// Whether the tokens of an ended session are revoked at Apple.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Revoke {
-    /// Queued in the same step that ends the session.
-    Yes,
-    /// Apple has taken them back already, or they go on in another session, or nobody wants it.
-    No,
-}
-
-/// A session in a list.
-#[derive(Clone, Debug)]
-pub struct Listed {
-    /// Where the list goes on.
-    pub key: SessionKey,
-    /// What is known of it.
-    pub record: Arc<Record>,
-    /// When it was last used, give or take a minute.
-    pub last_seen: Timestamp,
-    /// When it ends if it is not used again.
-    pub ends_at: Timestamp,
 }
 
 /// All sessions.
@@ -67,8 +38,8 @@ pub struct Sessions {
     pub(super) seen: Seen,
     pub(super) watches: Arc<Watches>,
     pub(super) clock: SharedClock,
-    entropy: SharedEntropy,
-    bell: Arc<Notify>,
+    pub(super) entropy: SharedEntropy,
+    pub(super) bell: Arc<Notify>,
 }
 
 impl Sessions {
@@ -229,7 +200,7 @@ impl Sessions {
         Ok(self.near.find_anew(&id.key()).await?.map(|stored| stored.record))
     }
 
-    fn ends_at(&self, stored: &Stored) -> Timestamp {
+    pub(super) fn ends_at(&self, stored: &Stored) -> Timestamp {
         self.lifetimes.ends_at(stored.record.created, stored.last_seen)
     }
 
@@ -255,114 +226,6 @@ impl Sessions {
         let record = Arc::new(Record { grant, generation: old.generation + 1, ..Record::clone(old) });
         let replaced = self.near.replace(session.key(), old.generation, Arc::clone(&record)).await?;
         Ok(replaced.then(|| ActiveSession::new(*session.key(), record)))
-    }
-
-    /// Ends a session for good, unless its record has changed since `session` was opened; false when it has.
-    /// Nothing is revoked.
-    ///
-    /// # Errors
-    /// When the store is not available: the session may then still be live.
-    pub async fn end_unchanged(&self, session: &ActiveSession) -> Result<bool, StoreError> {
-        let expected = Some(session.record().generation);
-        let removals = self.near.remove(vec![End { key: *session.key(), expected, revocation: None }]).await?;
-        Ok(!removals.contains(&Removal::Changed))
-    }
-
-    /// Ends a session for good and gives back its last record; `None` when it had ended already.
-    ///
-    /// # Errors
-    /// When the store is not available: the session may then still be live.
-    pub async fn end(&self, key: &SessionKey, revoke: Revoke) -> Result<Option<Arc<Record>>, StoreError> {
-        for _ in 0..MOST_ENDS {
-            let found = match self.near.find_anew(key).await {
-                Ok(None) => return Ok(None),
-                Ok(Some(stored)) => Some(stored.record),
-                // Nobody can say whose it was; it ends all the same.
-                Err(StoreError::Unreadable) => None,
-                Err(error @ StoreError::Unavailable(_)) => return Err(error),
-            };
-            let end = End {
-                key: *key,
-                expected: found.as_ref().map(|record| record.generation),
-                revocation: found.as_deref().filter(|_| revoke == Revoke::Yes).map(|record| self.to_revoke(record)),
-            };
-            let wanted = end.revocation.is_some();
-            match self.near.remove(vec![end]).await?.first() {
-                Some(Removal::Removed { queued }) => {
-                    self.told_of_queue(found.as_deref(), wanted, *queued);
-                    return Ok(found);
-                }
-                Some(Removal::Absent) | None => return Ok(None),
-                // A refresh was quicker: its grant is the one to revoke.
-                Some(Removal::Changed) => {}
-            }
-        }
-        Err(StoreError::Unavailable("the session changes all the time".to_owned()))
-    }
-
-    /// Ends all sessions of somebody; with `None`, everybody's. Gives back how many.
-    ///
-    /// # Errors
-    /// When the store is not available: some may have ended then.
-    pub async fn end_all(&self, whose: Option<&Selector>, revoke: Revoke) -> Result<usize, StoreError> {
-        let mut ended = 0;
-        match whose {
-            Some(whose) => {
-                let keys = self.near.store().keys_of(whose).await?;
-                for keys in keys.chunks(BATCH) {
-                    ended += self.end_each(keys, revoke).await?;
-                }
-            }
-            None => {
-                let mut after = None;
-                loop {
-                    let page = self.near.store().page(after.as_ref(), BATCH).await?;
-                    let keys: Vec<_> = page.iter().map(|(key, _)| *key).collect();
-                    let Some(last) = keys.last() else { break };
-                    after = Some(*last);
-                    ended += self.end_each(&keys, revoke).await?;
-                }
-            }
-        }
-        Ok(ended)
-    }
-
-    async fn end_each(&self, keys: &[SessionKey], revoke: Revoke) -> Result<usize, StoreError> {
-        match revoke {
-            Revoke::No => {
-                let ends = keys.iter().map(|key| End { key: *key, expected: None, revocation: None }).collect();
-                let removals = self.near.remove(ends).await?;
-                Ok(removals.iter().filter(|removal| matches!(removal, Removal::Removed { .. })).count())
-            }
-            Revoke::Yes => {
-                let mut ended = 0;
-                for key in keys {
-                    ended += usize::from(self.end(key, revoke).await?.is_some());
-                }
-                Ok(ended)
-            }
-        }
-    }
-
-    /// Up to `most` live sessions, those that come after `after`; with where the list goes on, when it does.
-    ///
-    /// # Errors
-    /// When the store is not available.
-    pub async fn list(
-        &self,
-        after: Option<&SessionKey>,
-        most: usize,
-    ) -> Result<(Vec<Listed>, Option<SessionKey>), StoreError> {
-        let page = self.near.store().page(after, most).await?;
-        let next = page.last().filter(|_| page.len() == most).map(|(key, _)| *key);
-        let now = self.clock.now();
-        let listed = page.into_iter().map(|(key, stored)| Listed {
-            key,
-            ends_at: self.ends_at(&stored),
-            last_seen: stored.last_seen,
-            record: stored.record,
-        });
-        Ok((listed.filter(|session| session.ends_at > now).collect(), next))
     }
 
     /// How many sessions there are, give or take those that have ended by themselves a moment ago.
@@ -396,18 +259,6 @@ impl Sessions {
     pub async fn is_marked(&self, mark: &Mark) -> Result<bool, StoreError> {
         self.near.store().is_marked(mark).await
     }
-
-    fn to_revoke(&self, record: &Record) -> Waiting {
-        Waiting::new(Revocation::of(record), self.clock.now(), &*self.entropy)
-    }
-
-    fn told_of_queue(&self, record: Option<&Record>, wanted: bool, queued: bool) {
-        if queued {
-            self.bell.notify_one();
-        } else if let Some(record) = record.filter(|_| wanted) {
-            tracing::error!(event = "revocation_given_up", session = %record.handle, reason = "queue full");
-        }
-    }
 }
 
 #[cfg(test)]
@@ -415,7 +266,10 @@ mod tests {
     use super::*;
     use crate::{
         clock::{Clock, ManualClock},
-        session::testing::{grant, origin, sessions_at, verified},
+        session::{
+            Revoke,
+            testing::{grant, origin, sessions_at, verified},
+        },
     };
 
     async fn signed_in(sessions: &Sessions) -> NewSession {

@@ -5,8 +5,10 @@
 
 mod active;
 mod codec;
+mod ending;
 mod id;
 mod lifetimes;
+mod listing;
 mod manager;
 mod near;
 mod record;
@@ -22,9 +24,11 @@ mod watches;
 
 pub use active::ActiveSession;
 pub use codec::{Codec, SealedRecord};
+pub use ending::Revoke;
 pub use id::{Handle, SessionId, SessionKey};
 pub use lifetimes::Lifetimes;
-pub use manager::{Listed, NewSession, Revoke, Sessions};
+pub use listing::Listed;
+pub use manager::{NewSession, Sessions};
 pub use record::{Grant, Origin, Record};
 pub use revocation::{Revocation, Waiting};
 pub use revocation_queue::{RevocationQueue, Revoker, Verdict};
