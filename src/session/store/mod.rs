@@ -1,6 +1,7 @@
 //! What every store of sessions must do. One suite (`suite.rs`) holds all of them to it.
 
 mod memory;
+mod redis;
 #[cfg(test)]
 pub(crate) mod shared;
 #[cfg(test)]
@@ -12,6 +13,7 @@ use async_trait::async_trait;
 use aws_lc_rs::digest;
 
 pub use memory::MemoryStore;
+pub use redis::{RedisRefuses, RedisStore, RedisUrl, UrlProblem};
 
 use super::{Handle, Record, SessionKey, Waiting};
 use crate::{
