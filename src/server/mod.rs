@@ -9,5 +9,5 @@ mod signals;
 
 pub use key_file::KeyFileError;
 pub use running::{Parts, Running, StartError};
-pub use settings::{AdminAddress, Settings};
+pub use settings::{AdminAddress, Settings, StoreChoice};
 pub use signals::{Stops, run, run_until};

@@ -4,14 +4,14 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
-use super::{AdminAddress, KeyFileError, Settings, key_file, listener, listener::Acceptor};
+use super::{AdminAddress, KeyFileError, Settings, StoreChoice, key_file, listener, listener::Acceptor};
 use crate::{
     admin::{Admin, Readiness},
     apple::{Apple, BuildError},
     clock::{SharedClock, SystemClock},
     entropy::{SharedEntropy, SystemEntropy},
     proxy::{self, Connections, Gateway},
-    session::{MemoryStore, RevocationQueue, Sessions, Store},
+    session::{Codec, Lifetimes, MemoryStore, RedisRefuses, RedisStore, RevocationQueue, Sealer, Sessions, Store},
     signin::SignIn,
     web::Host,
 };
@@ -36,6 +36,9 @@ pub enum StartError {
     /// There is no key to seal cookies with.
     #[error("{0}; see [server] state_dir and [session] encryption_key_file")]
     KeyFile(#[from] KeyFileError),
+    /// Redis does not do what it must.
+    #[error("{0}; see [session] store and encryption_key_file")]
+    Redis(#[from] RedisRefuses),
     /// The client of Apple's service cannot be built.
     #[error(transparent)]
     Apple(#[from] BuildError),
@@ -79,7 +82,7 @@ impl Running {
     /// Builds a gateway and begins to listen: all of it or nothing.
     ///
     /// # Errors
-    /// When an address is taken, or the key cannot be read or made.
+    /// When an address is taken, or the key cannot be read or made, or the store holds sessions of another key.
     pub async fn start(settings: Settings, parts: Parts) -> Result<Self, StartError> {
         let Parts { clock, entropy, store } = parts;
         let mut sockets = Vec::new();
@@ -90,7 +93,10 @@ impl Running {
         let sealer = Arc::new(key_file::load(settings.encryption_key_file.as_deref(), &settings.state_dir, &*entropy)?);
         let callback_host = settings.apple.redirect_uri.host_str().and_then(|host| Host::parse(host).ok());
         let apple = Arc::new(Apple::new(settings.apple, Arc::clone(&clock), Arc::clone(&entropy))?);
-        let store = store.unwrap_or_else(|| Arc::new(MemoryStore::new(settings.session, Arc::clone(&clock))));
+        let store = match store {
+            Some(store) => store,
+            None => open(settings.store, settings.session, &sealer, &clock, &entropy).await?,
+        };
         let sessions = Sessions::new(settings.session, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&entropy));
         let queue = RevocationQueue::new(
             store,
@@ -168,6 +174,20 @@ impl Running {
         }
         tracing::info!(event = "stopped");
     }
+}
+
+async fn open(
+    choice: StoreChoice,
+    lifetimes: Lifetimes,
+    sealer: &Arc<Sealer>,
+    clock: &SharedClock,
+    entropy: &SharedEntropy,
+) -> Result<Arc<dyn Store>, StartError> {
+    let (clock, codec) = (Arc::clone(clock), Codec::new(Arc::clone(sealer), Arc::clone(entropy)));
+    Ok(match choice {
+        StoreChoice::Memory => Arc::new(MemoryStore::new(lifetimes, clock)),
+        StoreChoice::Redis(url) => Arc::new(RedisStore::open(url, codec, lifetimes, clock, Arc::clone(entropy)).await?),
+    })
 }
 
 async fn admin(address: &AdminAddress, apple: Arc<Apple>) -> Result<Admin, StartError> {

@@ -1,5 +1,6 @@
 //! A Redis server of a test's own. `tests/support/redis.rs` uses this file too, so it knows nothing of the
 //! crate.
+#![allow(dead_code, unreachable_pub, reason = "each of the two uses a part of this")]
 
 use std::{
     fs,
