@@ -2,6 +2,7 @@
 
 mod body;
 mod elsewhere;
+mod notifications;
 
 use std::sync::LazyLock;
 
@@ -41,6 +42,8 @@ pub enum Endpoint {
     Callback,
     /// Ends the session.
     SignOut,
+    /// Takes Apple's notifications.
+    Notifications,
 }
 
 impl Endpoint {
@@ -53,6 +56,7 @@ impl Endpoint {
             "sign-in" => Self::SignIn,
             "callback" => Self::Callback,
             "sign-out" => Self::SignOut,
+            "notifications" => Self::Notifications,
             _ => return None,
         })
     }
@@ -64,6 +68,7 @@ impl Endpoint {
             Self::Home | Self::Me | Self::SignIn => "GET, HEAD",
             // No HEAD: these two do something.
             Self::Callback | Self::SignOut => "GET, POST",
+            Self::Notifications => "POST",
         }
     }
 
@@ -85,7 +90,14 @@ impl Gateway {
         if !endpoint.takes(&facts.method) {
             return Ok(fail(Failure::MethodNotAllowed).with(header::ALLOW, endpoint.allows()));
         }
-        let form = match body::form(session, facts).await? {
+        let form = match endpoint {
+            // A program's, and no form: read where it is judged.
+            Endpoint::Notifications => Ok(Form::default()),
+            Endpoint::Home | Endpoint::Me | Endpoint::SignIn | Endpoint::Callback | Endpoint::SignOut => {
+                body::form(session, facts).await?
+            }
+        };
+        let form = match form {
             Ok(form) => form,
             Err(failure) => return Ok(fail(failure)),
         };
@@ -97,6 +109,7 @@ impl Gateway {
             Endpoint::SignIn => Ok(self.start_sign_in(&form, &jar, facts).await),
             Endpoint::Callback => Ok(self.callback(&form, &jar, origin(request, facts), facts).await),
             Endpoint::SignOut => self.leave(&form, &jar, request, facts).await,
+            Endpoint::Notifications => return self.notified(session, facts).await,
         };
         Ok(answered.unwrap_or_else(|error| *sessions_unavailable(&error, facts)))
     }
