@@ -46,8 +46,8 @@ use super::listener::Server;
 use crate::{clock::SharedClock, entropy::SharedEntropy};
 
 pub use behaviour::{
-    AfterRevocation, Behaviour, EmailClaim, ExpiresIn, Granted, Issuer, Others, Reach, TokenType, UserMember,
-    VerifiedClaim,
+    AfterRevocation, Behaviour, EmailClaim, Envelope, EventsClaim, ExpiresIn, Granted, Issuer, Others, Reach,
+    TokenType, UserMember, VerifiedClaim,
 };
 pub use calls::{Call, Calls, Outcome};
 pub use client::{Client, ClientKey, ClientPublicKey};
@@ -173,6 +173,15 @@ impl StandIn {
     #[must_use]
     pub fn notification(&self, service: Service, client_id: &str, notice: &Notice) -> String {
         notification::body(&self.inside, service, client_id, notice)
+    }
+
+    /// Posts the body of a notification to the gateway that listens at `to`, without TLS, and is known as `host`.
+    /// Gives back the status of its answer.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn send_notification(&self, to: SocketAddr, host: &str, body: &str) -> io::Result<u16> {
+        notification::send(to, host, body).await
     }
 }
 
