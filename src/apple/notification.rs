@@ -43,10 +43,7 @@ pub enum NotificationError {
 impl NotificationError {
     /// Tells what is said about the token from what is said about the keys.
     pub(super) fn of_token(error: VerifyError) -> Self {
-        match error {
-            VerifyError::KeysUnavailable(why) => Self::KeysUnavailable(why),
-            error => Self::NotApples(error),
-        }
+        if let VerifyError::KeysUnavailable(why) = error { Self::KeysUnavailable(why) } else { Self::NotApples(error) }
     }
 
     /// Whether this says nothing about the notification: trying again later may help.
@@ -214,11 +211,9 @@ fn events(claims: &Claims) -> Result<Vec<Value>, VerifyError> {
         Value::Object(_) => Some(vec![value.clone()]),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
     };
-    let found = match claims.any("events").ok_or(VerifyError::Missing("events"))? {
-        Value::String(text) => json::value(text.as_bytes()).ok().as_ref().and_then(listed),
-        value => listed(value),
-    };
-    found.ok_or(VerifyError::Odd("events"))
+    let claim = claims.any("events").ok_or(VerifyError::Missing("events"))?;
+    let written = claim.as_str().and_then(|text| json::value(text.as_bytes()).ok());
+    listed(written.as_ref().unwrap_or(claim)).ok_or(VerifyError::Odd("events"))
 }
 
 /// Reads an event as far as it can be read. Apple has signed it: a part that makes no sense is no reason to

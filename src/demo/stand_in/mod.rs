@@ -1,7 +1,7 @@
 //! The stand-in for Apple: as strict as Apple is known to be, and as unreliable as a test wants.
 //!
-//! It serves both families of paths, `/auth/oauth2/v2/*` and `/auth/*`, a Roster API, and a page on which one
-//! picks a person. Everything else is 404: discovery, userinfo, introspection and logout too.
+//! It serves both families of paths, `/auth/oauth2/v2/*` and `/auth/*`, a Roster API, a page on which one picks a
+//! person, and one on which a person takes their consent back. Everything else is 404: discovery, userinfo, introspection and logout too.
 
 mod answer;
 mod authorize;
@@ -32,6 +32,7 @@ mod school;
 mod service;
 mod signing_key;
 mod switches;
+mod telling;
 #[cfg(test)]
 pub(super) mod tests;
 mod token;

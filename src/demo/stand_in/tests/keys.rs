@@ -115,6 +115,18 @@ async fn notifications_tell_whatever_is_wanted_in_any_clothes() {
 }
 
 #[tokio::test]
+async fn the_page_to_take_a_consent_back_names_everybody_and_nobody_else_can() {
+    let rig = Rig::new().await;
+    let page = text(rig.http.get(rig.url("/stand-in/tell")).send().await.unwrap()).await;
+    for person in rig.apple.people() {
+        assert!(page.contains(&format!("value=\"{}\"", person.id)), "{}", person.id);
+    }
+    let choose = |person: &'static str| rig.http.post(rig.url("/stand-in/tell")).form(&[("person", person)]).send();
+    assert!(text(choose("nobody-here").await.unwrap()).await.contains("no such person"));
+    assert!(text(rig.http.post(rig.url("/stand-in/tell")).send().await.unwrap()).await.contains("no such person"));
+}
+
+#[tokio::test]
 async fn a_notification_is_posted_and_the_status_of_the_answer_comes_back() {
     let rig = Rig::new().await;
     // The stand-in has no such path itself.
