@@ -1,5 +1,6 @@
 //! What every store of sessions must do. One suite (`suite.rs`) holds all of them to it.
 
+mod file;
 mod memory;
 mod redis;
 #[cfg(test)]
@@ -12,6 +13,7 @@ use std::{fmt, sync::Arc, sync::Weak, time::Duration};
 use async_trait::async_trait;
 use aws_lc_rs::digest;
 
+pub use file::{FileStore, FileStoreError};
 pub use memory::MemoryStore;
 pub use redis::{RedisRefuses, RedisStore, RedisUrl, UrlProblem};
 
