@@ -18,6 +18,8 @@ mod process;
 mod scripts;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod url;
 mod words;
 
@@ -393,34 +395,4 @@ fn session_key(reply: &Reply) -> Result<SessionKey, StoreError> {
 
 fn millis(while_: Duration) -> u64 {
     u64::try_from(while_.min(LONGEST).as_millis()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::OnceLock;
-
-    use super::{RedisUrl, process::Cluster, testing};
-    use crate::session::store::suite::Bench;
-
-    async fn plain() -> Bench {
-        let server = testing::server();
-        testing::bench_at(testing::url(server), server).await
-    }
-
-    /// The URL names a node that has other slots.
-    async fn cluster() -> Bench {
-        static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-        let cluster = CLUSTER.get_or_init(|| Cluster::start(false));
-        let server = &cluster.servers[0];
-        let url = RedisUrl::parse(&format!("redis+cluster://127.0.0.1:{}", server.port())).unwrap();
-        testing::bench_at(url, server).await
-    }
-
-    mod on_one_server {
-        crate::session::store::suite::store_contract!(super::plain);
-    }
-
-    mod in_a_cluster {
-        crate::session::store::suite::store_contract!(super::cluster);
-    }
 }

@@ -170,6 +170,36 @@ impl Drop for Server {
     }
 }
 
+/// An authority with a certificate for 127.0.0.1 and one for a client: `ca.pem`, `server.pem`, `server.key`,
+/// `client.pem`, `client.key`.
+pub fn certificates(folder: &Path) {
+    let openssl = |arguments: &[&str]| {
+        let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+        let key = if arguments[0] == "req" { &key[..] } else { &[] };
+        let mut command = Command::new("openssl");
+        let output = command.current_dir(folder).args(arguments).args(key).output();
+        let output = output.expect("openssl is not installed (make setup)");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    fs::write(folder.join("names"), "subjectAltName=IP:127.0.0.1,DNS:localhost\n").unwrap();
+    openssl(&["req", "-x509", "-subj", "/CN=ca", "-keyout", "ca.key", "-out", "ca.pem", "-days", "9"]);
+    for name in ["server", "client"] {
+        let (key, request, certificate) = (format!("{name}.key"), format!("{name}.csr"), format!("{name}.pem"));
+        openssl(&["req", "-subj", "/CN=x", "-keyout", &key, "-out", &request]);
+        let by = ["x509", "-req", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "9"];
+        openssl(&[&by[..], &["-extfile", "names", "-in", &request, "-out", &certificate]].concat());
+    }
+}
+
+/// A server that speaks TLS alone, and wants a certificate of its clients or not.
+pub fn server_with_tls(wants_certificate: bool) -> Server {
+    let wants = if wants_certificate { "yes" } else { "no" };
+    let options = ["--port", "0", "--tls-port", "@PORT@", "--tls-cert-file", "server.pem", "--tls-key-file"];
+    let rest = ["server.key", "--tls-ca-cert-file", "ca.pem", "--tls-auth-clients", wants];
+    let cli = ["--tls", "--cacert", "@FOLDER@/ca.pem", "--cert", "@FOLDER@/client.pem", "--key", "@FOLDER@/client.key"];
+    Server::prepared("redis-server", &[&options[..], &rest].concat(), &cli, |folder, _| certificates(folder))
+}
+
 /// Servers with replicas and Sentinels that watch them, under the name `school`.
 #[derive(Debug)]
 pub struct Sentinels {
