@@ -47,8 +47,17 @@ impl Server {
     /// A server whose options name the folder or the port: `prepare` fills the folder, `@FOLDER@` and
     /// `@PORT@` are replaced in the options. `cli` is what `redis-cli` needs to get in.
     pub fn prepared(program: &'static str, options: &[&str], cli: &[&str], prepare: impl FnOnce(&Path, u16)) -> Self {
+        Self::prepared_on(free_port(), program, options, cli, prepare)
+    }
+
+    fn prepared_on(
+        port: u16,
+        program: &'static str,
+        options: &[&str],
+        cli: &[&str],
+        prepare: impl FnOnce(&Path, u16),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let port = free_port();
         prepare(folder.path(), port);
         let filled = |texts: &[&str]| -> Vec<String> {
             let fill = |text: &&str| {
@@ -74,6 +83,7 @@ impl Server {
         }
         if self.program == "redis-server" {
             command.args(["--bind", "127.0.0.1", "--save", "", "--dir", ".", "--databases", "1000"]);
+            command.args(["--repl-diskless-sync-delay", "0"]);
         }
         command.args(&self.options);
         let log = fs::File::options().create(true).append(true).open(self.folder.path().join("log")).unwrap();
@@ -221,24 +231,32 @@ impl Sentinels {
         let replica = Server::prepared("redis-server", &options, &cli, |_, _| {});
         replica.waits_until(&["INFO", "replication"], |said| said.contains("master_link_status:up"));
         let auth = password.map(|word| format!("sentinel auth-pass school {word}\nrequirepass {word}\n"));
-        let text = format!(
-            "bind 127.0.0.1\nsentinel monitor school 127.0.0.1 {port} 2\n\
-             sentinel down-after-milliseconds school 1000\nsentinel failover-timeout school 3000\n{}",
-            auth.unwrap_or_default()
-        );
-        let sentinel = |_| {
-            let prepare = |folder: &Path, port: u16| {
-                let own = format!("port {port}\ndir {}\n{text}", folder.display());
-                fs::write(folder.join("sentinel.conf"), own).unwrap();
-            };
-            Server::prepared("redis-sentinel", &["@FOLDER@/sentinel.conf"], &cli, prepare)
+        let ports = [free_port(), free_port(), free_port()];
+        let id = |port: u16| format!("{port:040x}");
+        // They know one another already, and look around more often than in life.
+        let sentinel = |port: u16| {
+            let others = ports.iter().filter(|other| **other != port);
+            let others =
+                others.map(|other| format!("sentinel known-sentinel school 127.0.0.1 {other} {}\n", id(*other)));
+            let text = format!(
+                "bind 127.0.0.1\nport {port}\nsentinel myid {}\nsentinel monitor school 127.0.0.1 {} 2\n\
+                 sentinel down-after-milliseconds school 1000\nsentinel failover-timeout school 3000\n\
+                 sentinel known-replica school 127.0.0.1 {}\n{}{}",
+                id(port),
+                primary.port(),
+                replica.port(),
+                others.collect::<String>(),
+                auth.as_deref().unwrap_or_default()
+            );
+            let prepare = |folder: &Path, _| fs::write(folder.join("sentinel.conf"), text).unwrap();
+            let server = Server::prepared_on(port, "redis-sentinel", &["sentinel.conf"], &cli, prepare);
+            let often = ["INFO-PERIOD", "200", "PUBLISH-PERIOD", "200", "ASK-PERIOD", "200", "PING-PERIOD", "200"];
+            assert_eq!(server.cli(&[&["SENTINEL", "DEBUG"], &often[..]].concat()), "OK");
+            server
         };
-        let sentinels: Vec<_> = (0..3).map(sentinel).collect();
+        let sentinels: Vec<_> = ports.map(sentinel).into();
         for sentinel in &sentinels {
-            sentinel.waits_until(&["SENTINEL", "MASTER", "school"], |said| {
-                let value = |name: &str| said.lines().skip_while(|line| *line != name).nth(1);
-                value("num-slaves") == Some("1") && value("num-other-sentinels") == Some("2")
-            });
+            sentinel.waits_until(&["SENTINEL", "CKQUORUM", "school"], |said| said.starts_with("OK 3"));
         }
         Self { servers: vec![primary, replica], sentinels }
     }
