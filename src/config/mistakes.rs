@@ -70,8 +70,7 @@ const MISTAKES: &[Mistake] = &[
     ("[apple]", "clock_skew = -1", "-1", "is a number", "\"60s\""),
     ("[apple]", "keys_max_age = 1979-05-27", "1979-05-27", "is a date", "\"1h\""),
     // [session], [assertion], [log]
-    ("\"memory\"", "\"file\"", "\"file\"", "not supported yet", "memory"),
-    ("\"memory\"", "\"redis://:hunter2@db\"", "\"redis://********@db\"", "not supported yet", "memory"),
+    ("\"memory\"", "\"redis://:hunter2@db\"", "\"redis://********@db\"", "not supported yet", "file"),
     ("\"memory\"", "\"disk\"", "\"disk\"", "no place", "memory"),
     ("[session]", "idle_timeout = \"25h\"", "\"25h\"", "longer than max_lifetime", "24h"),
     ("[session]", "refresh_before = \"1h\"", "\"1h\"", "not shorter than the hour", "5m"),

@@ -170,6 +170,7 @@ impl File {
             listen: server.listen,
             admin_listen: server.admin_listen,
             state_dir: server.state_dir,
+            store: session.store,
             encryption_key_file: session.encryption_key_file,
             shutdown_grace: server.shutdown_grace,
             log_format,

@@ -8,7 +8,10 @@ use super::{
     section::Section,
     surroundings::Surroundings,
 };
-use crate::session::{self, Sealer};
+use crate::{
+    server::StoreChoice,
+    session::{self, Sealer},
+};
 
 /// How long an access token of Apple's lives.
 const TOKEN_LIFE: Duration = Duration::from_secs(3600);
@@ -16,6 +19,7 @@ const TOKEN_LIFE: Duration = Duration::from_secs(3600);
 /// What `[session]` says.
 #[derive(Debug)]
 pub(super) struct Session {
+    pub(super) store: StoreChoice,
     pub(super) settings: session::Lifetimes,
     pub(super) refresh_before: Duration,
     pub(super) revoke_on_sign_out: bool,
@@ -24,7 +28,7 @@ pub(super) struct Session {
 
 /// Reads `[session]`.
 pub(super) fn read(mut section: Section<'_>, report: &Report<'_>, surroundings: &Surroundings<'_>) -> Session {
-    store(&mut section, report);
+    let store = store(&mut section, report);
     let idle = section.parsed("idle_timeout", r#""8h""#, duration::positive);
     let longest = section.parsed("max_lifetime", r#""24h""#, duration::positive);
     let settings = lifetimes(idle, longest.map(|entry| entry.value), report);
@@ -40,7 +44,7 @@ pub(super) fn read(mut section: Section<'_>, report: &Report<'_>, surroundings: 
     let encryption_key_file = encryption_key(&mut section, report, surroundings);
     section.finish();
     let refresh_before = refresh_before.map_or(Duration::from_secs(300), |entry| entry.value);
-    Session { settings, refresh_before, revoke_on_sign_out, encryption_key_file }
+    Session { store, settings, refresh_before, revoke_on_sign_out, encryption_key_file }
 }
 
 /// Reads `[assertion]`.
@@ -52,30 +56,24 @@ pub(super) fn read_assertion(mut section: Section<'_>) {
     section.finish();
 }
 
-fn store(section: &mut Section<'_>, report: &Report<'_>) {
-    let meanwhile = "write store = \"memory\": people sign in again after a restart";
-    let absent = section.place().clone();
-    let Some(entry) = section.text("store", r#""memory""#) else {
-        report.note(
-            &absent,
-            "sessions are kept in memory and end with the process: people sign in again after a restart \
-             (session.store = \"file\" is not supported yet)",
-        );
-        return;
-    };
+fn store(section: &mut Section<'_>, report: &Report<'_>) -> StoreChoice {
+    let meanwhile = "write store = \"file\": sessions are kept in state_dir and survive a restart";
+    let Some(entry) = section.text("store", r#""file""#) else { return StoreChoice::File };
     match entry.value {
+        "file" => {}
         "memory" => {
             report.note(
                 &entry.place,
                 "sessions are kept in memory and end with the process: people sign in again after a restart",
             );
+            return StoreChoice::Memory;
         }
-        "file" => report.unsupported(&entry.place, meanwhile),
         redis if redis.starts_with("redis:") || redis.starts_with("rediss:") => {
             report.unsupported(&entry.place, meanwhile)
         }
-        _ => report.problem(&entry.place, "is no place for sessions", "write store = \"memory\""),
+        _ => report.problem(&entry.place, "is no place for sessions", "write store = \"file\" or \"memory\""),
     }
+    StoreChoice::File
 }
 
 /// A session that may live for four hours does so without idle_timeout being lowered too; but to ask for

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use super::StoreChoice;
 use crate::{apple, policy, proxy, session, signin, telemetry::LogFormat};
 
 /// Where operators ask.
@@ -22,7 +23,9 @@ pub struct Settings {
     pub admin_listen: AdminAddress,
     /// Where the gateway keeps what must outlive it.
     pub state_dir: PathBuf,
-    /// The key that seals cookies; made in `state_dir` when none is given.
+    /// Where sessions are kept.
+    pub store: StoreChoice,
+    /// The key that seals cookies and what is stored; made in `state_dir` when none is given.
     pub encryption_key_file: Option<PathBuf>,
     /// How long requests in flight may go on after SIGTERM.
     pub shutdown_grace: Duration,

@@ -135,7 +135,10 @@ impl Sessions {
             return Ok(None);
         }
         if now.since(stored.last_seen) >= TOUCH_EVERY.min(self.lifetimes.idle_timeout / 10) {
-            self.store.touch(&[(*key, now)]).await?;
+            // A disk that is full can be read. A use that was not noted ends the session sooner, never later.
+            if let Err(error) = self.store.touch(&[(*key, now)]).await {
+                tracing::debug!(event = "last_seen_not_kept", session = %stored.record.handle, reason = %error);
+            }
         }
         Ok(Some(ActiveSession::new(*key, stored.record)))
     }
