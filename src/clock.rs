@@ -127,6 +127,13 @@ impl ManualClock {
         }
     }
 
+    /// Moves time back, as somebody may do with the clock of a machine.
+    pub fn set_back(&self, while_: Duration) {
+        let step = u64::try_from(while_.as_millis()).unwrap_or(u64::MAX);
+        // The closure always has a value.
+        let _ = self.millis.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |now| Some(now.saturating_sub(step)));
+    }
+
     /// How many callers sleep now: a test waits for this before it moves time.
     #[must_use]
     pub fn sleeping(&self) -> usize {

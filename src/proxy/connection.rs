@@ -9,14 +9,16 @@ use pingora::{
 use tokio::{net::TcpStream, sync::watch};
 
 use super::{
-    Answer, Exchange, Facts, Gateway, Settings, access_log,
+    Answer, Exchange, Facts, Gateway, Settings, access_log, judge,
     lent::{Home, Lent},
     wire::{self, Guard, Head, Next, Peer, Refusal},
 };
 use crate::{
     entropy::{self, Entropy},
     pages::{self, Explanation, Failure},
-    web::{Kind, KindFacts},
+    policy::Admission,
+    session::Sessions,
+    web::{Kind, KindFacts, Scheme},
 };
 
 /// pingora with our phases.
@@ -60,6 +62,9 @@ pub async fn serve(proxy: Arc<Proxy>, connections: Connections, socket: TcpStrea
             () = exchange.overdue() => {
                 return too_late(&home, &peer, &exchange, connections.limits).await;
             }
+            () = exchange.session_over(&connections.sessions) => {
+                return signed_out(&home, &peer, &exchange, &connections).await;
+            }
         };
         match reused {
             Some(next) => guard = next,
@@ -72,20 +77,22 @@ pub async fn serve(proxy: Arc<Proxy>, connections: Connections, socket: TcpStrea
 #[derive(Clone, Debug)]
 pub struct Connections {
     limits: wire::Settings,
+    scheme: Scheme,
+    sessions: Arc<Sessions>,
     entropy: Arc<dyn Entropy>,
 }
 
 impl Connections {
     /// From the settings of the listeners.
     #[must_use]
-    pub fn new(settings: &Settings, entropy: Arc<dyn Entropy>) -> Self {
+    pub fn new(settings: &Settings, sessions: Arc<Sessions>, entropy: Arc<dyn Entropy>) -> Self {
         let limits = wire::Settings {
             header_timeout: settings.header_timeout,
             idle_timeout: settings.idle_timeout,
             min_body_rate: settings.min_body_rate,
             max_header_bytes: settings.max_header_bytes,
         };
-        Self { limits, entropy }
+        Self { limits, scheme: settings.external_scheme, sessions, entropy }
     }
 }
 
@@ -139,6 +146,21 @@ async fn too_late(home: &Home<TcpStream>, peer: &Peer, exchange: &Exchange, limi
     Guard::new(socket, peer.clone(), limits)
         .refuse(&answer.to_last_bytes(&facts.request_id, facts.method == Method::HEAD))
         .await;
+}
+
+/// The session of a stream has ended: the connection ends with it. Who has no answer yet is told why.
+async fn signed_out(home: &Home<TcpStream>, peer: &Peer, exchange: &Exchange, connections: &Connections) {
+    let Some(socket) = home.take() else { return };
+    let facts = &exchange.facts;
+    let session = exchange.admission().and_then(Admission::session).map(|session| session.record().handle.as_str());
+    tracing::info!(event = "stream_closed", session, request_id = %facts.request_id, reason = "the session has ended");
+    if let Some(status) = exchange.status() {
+        return access_log::line(exchange, status);
+    }
+    let answer = judge::signed_out_meanwhile(facts, connections.scheme);
+    access_log::line(exchange, answer.status());
+    let bytes = answer.to_last_bytes(&facts.request_id, facts.method == Method::HEAD);
+    Guard::new(socket, peer.clone(), connections.limits).refuse(&bytes).await;
 }
 
 /// A head that can be read in two ways gets an answer, and no second chance.

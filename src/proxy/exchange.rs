@@ -4,7 +4,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicU8, AtomicU16, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -15,6 +15,7 @@ use tokio::{sync::Notify, time::Instant};
 use crate::{
     clock::Stopwatch,
     policy::Admission,
+    session::Sessions,
     web::{Host, Kind, Target},
 };
 
@@ -37,6 +38,9 @@ pub struct Facts {
     pub request_id: String,
 }
 
+/// From here on a request is long: its session is watched.
+const LONG: Duration = Duration::from_millis(250);
+
 /// Where the exchange stands, for the one who waits for an upstream that never answers.
 const NOT_SENT: u8 = 0;
 const SENT: u8 = 1;
@@ -51,6 +55,7 @@ pub struct Exchange {
     pub stopwatch: Stopwatch,
     admission: OnceLock<Admission>,
     stage: AtomicU8,
+    status: AtomicU16,
     born: Instant,
     progress: AtomicU64,
     patience: AtomicU64,
@@ -66,6 +71,7 @@ impl Exchange {
             stopwatch: Stopwatch::start(),
             admission: OnceLock::new(),
             stage: AtomicU8::new(NOT_SENT),
+            status: AtomicU16::new(0),
             born: Instant::now(),
             progress: AtomicU64::new(0),
             patience: AtomicU64::new(0),
@@ -98,9 +104,32 @@ impl Exchange {
         self.progress.store(millis(self.born.elapsed()), Ordering::Relaxed);
     }
 
-    /// The answer has begun: the app's, or ours in its place.
-    pub fn answered(&self) {
+    /// The answer has begun, with this status: the app's, or ours in its place.
+    pub fn answered(&self, status: u16) {
+        self.status.store(status, Ordering::Relaxed);
         self.stage.store(ANSWERED, Ordering::Release);
+    }
+
+    /// The status of the answer that has begun.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        let answered = self.stage.load(Ordering::Acquire) == ANSWERED;
+        answered.then(|| self.status.load(Ordering::Relaxed))
+    }
+
+    /// Resolves when the session that let the request through has ended; never for a request without one.
+    /// Most requests are over long before anybody asks.
+    pub async fn session_over(&self, sessions: &Sessions) {
+        let session = loop {
+            tokio::time::sleep(LONG).await;
+            if let Some(admission) = self.admission() {
+                break admission.session();
+            }
+        };
+        match session {
+            Some(session) => sessions.ended(session).await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Resolves when the app has let its time pass without a first byte; never when it answers.
@@ -163,7 +192,7 @@ pub(super) mod tests {
     async fn an_app_that_has_begun_to_answer_is_never_overdue() {
         let exchange = Exchange::new(facts("/"));
         exchange.sent(Duration::from_secs(60));
-        exchange.answered();
+        exchange.answered(200);
         assert!(tokio::time::timeout(Duration::from_secs(86_400), exchange.overdue()).await.is_err());
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     policy::{Access, Admission, Decision, Lookup, Miss, Obstacle, decide},
     session::{ActiveSession, StoreError},
     signin::RenewProblem,
-    web::{CookieJar, Kind, OWN_PREFIX, ReturnPath},
+    web::{CookieJar, Kind, OWN_PREFIX, ReturnPath, Scheme},
 };
 
 /// What stays as it is in a query value.
@@ -101,23 +101,16 @@ impl Gateway {
         if redirect {
             return self.to_apple(&lookup.route().scopes, step_up.map(|(session, _)| session), return_to, facts, jar);
         }
-        let url = format!(
-            "{}://{}{OWN_PREFIX}sign-in?return_to={}",
-            self.settings.external_scheme,
-            facts.host,
-            encoded(&return_to)
-        );
+        let url = sign_in_url(self.settings.external_scheme, facts, &return_to);
         let (denial, challenge) = match step_up {
-            None => (Denial::SignInNeeded, format!("Schoolgate sign_in=\"{url}\"")),
+            None => return not_signed_in(&url, facts),
             // RFC 6750, section 3.1, under our own scheme.
             Some((_, missing)) => (
                 Denial::ScopeMissing,
                 format!("Schoolgate error=\"insufficient_scope\", scope=\"{missing}\", sign_in=\"{url}\""),
             ),
         };
-        let explanation = Explanation { status: 401, ..denial.explanation() };
-        let page = || Page { status: 401, ..pages::not_signed_in() };
-        Answer::error(&explanation, facts.kind, &facts.request_id, page).with(header::WWW_AUTHENTICATE, &challenge)
+        unauthorized(denial, &challenge, facts)
     }
 
     /// The redirect to Apple, with the cookies of the sign-in.
@@ -139,6 +132,27 @@ impl Gateway {
         let status = if matches!(facts.method, http::Method::GET | http::Method::HEAD) { 302 } else { 303 };
         Answer::redirect(status, begun.location.as_str()).with_cookies(&begun.cookies)
     }
+}
+
+/// 401 with the way to sign in.
+fn not_signed_in(url: &str, facts: &Facts) -> Answer {
+    unauthorized(Denial::SignInNeeded, &format!("Schoolgate sign_in=\"{url}\""), facts)
+}
+
+fn unauthorized(denial: Denial, challenge: &str, facts: &Facts) -> Answer {
+    let explanation = Explanation { status: 401, ..denial.explanation() };
+    let page = || Page { status: 401, ..pages::not_signed_in() };
+    Answer::error(&explanation, facts.kind, &facts.request_id, page).with(header::WWW_AUTHENTICATE, challenge)
+}
+
+fn sign_in_url(scheme: Scheme, facts: &Facts, return_to: &ReturnPath) -> String {
+    format!("{scheme}://{}{OWN_PREFIX}sign-in?return_to={}", facts.host, encoded(return_to))
+}
+
+/// The answer to a request whose session ended while the app was still at work.
+pub(super) fn signed_out_meanwhile(facts: &Facts, scheme: Scheme) -> Answer {
+    let return_to = ReturnPath::of(&facts.target).unwrap_or_else(ReturnPath::root);
+    not_signed_in(&sign_in_url(scheme, facts, &return_to), facts)
 }
 
 /// What came of asking for a fresh token.

@@ -154,7 +154,7 @@ impl ProxyHttp for Gateway {
         // `100 Continue` and its kin are no answer yet.
         let final_ = !response.status.is_informational() || response.status == StatusCode::SWITCHING_PROTOCOLS;
         if let Some(exchange) = context.exchange().filter(|_| final_) {
-            exchange.answered();
+            exchange.answered(response.status.as_u16());
         }
         Ok(())
     }
@@ -174,9 +174,9 @@ impl ProxyHttp for Gateway {
         let error_code = match (failures::outcome(session, error), context.exchange()) {
             (Outcome::Answer(failure), Some(exchange)) if !answered => {
                 let facts = &exchange.facts;
-                // A second answer, for lateness, must not follow this one.
-                exchange.answered();
                 let answer = Answer::failure(failure, facts.kind, &facts.request_id);
+                // A second answer, for lateness, must not follow this one.
+                exchange.answered(answer.status());
                 // Reused in name only: this is how pingora closes in order, so that the answer arrives.
                 session.set_keepalive(None);
                 match answer.send(session, &facts.request_id).await {

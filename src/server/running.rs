@@ -74,6 +74,8 @@ pub struct Running {
     connections: tokio_util::task::TaskTracker,
     queue: RevocationQueue,
     revoking: JoinHandle<()>,
+    sessions: Arc<Sessions>,
+    tending: JoinHandle<()>,
 }
 
 impl Running {
@@ -109,14 +111,14 @@ impl Running {
         let signin = SignIn::new(
             settings.signin,
             Arc::clone(&apple),
-            sessions,
+            Arc::clone(&sessions),
             sealer,
             queue.clone(),
             Arc::clone(&clock),
             Arc::clone(&entropy),
         );
         let admin = admin(&settings.admin_listen, Arc::clone(&apple)).await?;
-        let connections = Connections::new(&settings.proxy, Arc::clone(&entropy));
+        let connections = Connections::new(&settings.proxy, Arc::clone(&sessions), Arc::clone(&entropy));
         let gateway = Gateway::new(settings.proxy, settings.table, callback_host, signin, clock, entropy);
         let (drain, drains) = watch::channel(false);
         let acceptor = Acceptor::new(proxy::proxy(gateway), connections, drains);
@@ -129,8 +131,9 @@ impl Running {
             let queue = queue.clone();
             async move { queue.run().await }
         });
+        let tending = tokio::spawn(Arc::clone(&sessions).tend());
         tracing::info!(event = "started", listen = ?addresses);
-        Ok(Self { addresses, admin, drain, listeners, connections: tasks, queue, revoking })
+        Ok(Self { addresses, admin, drain, listeners, connections: tasks, queue, revoking, sessions, tending })
     }
 
     /// Where browsers connect: with the ports that the system chose.
@@ -163,6 +166,8 @@ impl Running {
             tracing::warn!(event = "drain_incomplete", connections = self.connections.len());
         }
         self.admin.stop().await;
+        self.tending.abort();
+        self.sessions.write_seen().await;
         self.revoking.abort();
         let _ = timeout(LAST_REVOCATIONS, self.queue.finish()).await;
         match self.queue.length().await {

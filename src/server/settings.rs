@@ -2,7 +2,6 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use super::StoreChoice;
 use crate::{apple, policy, proxy, session, signin, telemetry::LogFormat};
 
 /// Where operators ask.
@@ -12,6 +11,15 @@ pub enum AdminAddress {
     Tcp(SocketAddr),
     /// The path of a unix socket.
     Unix(PathBuf),
+}
+
+/// Where sessions are kept.
+#[derive(Clone, Debug)]
+pub enum StoreChoice {
+    /// In the memory of the process: gone with it.
+    Memory,
+    /// In a file of `state_dir`.
+    File,
 }
 
 /// The settings of all rooms.

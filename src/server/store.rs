@@ -2,19 +2,11 @@
 
 use std::{path::Path, sync::Arc};
 
+use super::StoreChoice;
 use crate::{
     clock::SharedClock,
     session::{Codec, FileStore, FileStoreError, Lifetimes, MemoryStore, Store},
 };
-
-/// The places that sessions can be kept in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StoreChoice {
-    /// In the memory of the process: gone with it.
-    Memory,
-    /// In a file of `state_dir`.
-    File,
-}
 
 /// Opens the store. Blocks while a file is checked.
 pub(super) fn open(

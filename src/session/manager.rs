@@ -5,9 +5,11 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::Notify;
 
 use super::{
-    ActiveSession, Grant, Handle, Lifetimes, Mark, Origin, Record, Revocation, SessionId, SessionKey, Store,
-    StoreError, Waiting,
-    store::{End, Removal, Selector, Stored},
+    ActiveSession, Grant, Handle, Lifetimes, Mark, Origin, Record, SessionId, SessionKey, Store, StoreError,
+    near::Near,
+    seen::Seen,
+    store::{Holder, Lease, Stored},
+    watches::Watches,
 };
 use crate::{
     apple::VerifiedIdToken,
@@ -19,12 +21,6 @@ use crate::{
 /// How often at most "last seen" is written: the hot path writes nothing in between.
 const TOUCH_EVERY: Duration = Duration::from_secs(60);
 
-/// How many sessions are ended or read in one step.
-const BATCH: usize = 500;
-
-/// How often an end is tried against refreshes that change the session at the same time.
-const MOST_ENDS: usize = 16;
-
 /// A session that was just made: the identifier goes to the browser, and nowhere else.
 #[derive(Debug)]
 pub struct NewSession {
@@ -34,43 +30,25 @@ pub struct NewSession {
     pub session: ActiveSession,
 }
 
-/// Whether the tokens of an ended session are revoked at Apple.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Revoke {
-    /// Queued in the same step that ends the session.
-    Yes,
-    /// Apple has taken them back already, or they go on in another session, or nobody wants it.
-    No,
-}
-
-/// A session in a list.
-#[derive(Clone, Debug)]
-pub struct Listed {
-    /// Where the list goes on.
-    pub key: SessionKey,
-    /// What is known of it.
-    pub record: Arc<Record>,
-    /// When it was last used, give or take a minute.
-    pub last_seen: Timestamp,
-    /// When it ends if it is not used again.
-    pub ends_at: Timestamp,
-}
-
 /// All sessions.
 #[derive(Debug)]
 pub struct Sessions {
     lifetimes: Lifetimes,
-    store: Arc<dyn Store>,
-    clock: SharedClock,
-    entropy: SharedEntropy,
-    bell: Arc<Notify>,
+    pub(super) near: Near,
+    pub(super) seen: Seen,
+    pub(super) watches: Arc<Watches>,
+    pub(super) clock: SharedClock,
+    pub(super) entropy: SharedEntropy,
+    pub(super) bell: Arc<Notify>,
 }
 
 impl Sessions {
     /// Sessions in `store`.
     #[must_use]
     pub fn new(lifetimes: Lifetimes, store: Arc<dyn Store>, clock: SharedClock, entropy: SharedEntropy) -> Arc<Self> {
-        Arc::new(Self { lifetimes, store, clock, entropy, bell: Arc::default() })
+        let watches = Arc::<Watches>::default();
+        let near = Near::new(store, Arc::clone(&watches), Arc::clone(&clock));
+        Arc::new(Self { lifetimes, near, seen: Seen::default(), watches, clock, entropy, bell: Arc::default() })
     }
 
     /// Rings when a revocation was queued.
@@ -103,7 +81,7 @@ impl Sessions {
             created: now,
             generation: 0,
         });
-        self.store.insert(id.key(), Stored { record: Arc::clone(&record), last_seen: now }).await?;
+        self.near.insert(id.key(), Stored { record: Arc::clone(&record), last_seen: now }).await?;
         Ok(NewSession { session: ActiveSession::new(id.key(), record), id })
     }
 
@@ -129,18 +107,88 @@ impl Sessions {
     /// # Errors
     /// When the store is not available.
     pub async fn open_key(&self, key: &SessionKey) -> Result<Option<ActiveSession>, StoreError> {
-        let Some(stored) = self.store.find(key).await? else { return Ok(None) };
+        let Some(stored) = self.look(key).await? else { return Ok(None) };
         let now = self.clock.now();
-        if self.ends_at(&stored) <= now {
-            return Ok(None);
-        }
         if now.since(stored.last_seen) >= TOUCH_EVERY.min(self.lifetimes.idle_timeout / 10) {
-            // A disk that is full can be read. A use that was not noted ends the session sooner, never later.
-            if let Err(error) = self.store.touch(&[(*key, now)]).await {
-                tracing::debug!(event = "last_seen_not_kept", session = %stored.record.handle, reason = %error);
+            if self.near.is_memory() {
+                self.near.store().touch(&[(*key, now)]).await?;
+            } else {
+                self.near.seen(key, now);
+                self.seen.note(*key, now);
             }
         }
         Ok(Some(ActiveSession::new(*key, stored.record)))
+    }
+
+    /// A live session; that somebody looks does not count as use.
+    pub(super) async fn look(&self, key: &SessionKey) -> Result<Option<Stored>, StoreError> {
+        let found = match self.near.find(key).await {
+            // Another process may have seen it since.
+            Ok(Some(stored)) if self.is_over(&stored) => self.near.find_anew(key).await,
+            other => other,
+        };
+        match found {
+            Ok(stored) => Ok(stored.filter(|stored| !self.is_over(stored))),
+            // Whoever has the cookie may sign in anew. That no key opens the store at all is found at the start.
+            Err(StoreError::Unreadable) => {
+                tracing::error!(event = "record_unreadable");
+                Ok(None)
+            }
+            Err(error @ StoreError::Unavailable(_)) => Err(error),
+        }
+    }
+
+    fn is_over(&self, stored: &Stored) -> bool {
+        self.ends_at(stored) <= self.clock.now()
+    }
+
+    /// The newest state of a session, from the store itself: another process may just have renewed its
+    /// grant.
+    ///
+    /// # Errors
+    /// When the store is not available.
+    pub async fn newest(&self, session: &ActiveSession) -> Result<Option<ActiveSession>, StoreError> {
+        let Some(stored) = self.near.find_anew(session.key()).await? else { return Ok(None) };
+        Ok((!self.is_over(&stored)).then(|| ActiveSession::new(*session.key(), stored.record)))
+    }
+
+    /// Resolves when a session has ended: here, in another process, or by itself.
+    pub async fn ended(&self, session: &ActiveSession) {
+        let watch = self.watches.watch(session.key());
+        // Watched first, so that no end is missed in between. A store that cannot tell is asked again, by
+        // [`Self::tend`].
+        if !matches!(self.look(session.key()).await, Ok(None)) {
+            watch.ended().await;
+        }
+    }
+
+    /// Resolves at the next change of any session that this process hears of, or after `while_`.
+    pub async fn stirred(&self, while_: Duration) {
+        tokio::select! {
+            () = self.watches.stirred() => {}
+            () = self.clock.sleep(while_) => {}
+        }
+    }
+
+    /// Takes or renews the lease of a session's refresh.
+    ///
+    /// # Errors
+    /// When the store is not available.
+    pub async fn lease(&self, session: &ActiveSession, holder: &Holder, length: Duration) -> Result<Lease, StoreError> {
+        self.near.store().lease(session.key(), holder, length).await
+    }
+
+    /// Gives the lease of a session's refresh back; nobody may take it before `cool_down` is over.
+    ///
+    /// # Errors
+    /// When the store is not available.
+    pub async fn release(
+        &self,
+        session: &ActiveSession,
+        holder: &Holder,
+        cool_down: Duration,
+    ) -> Result<(), StoreError> {
+        self.near.store().release(session.key(), holder, cool_down).await
     }
 
     /// The record of an identifier, of a session that is live or has ended by itself a while ago: who last
@@ -149,10 +197,10 @@ impl Sessions {
     /// # Errors
     /// When the store is not available.
     pub async fn last_record(&self, id: &SessionId) -> Result<Option<Arc<Record>>, StoreError> {
-        Ok(self.store.find(&id.key()).await?.map(|stored| stored.record))
+        Ok(self.near.find_anew(&id.key()).await?.map(|stored| stored.record))
     }
 
-    fn ends_at(&self, stored: &Stored) -> Timestamp {
+    pub(super) fn ends_at(&self, stored: &Stored) -> Timestamp {
         self.lifetimes.ends_at(stored.record.created, stored.last_seen)
     }
 
@@ -176,105 +224,8 @@ impl Sessions {
     pub async fn regrant(&self, session: &ActiveSession, grant: Grant) -> Result<Option<ActiveSession>, StoreError> {
         let old = session.record();
         let record = Arc::new(Record { grant, generation: old.generation + 1, ..Record::clone(old) });
-        let replaced = self.store.replace(session.key(), old.generation, Arc::clone(&record)).await?;
+        let replaced = self.near.replace(session.key(), old.generation, Arc::clone(&record)).await?;
         Ok(replaced.then(|| ActiveSession::new(*session.key(), record)))
-    }
-
-    /// Ends a session for good and gives back its last record; `None` when it had ended already.
-    ///
-    /// # Errors
-    /// When the store is not available: the session may then still be live.
-    pub async fn end(&self, key: &SessionKey, revoke: Revoke) -> Result<Option<Arc<Record>>, StoreError> {
-        for _ in 0..MOST_ENDS {
-            let found = match self.store.find(key).await {
-                Ok(None) => return Ok(None),
-                Ok(Some(stored)) => Some(stored.record),
-                // Nobody can say whose it was; it ends all the same.
-                Err(StoreError::Unreadable) => None,
-                Err(error @ StoreError::Unavailable(_)) => return Err(error),
-            };
-            let end = End {
-                key: *key,
-                expected: found.as_ref().map(|record| record.generation),
-                revocation: found.as_deref().filter(|_| revoke == Revoke::Yes).map(|record| self.to_revoke(record)),
-            };
-            let wanted = end.revocation.is_some();
-            match self.store.remove(vec![end]).await?.first() {
-                Some(Removal::Removed { queued }) => {
-                    self.told_of_queue(found.as_deref(), wanted, *queued);
-                    return Ok(found);
-                }
-                Some(Removal::Absent) | None => return Ok(None),
-                // A refresh was quicker: its grant is the one to revoke.
-                Some(Removal::Changed) => {}
-            }
-        }
-        Err(StoreError::Unavailable("the session changes all the time".to_owned()))
-    }
-
-    /// Ends all sessions of somebody; with `None`, everybody's. Gives back how many.
-    ///
-    /// # Errors
-    /// When the store is not available: some may have ended then.
-    pub async fn end_all(&self, whose: Option<&Selector>, revoke: Revoke) -> Result<usize, StoreError> {
-        let mut ended = 0;
-        match whose {
-            Some(whose) => {
-                let keys = self.store.keys_of(whose).await?;
-                for keys in keys.chunks(BATCH) {
-                    ended += self.end_each(keys, revoke).await?;
-                }
-            }
-            None => {
-                let mut after = None;
-                loop {
-                    let page = self.store.page(after.as_ref(), BATCH).await?;
-                    let keys: Vec<_> = page.iter().map(|(key, _)| *key).collect();
-                    let Some(last) = keys.last() else { break };
-                    after = Some(*last);
-                    ended += self.end_each(&keys, revoke).await?;
-                }
-            }
-        }
-        Ok(ended)
-    }
-
-    async fn end_each(&self, keys: &[SessionKey], revoke: Revoke) -> Result<usize, StoreError> {
-        match revoke {
-            Revoke::No => {
-                let ends = keys.iter().map(|key| End { key: *key, expected: None, revocation: None }).collect();
-                let removals = self.store.remove(ends).await?;
-                Ok(removals.iter().filter(|removal| matches!(removal, Removal::Removed { .. })).count())
-            }
-            Revoke::Yes => {
-                let mut ended = 0;
-                for key in keys {
-                    ended += usize::from(self.end(key, revoke).await?.is_some());
-                }
-                Ok(ended)
-            }
-        }
-    }
-
-    /// Up to `most` live sessions, those that come after `after`; with where the list goes on, when it does.
-    ///
-    /// # Errors
-    /// When the store is not available.
-    pub async fn list(
-        &self,
-        after: Option<&SessionKey>,
-        most: usize,
-    ) -> Result<(Vec<Listed>, Option<SessionKey>), StoreError> {
-        let page = self.store.page(after, most).await?;
-        let next = page.last().filter(|_| page.len() == most).map(|(key, _)| *key);
-        let now = self.clock.now();
-        let listed = page.into_iter().map(|(key, stored)| Listed {
-            key,
-            ends_at: self.ends_at(&stored),
-            last_seen: stored.last_seen,
-            record: stored.record,
-        });
-        Ok((listed.filter(|session| session.ends_at > now).collect(), next))
     }
 
     /// How many sessions there are, give or take those that have ended by themselves a moment ago.
@@ -282,7 +233,7 @@ impl Sessions {
     /// # Errors
     /// When the store is not available.
     pub async fn count(&self) -> Result<usize, StoreError> {
-        self.store.count().await
+        self.near.store().count().await
     }
 
     /// Whether the store can be read and written.
@@ -290,7 +241,7 @@ impl Sessions {
     /// # Errors
     /// When not, with the reason.
     pub async fn ready(&self) -> Result<(), StoreError> {
-        self.store.ready().await
+        self.near.store().ready().await
     }
 
     /// Sets a mark for `keep`; false when it was set before.
@@ -298,7 +249,7 @@ impl Sessions {
     /// # Errors
     /// When the store is not available.
     pub async fn mark(&self, mark: &Mark, keep: Duration) -> Result<bool, StoreError> {
-        self.store.mark(mark, keep).await
+        self.near.store().mark(mark, keep).await
     }
 
     /// Whether a mark is set.
@@ -306,19 +257,7 @@ impl Sessions {
     /// # Errors
     /// When the store is not available.
     pub async fn is_marked(&self, mark: &Mark) -> Result<bool, StoreError> {
-        self.store.is_marked(mark).await
-    }
-
-    fn to_revoke(&self, record: &Record) -> Waiting {
-        Waiting::new(Revocation::of(record), self.clock.now(), &*self.entropy)
-    }
-
-    fn told_of_queue(&self, record: Option<&Record>, wanted: bool, queued: bool) {
-        if queued {
-            self.bell.notify_one();
-        } else if let Some(record) = record.filter(|_| wanted) {
-            tracing::error!(event = "revocation_given_up", session = %record.handle, reason = "queue full");
-        }
+        self.near.store().is_marked(mark).await
     }
 }
 
@@ -327,7 +266,10 @@ mod tests {
     use super::*;
     use crate::{
         clock::{Clock, ManualClock},
-        session::testing::{grant, origin, sessions_at, verified},
+        session::{
+            Revoke,
+            testing::{grant, origin, sessions_at, verified},
+        },
     };
 
     async fn signed_in(sessions: &Sessions) -> NewSession {

@@ -5,27 +5,35 @@
 
 mod active;
 mod codec;
+mod ending;
 mod id;
 mod lifetimes;
+mod listing;
 mod manager;
+mod near;
 mod record;
 mod revocation;
 mod revocation_queue;
 mod seal;
+mod seen;
 mod store;
+mod tend;
 #[cfg(test)]
 pub(crate) mod testing;
+mod watches;
 
 pub use active::ActiveSession;
 pub use codec::{Codec, SealedRecord};
+pub use ending::Revoke;
 pub use id::{Handle, SessionId, SessionKey};
 pub use lifetimes::Lifetimes;
-pub use manager::{Listed, NewSession, Revoke, Sessions};
+pub use listing::Listed;
+pub use manager::{NewSession, Sessions};
 pub use record::{Grant, Origin, Record};
 pub use revocation::{Revocation, Waiting};
 pub use revocation_queue::{RevocationQueue, Revoker, Verdict};
 pub use seal::{KeyProblem, OpenError, Sealer, Tag};
 pub use store::{
-    End, FileStore, FileStoreError, Holder, Lease, Listener, MOST_WAITING, Mark, MemoryStore, Queue, Removal, Selector,
-    Sharing, Store, StoreError, Stored,
+    End, FileStore, FileStoreError, Holder, Lease, Listener, MOST_WAITING, Mark, MemoryStore, Queue, RedisRefuses,
+    RedisStore, RedisUrl, Removal, Selector, Sharing, Store, StoreError, Stored, UrlProblem,
 };

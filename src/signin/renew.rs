@@ -2,6 +2,7 @@
 //! anybody out but `invalid_grant`.
 
 use std::{
+    pin::pin,
     sync::{Arc, PoisonError},
     time::Duration,
 };
@@ -15,8 +16,21 @@ use super::{SignIn, finish::replaced};
 use crate::{
     apple::{CallError, RefreshToken, TokenAnswer},
     clock::Timestamp,
-    session::{ActiveSession, Grant, Record, Revocation, Revoke, SessionKey, StoreError},
+    session::{ActiveSession, Grant, Holder, Lease, Record, Revocation, SessionKey, StoreError},
 };
+
+/// How long the right to refresh a session is one process's, unless it is renewed. When a process dies with
+/// it, the others wait for so long.
+const LEASE: Duration = Duration::from_secs(15);
+
+/// How often the lease is renewed while Apple takes its time.
+const RENEW_EVERY: Duration = Duration::from_secs(4);
+
+/// How often those who wait for another process look, when they hear nothing.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// How long anybody waits for another process.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// After a failed refresh nobody tries again for so long.
 const COOL_DOWN: Duration = Duration::from_secs(10);
@@ -53,6 +67,14 @@ enum Need {
     Ahead,
     /// A refresh before anybody gets it.
     Now,
+}
+
+/// Whose turn it is.
+enum Turn {
+    /// Ours, with the newest state of the session.
+    Mine(ActiveSession),
+    /// Nobody's any more: another process has refreshed the session.
+    Over(ActiveSession),
 }
 
 /// The place of a refresh among those under way: free again when the refresh ends, even by a panic.
@@ -152,19 +174,69 @@ impl SignIn {
         renewal
     }
 
+    /// One refresh, of all processes at once: whoever has the lease calls Apple, the others wait for what
+    /// comes of it.
     async fn renew(&self, session: &ActiveSession) -> Result<ActiveSession, RenewProblem> {
-        // Somebody may have been here between the caller's look and ours.
-        let session = self.sessions.reopen(session).await?.ok_or(RenewProblem::Ended)?;
-        if self.need(session.record(), self.clock.now()) == Need::Nothing {
-            return Ok(session);
-        }
-        let Some(token) = session.record().grant.refresh_token.clone() else {
-            return self.ended(&session).await;
+        let holder = Holder::draw(&*self.entropy);
+        let outcome = match self.turn(session, &holder).await? {
+            Turn::Over(session) => return Ok(session),
+            // Somebody may have been here between the caller's look and the lease.
+            Turn::Mine(session) if self.need(session.record(), self.clock.now()) == Need::Nothing => Ok(session),
+            Turn::Mine(session) => self.call_apple(&session, &holder).await,
         };
-        match self.apple.refresh(&token).await {
-            Ok(answer) => self.keep(&session, answer, token).await,
-            Err(CallError::InvalidGrant) => self.ended(&session).await,
-            Err(error) => Err(self.failed_refresh(&session, &error)),
+        let cool_down = match &outcome {
+            Err(RenewProblem::Unavailable { retry_after }) => *retry_after,
+            Ok(_) | Err(RenewProblem::Ended | RenewProblem::Store(_)) => Duration::ZERO,
+        };
+        // A lease that cannot be given back ends by itself.
+        let _ = self.sessions.release(session, &holder, cool_down).await;
+        outcome
+    }
+
+    /// Waits for the lease, or for the process that has it to be done.
+    async fn turn(&self, session: &ActiveSession, holder: &Holder) -> Result<Turn, RenewProblem> {
+        let begun = self.clock.now();
+        loop {
+            let lease = self.sessions.lease(session, holder, LEASE).await?;
+            let newest = self.sessions.newest(session).await?.ok_or(RenewProblem::Ended)?;
+            let now = self.clock.now();
+            match lease {
+                Lease::Granted => return Ok(Turn::Mine(newest)),
+                Lease::Held | Lease::Cooling(_) if self.need(newest.record(), now) == Need::Nothing => {
+                    return Ok(Turn::Over(newest));
+                }
+                Lease::Cooling(rest) => {
+                    let retry_after = rest.max(Duration::from_secs(1));
+                    self.cooling.insert(*session.key(), now.plus(retry_after));
+                    return Err(RenewProblem::Unavailable { retry_after });
+                }
+                Lease::Held if now.since(begun) >= LONGEST_WAIT => {
+                    return Err(RenewProblem::Unavailable { retry_after: COOL_DOWN });
+                }
+                Lease::Held => self.sessions.stirred(LOOK_EVERY).await,
+            }
+        }
+    }
+
+    async fn call_apple(&self, session: &ActiveSession, holder: &Holder) -> Result<ActiveSession, RenewProblem> {
+        let Some(token) = session.record().grant.refresh_token.clone() else {
+            return self.over(session, "no_refresh_token").await;
+        };
+        let mut call = pin!(self.apple.refresh(&token));
+        let answer = loop {
+            tokio::select! {
+                answer = &mut call => break answer,
+                () = self.clock.sleep(RENEW_EVERY) => {
+                    // Lost or not, the call is under way, and its answer must not be lost. What fences off a
+                    // holder who comes too late is the generation of the record.
+                    let _ = self.sessions.lease(session, holder, LEASE).await;
+                }
+            }
+        };
+        match answer {
+            Ok(answer) => self.keep(session, answer, token.clone()).await,
+            Err(CallError::InvalidGrant) => self.over(session, "invalid_grant").await,
+            Err(error) => Err(self.failed_refresh(session, &error)),
         }
     }
 
@@ -186,7 +258,7 @@ impl SignIn {
             return Ok(renewed);
         }
         // The session ended, or another node was quicker.
-        match self.sessions.reopen(session).await? {
+        match self.sessions.newest(session).await? {
             Some(newer) => Ok(newer),
             None => {
                 if self.settings.revoke_on_sign_out && !self.goes_on_elsewhere(session).await? {
@@ -203,17 +275,14 @@ impl SignIn {
         self.sessions.is_marked(&replaced(session.key())).await
     }
 
-    /// Apple takes the refresh token no more: one look at the store for a newer grant, then the end.
-    async fn ended(&self, session: &ActiveSession) -> Result<ActiveSession, RenewProblem> {
-        match self.sessions.reopen(session).await? {
-            Some(newer) if newer.record().generation > session.record().generation => Ok(newer),
-            Some(_) | None => {
-                self.sessions.end(session.key(), Revoke::No).await?;
-                let record = session.record();
-                tracing::info!(event = "session_ended", session = %record.handle, subject = %record.person.subject, reason = "invalid_grant");
-                Err(RenewProblem::Ended)
-            }
+    /// No fresh token can come of this grant: the end of the session, unless there is a newer grant.
+    async fn over(&self, session: &ActiveSession, reason: &str) -> Result<ActiveSession, RenewProblem> {
+        if self.sessions.end_unchanged(session).await? {
+            let record = session.record();
+            tracing::info!(event = "session_ended", session = %record.handle, subject = %record.person.subject, reason);
+            return Err(RenewProblem::Ended);
         }
+        self.sessions.newest(session).await?.ok_or(RenewProblem::Ended)
     }
 
     fn failed_refresh(&self, session: &ActiveSession, error: &CallError) -> RenewProblem {

@@ -93,27 +93,42 @@ impl World {
         Self::with(&[]).await
     }
 
-    /// With further lines in the sections `server`, `apple`, `session`, `app` and `routes`.
+    /// With further lines in the sections `server`, `apple`, `session`, `app` and `routes`; `service` names another
+    /// of Apple's services.
     pub async fn with(lines: &[(&str, &str)]) -> Self {
         let echo = Echo::start().await;
         let app = echo.address.to_string();
-        Self::around(echo, &app, lines, None).await
+        Self::around(echo, &app, lines, clock(), None).await
     }
 
     /// With another store of sessions than the settings name.
     pub async fn with_store(store: Arc<dyn Store>) -> Self {
         let echo = Echo::start().await;
         let app = echo.address.to_string();
-        Self::around(echo, &app, &[], Some(store)).await
+        Self::around(echo, &app, &[], clock(), Some(store)).await
+    }
+
+    /// With a store of sessions that the test reaches into, on the same clock.
+    pub async fn with_own_store(make: impl FnOnce(SharedClock) -> Arc<dyn Store>) -> Self {
+        let echo = Echo::start().await;
+        let app = echo.address.to_string();
+        let clock = clock();
+        let store = make(Arc::<ManualClock>::clone(&clock));
+        Self::around(echo, &app, &[], clock, Some(store)).await
     }
 
     /// In front of another app, as `host:port`; nobody asks the echo.
     pub async fn before(app: &str, lines: &[(&str, &str)]) -> Self {
-        Self::around(Echo::start().await, app, lines, None).await
+        Self::around(Echo::start().await, app, lines, clock(), None).await
     }
 
-    async fn around(echo: Echo, app: &str, lines: &[(&str, &str)], store: Option<Arc<dyn Store>>) -> Self {
-        let clock = ManualClock::at(Timestamp::from_seconds(START));
+    async fn around(
+        echo: Echo,
+        app: &str,
+        lines: &[(&str, &str)],
+        clock: Arc<ManualClock>,
+        store: Option<Arc<dyn Store>>,
+    ) -> Self {
         let shared: SharedClock = Arc::<ManualClock>::clone(&clock);
         let folder = tempfile::tempdir().unwrap();
         let apple = stand_in(&shared, folder.path(), CALLBACK).await;
@@ -167,10 +182,18 @@ impl World {
     }
 }
 
+fn clock() -> Arc<ManualClock> {
+    ManualClock::at(Timestamp::from_seconds(START))
+}
+
 /// The configuration of a gateway in front of `app`, with further lines in its sections.
 pub fn configuration(folder: &Path, apple: &StandIn, app: &str, lines: &[(&str, &str)]) -> String {
     let mut text = CONFIG.replace("@APPLE@", apple.base_url().as_str().trim_end_matches('/')).replace("@APP@", app);
     for (section, line) in lines {
+        if *section == "service" {
+            text = text.replace("service = \"organization\"", &format!("service = \"{line}\""));
+            continue;
+        }
         let mark = format!("#{section}#");
         assert!(text.contains(&mark), "{section}");
         text = text.replace(&mark, &format!("{line}\n{mark}"));

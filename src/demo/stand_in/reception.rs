@@ -77,7 +77,7 @@ pub(super) async fn attend(
     let trouble = inside.switches.next_trouble(endpoint);
     match &trouble {
         Some(Trouble::Slow(while_)) => inside.clock.sleep(*while_).await,
-        Some(Trouble::Hang(gate)) => gate.pass().await,
+        Some(Trouble::Hang(gate) | Trouble::LateError(gate, _)) => gate.pass().await,
         Some(
             Trouble::HoldAnswer(_)
             | Trouble::LoseAnswer
@@ -163,7 +163,7 @@ fn troubled(answer: Answer, trouble: Option<&Trouble>) -> Answer {
                 None => answer,
             }
         }
-        Trouble::Error(error) => Answer::refusal(Refusal::new(*error, WHY)),
+        Trouble::Error(error) | Trouble::LateError(_, error) => Answer::refusal(Refusal::new(*error, WHY)),
         Trouble::Html => Answer::page(StatusCode::OK, "<!doctype html><title>Sorry</title>".to_owned(), WHY),
         Trouble::InvalidJson => with_body(json(), br#"{"access_token": "a", "keys": ["#.to_vec()),
         Trouble::JsonArray => with_body(json(), b"[]".to_vec()),

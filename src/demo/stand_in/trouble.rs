@@ -51,6 +51,8 @@ pub enum Trouble {
     TooManyRequests(Option<(RetryHeader, u64)>),
     /// Answers with this error of OAuth and 400.
     Error(ErrorCode),
+    /// Waits until the gate is open, then answers with this error.
+    LateError(Gate, ErrorCode),
     /// Answers 200 with a page instead of JSON.
     Html,
     /// Answers 200 with something that is not JSON although it says so.
@@ -81,6 +83,7 @@ impl Trouble {
             Self::Status(_)
             | Self::TooManyRequests(_)
             | Self::Error(_)
+            | Self::LateError(..)
             | Self::Html
             | Self::InvalidJson
             | Self::JsonArray

@@ -21,6 +21,9 @@ use crate::{
     session::{Lifetimes, Record, SessionKey, Waiting},
 };
 
+/// Most marks kept. Beyond it no new one is set, and whoever needs it must deny.
+const MOST_MARKS: usize = 1_000_000;
+
 /// Most sessions kept; beyond it the least recently used end.
 const MOST: u64 = 200_000;
 
@@ -215,6 +218,12 @@ impl Store for MemoryStore {
         let now = self.clock.now();
         let mut rest = self.rest();
         let is_new = rest.marks.get(mark).is_none_or(|until| *until <= now);
+        if is_new && rest.marks.len() >= MOST_MARKS {
+            rest.marks.retain(|_, until| *until > now);
+            if rest.marks.len() >= MOST_MARKS {
+                return Err(StoreError::Unavailable("too many sign-ins at once".to_owned()));
+            }
+        }
         if is_new {
             rest.marks.insert(*mark, now.plus(keep));
         }

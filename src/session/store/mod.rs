@@ -2,6 +2,9 @@
 
 mod file;
 mod memory;
+mod redis;
+#[cfg(test)]
+pub(crate) mod shared;
 #[cfg(test)]
 pub(crate) mod suite;
 
@@ -12,6 +15,7 @@ use aws_lc_rs::digest;
 
 pub use file::{FileStore, FileStoreError};
 pub use memory::MemoryStore;
+pub use redis::{RedisRefuses, RedisStore, RedisUrl, UrlProblem};
 
 use super::{Handle, Record, SessionKey, Waiting};
 use crate::{
