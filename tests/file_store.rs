@@ -172,6 +172,8 @@ async fn tokens_of_who_signed_out_are_revoked_after_a_kill() {
     site.apple.switches().trouble(Endpoint::Revoke, Trouble::Status(503));
     assert_eq!(browser.open(&at("/.schoolgate/sign-out")).await.status, 200);
     program.logged("revocation_delayed").await;
+    // What is written after the delay is on the disk after it, too.
+    signed_in(&program).await;
     program.kill().await;
     site.apple.switches().heal(Endpoint::Revoke);
     run(&site, &[]).await.logged("\"revoked\"").await;
