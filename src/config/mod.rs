@@ -19,6 +19,7 @@ mod location;
 #[cfg(test)]
 mod mistakes;
 mod problem;
+mod redis_url;
 mod report;
 mod route;
 mod scopes;

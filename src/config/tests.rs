@@ -39,12 +39,19 @@ path = "/static"
 access = "public"
 "#;
 
+/// An encryption key.
+const KEY: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+
 pub(super) fn read(text: &str) -> Result<Loaded, Problems> {
     let folder = tempfile::tempdir().unwrap();
     let key = folder.path().join("apple.p8");
     fs::write(&key, crate::apple::testing::client_key_pem()).unwrap();
     fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     fs::write(folder.path().join("other.key"), "c2hvcnQ=").unwrap();
+    for (name, content) in [("session.key", KEY), ("redis", "hunter2\n")] {
+        fs::write(folder.path().join(name), content).unwrap();
+        fs::set_permissions(folder.path().join(name), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    }
     let environment =
         |name: &str| (name == "CREDENTIALS_DIRECTORY").then(|| folder.path().to_str().unwrap().to_owned());
     from_text(Path::new("/etc/schoolgate/gateway.toml"), text, &environment)
@@ -148,6 +155,31 @@ fn every_supported_key_takes_effect() {
     assert_eq!(first.allow.users[0].as_str(), "A.b");
 }
 
+/// The valid file with Redis in the place of memory.
+fn with_redis(url: &str) -> String {
+    changed("\"memory\"", &format!("\"{url}\"\nencryption_key_file = \"$CREDENTIALS_DIRECTORY/session.key\""))
+}
+
+#[test]
+fn sessions_may_be_kept_in_redis() {
+    let settings = settings(&with_redis("rediss+sentinel://sg@a,b/m/2?password_file=$CREDENTIALS_DIRECTORY/redis"));
+    let StoreChoice::Redis(url) = settings.store else { panic!("{:?}", settings.store) };
+    assert_eq!(url.to_string(), "rediss+sentinel://a:26379,b:26379/m/2");
+    assert!(settings.encryption_key_file.is_some());
+    assert!(notes(&with_redis("redis://[::1]/2")).iter().all(|note| !note.contains("session")));
+}
+
+#[test]
+fn a_password_of_redis_is_never_shown() {
+    for url in ["redis://:hunter2@db?x", "redis://:/hunter2@db", "redis://:# 'hunter2@db", "redis://:\\\"hunter2@db/x"]
+    {
+        let shown = read(&with_redis(url)).unwrap_err().to_string();
+        assert!(shown.contains("session.store") && !shown.contains("hunter2"), "{url}: {shown}");
+    }
+    let noted = notes(&with_redis("redis://:hunter2@localhost")).join("\n");
+    assert!(noted.contains("warning: the password stands in this file") && !noted.contains("hunter2"), "{noted}");
+}
+
 #[test]
 fn an_app_without_routes_has_one_that_needs_a_sign_in() {
     let text = &VALID[..VALID.find("[[app.route]]").unwrap()];
@@ -227,14 +259,13 @@ fn one_path_may_have_routes_for_different_methods() {
 
 #[test]
 fn a_key_in_the_file_itself_is_refused_and_not_shown() {
-    let secret = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
     let pem = "-----BEGIN PRIVATE KEY-----MIGHAgEA-----END PRIVATE KEY-----";
     for text in [
-        changed("[session]", &format!("encryption_key_file = \"{secret}\"")),
+        changed("[session]", &format!("encryption_key_file = \"{KEY}\"")),
         changed("$CREDENTIALS_DIRECTORY/apple.p8", pem),
     ] {
         let shown = read(&text).unwrap_err().to_string();
-        assert!(shown.contains("is a key itself") && !shown.contains(secret) && !shown.contains("MIGH"), "{shown}");
+        assert!(shown.contains("is a key itself") && !shown.contains(KEY) && !shown.contains("MIGH"), "{shown}");
     }
 }
 
@@ -253,6 +284,7 @@ fn a_valid_file_says_what_is_odd() {
         (changed("[apple]", "clock_skew = \"10m\""), "warning: a clock that is off"),
         (changed("[apple]", "service = \"sign-in\"\nscopes = [\"email\"]"), "form_post"),
         (changed("[session]", "refresh_before = \"30m\""), "access tokens live one hour"),
+        (with_redis("redis://db"), ":12:9: warning: the way to Redis is not encrypted"),
         (route("path = \"/roster\"\nscopes = [\"edu.users.read\"]"), "only administrators and site managers"),
         (
             route("path = \"/x\"\nallow.email_domains = [\"a.example\"]"),

@@ -4,14 +4,14 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
-use super::{AdminAddress, KeyFileError, Settings, key_file, listener, listener::Acceptor, store};
+use super::{AdminAddress, KeyFileError, Settings, key_file, listener, listener::Acceptor, store, store::StoreProblem};
 use crate::{
     admin::{Admin, Readiness},
     apple::{Apple, BuildError},
     clock::{SharedClock, SystemClock},
     entropy::{SharedEntropy, SystemEntropy},
     proxy::{self, Connections, Gateway},
-    session::{Codec, FileStoreError, RevocationQueue, Sessions, Store},
+    session::{Codec, RevocationQueue, Sessions, Store},
     signin::SignIn,
     web::Host,
 };
@@ -37,8 +37,8 @@ pub enum StartError {
     #[error("{0}; see [server] state_dir and [session] encryption_key_file")]
     KeyFile(#[from] KeyFileError),
     /// The store of sessions does not open.
-    #[error("{0}; see [session] store and [server] state_dir")]
-    Store(#[from] FileStoreError),
+    #[error(transparent)]
+    Store(#[from] StoreProblem),
     /// The client of Apple's service cannot be built.
     #[error(transparent)]
     Apple(#[from] BuildError),
@@ -97,7 +97,8 @@ impl Running {
             Some(store) => store,
             None => {
                 let codec = Codec::new(Arc::clone(&sealer), Arc::clone(&entropy));
-                store::open(settings.store, &settings.state_dir, settings.session, codec, Arc::clone(&clock))?
+                let surroundings = (Arc::clone(&clock), Arc::clone(&entropy));
+                store::open(settings.store, &settings.state_dir, settings.session, codec, surroundings).await?
             }
         };
         let sessions = Sessions::new(settings.session, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&entropy));

@@ -12,6 +12,7 @@ mod greeting;
 mod keys;
 mod link;
 mod news;
+mod parse;
 #[cfg(test)]
 mod process;
 mod scripts;
@@ -29,7 +30,8 @@ use async_trait::async_trait;
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 
-pub use url::{RedisUrl, UrlProblem};
+pub use parse::UrlProblem;
+pub use url::RedisUrl;
 
 use self::{
     events::Ear,
@@ -307,7 +309,9 @@ impl Store for RedisStore {
         match self.link.run(&call).await? {
             Reply::Number(-1) => Ok(Lease::Granted),
             Reply::Number(-2) => Ok(Lease::Held),
-            reply => Ok(Lease::Cooling(Duration::from_millis(reply.count()?))),
+            reply @ (Reply::Number(_) | Reply::Nil | Reply::Bytes(_) | Reply::List(_)) => {
+                Ok(Lease::Cooling(Duration::from_millis(reply.count()?)))
+            }
         }
     }
 
@@ -389,4 +393,34 @@ fn session_key(reply: &Reply) -> Result<SessionKey, StoreError> {
 
 fn millis(while_: Duration) -> u64 {
     u64::try_from(while_.min(LONGEST).as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::OnceLock;
+
+    use super::{RedisUrl, process::Cluster, testing};
+    use crate::session::store::suite::Bench;
+
+    async fn plain() -> Bench {
+        let server = testing::server();
+        testing::bench_at(testing::url(server), server).await
+    }
+
+    /// The URL names a node that has other slots.
+    async fn cluster() -> Bench {
+        static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+        let cluster = CLUSTER.get_or_init(|| Cluster::start(false));
+        let server = &cluster.servers[0];
+        let url = RedisUrl::parse(&format!("redis+cluster://127.0.0.1:{}", server.port())).unwrap();
+        testing::bench_at(url, server).await
+    }
+
+    mod on_one_server {
+        crate::session::store::suite::store_contract!(super::plain);
+    }
+
+    mod in_a_cluster {
+        crate::session::store::suite::store_contract!(super::cluster);
+    }
 }

@@ -1,5 +1,6 @@
 //! A Redis server of a test's own. `tests/support/redis.rs` uses this file too, so it knows nothing of the
 //! crate.
+#![allow(dead_code, unreachable_pub, reason = "each of the two uses a part of this")]
 
 use std::{
     fs,
@@ -167,6 +168,117 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Servers with replicas and Sentinels that watch them, under the name `school`.
+#[derive(Debug)]
+pub struct Sentinels {
+    /// The first is the primary at the start, the others its replicas.
+    pub servers: Vec<Server>,
+    pub sentinels: Vec<Server>,
+}
+
+impl Sentinels {
+    /// One primary, one replica, three Sentinels, all with the same password when there is one.
+    pub fn start(password: Option<&str>) -> Self {
+        let secret: Vec<&str> =
+            password.map(|word| vec!["--requirepass", word, "--masterauth", word]).unwrap_or_default();
+        let cli: Vec<&str> = password.map(|word| vec!["--no-auth-warning", "-a", word]).unwrap_or_default();
+        let primary = Server::prepared("redis-server", &secret, &cli, |_, _| {});
+        let port = primary.port().to_string();
+        let from = format!("127.0.0.1 {port}");
+        let options = [&secret[..], &["--replicaof", &from]].concat();
+        let replica = Server::prepared("redis-server", &options, &cli, |_, _| {});
+        replica.waits_until(&["INFO", "replication"], |said| said.contains("master_link_status:up"));
+        let auth = password.map(|word| format!("sentinel auth-pass school {word}\nrequirepass {word}\n"));
+        let text = format!(
+            "bind 127.0.0.1\nsentinel monitor school 127.0.0.1 {port} 2\n\
+             sentinel down-after-milliseconds school 1000\nsentinel failover-timeout school 3000\n{}",
+            auth.unwrap_or_default()
+        );
+        let sentinel = |_| {
+            let prepare = |folder: &Path, port: u16| {
+                let own = format!("port {port}\ndir {}\n{text}", folder.display());
+                fs::write(folder.join("sentinel.conf"), own).unwrap();
+            };
+            Server::prepared("redis-sentinel", &["@FOLDER@/sentinel.conf"], &cli, prepare)
+        };
+        let sentinels: Vec<_> = (0..3).map(sentinel).collect();
+        for sentinel in &sentinels {
+            sentinel.waits_until(&["SENTINEL", "MASTER", "school"], |said| {
+                let value = |name: &str| said.lines().skip_while(|line| *line != name).nth(1);
+                value("num-slaves") == Some("1") && value("num-other-sentinels") == Some("2")
+            });
+        }
+        Self { servers: vec![primary, replica], sentinels }
+    }
+
+    /// The Sentinels as a URL names them.
+    pub fn hosts(&self) -> String {
+        hosts(&self.sentinels)
+    }
+
+    /// Waits until all Sentinels agree on a primary.
+    pub fn waits_for_primary(&self, index: usize) {
+        let port = self.servers[index].port().to_string();
+        for sentinel in &self.sentinels {
+            sentinel.waits_until(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "school"], |said| said.contains(&port));
+        }
+    }
+}
+
+/// A cluster of three primaries, with a replica each when one is wanted.
+#[derive(Debug)]
+pub struct Cluster {
+    pub servers: Vec<Server>,
+}
+
+impl Cluster {
+    pub fn start(has_replicas: bool) -> Self {
+        let server = |_| {
+            let bus = free_port().to_string();
+            let options = ["--cluster-enabled", "yes", "--cluster-port", &bus, "--cluster-node-timeout", "1000"];
+            (Server::with(&options), bus)
+        };
+        let servers: Vec<_> = (0..if has_replicas { 6 } else { 3 }).map(server).collect();
+        let ids: Vec<_> = servers.iter().map(|(server, _)| server.cli(&["CLUSTER", "MYID"])).collect();
+        for (index, (server, _)) in servers.iter().enumerate() {
+            assert_eq!(server.cli(&["CLUSTER", "SET-CONFIG-EPOCH", &(index + 1).to_string()]), "OK");
+            if let Some((first, last)) = [("0", "5460"), ("5461", "10922"), ("10923", "16383")].get(index) {
+                assert_eq!(server.cli(&["CLUSTER", "ADDSLOTSRANGE", first, last]), "OK");
+            }
+        }
+        for (other, bus) in &servers[1..] {
+            servers[0].0.cli(&["CLUSTER", "MEET", "127.0.0.1", &other.port().to_string(), bus]);
+        }
+        let know_all = format!("cluster_known_nodes:{}", servers.len());
+        for (server, _) in &servers {
+            server.waits_until(&["CLUSTER", "INFO"], |said| said.contains(&know_all));
+        }
+        for (index, (server, _)) in servers.iter().enumerate().skip(3) {
+            server.waits_until(&["CLUSTER", "REPLICATE", &ids[index - 3]], |said| said == "OK");
+            server.waits_until(&["INFO", "replication"], |said| said.contains("master_link_status:up"));
+        }
+        for (server, _) in &servers {
+            server.waits_until(&["CLUSTER", "INFO"], |said| said.contains("cluster_state:ok"));
+        }
+        Self { servers: servers.into_iter().map(|(server, _)| server).collect() }
+    }
+
+    /// The nodes as a URL names them.
+    pub fn hosts(&self) -> String {
+        hosts(&self.servers)
+    }
+
+    /// The node that has the slot of a key.
+    pub fn node_of(&self, key: &str) -> usize {
+        let slot: u16 = self.servers[0].cli(&["CLUSTER", "KEYSLOT", key]).parse().unwrap();
+        usize::from(slot > 5460) + usize::from(slot > 10922)
+    }
+}
+
+fn hosts(servers: &[Server]) -> String {
+    servers.iter().map(|server| format!("127.0.0.1:{}", server.port())).collect::<Vec<_>>().join(",")
 }
 
 /// A port that nobody listens on.
