@@ -70,7 +70,6 @@ const MISTAKES: &[Mistake] = &[
     ("[apple]", "clock_skew = -1", "-1", "is a number", "\"60s\""),
     ("[apple]", "keys_max_age = 1979-05-27", "1979-05-27", "is a date", "\"1h\""),
     // [session], [assertion], [log]
-    ("\"memory\"", "\"file\"", "\"file\"", "not supported yet", "memory"),
     (
         "\"memory\"",
         "\"redis://:hunter2@db\"",

@@ -19,8 +19,8 @@ const TOKEN_LIFE: Duration = Duration::from_secs(3600);
 /// What `[session]` says.
 #[derive(Debug)]
 pub(super) struct Session {
-    pub(super) settings: session::Lifetimes,
     pub(super) store: StoreChoice,
+    pub(super) settings: session::Lifetimes,
     pub(super) refresh_before: Duration,
     pub(super) revoke_on_sign_out: bool,
     pub(super) encryption_key_file: Option<PathBuf>,
@@ -64,23 +64,16 @@ struct Chosen {
 }
 
 fn store(section: &mut Section<'_>, report: &Report<'_>, surroundings: &Surroundings<'_>) -> Chosen {
-    let mut chosen = Chosen { choice: StoreChoice::Memory, needs_key: None };
-    let absent = section.place().clone();
-    let Some(entry) = section.text("store", r#""memory""#) else {
-        report.note(
-            &absent,
-            "sessions are kept in memory and end with the process: people sign in again after a restart \
-             (session.store = \"file\" is not supported yet)",
-        );
-        return chosen;
-    };
+    let mut chosen = Chosen { choice: StoreChoice::File, needs_key: None };
+    let Some(entry) = section.text("store", r#""file""#) else { return chosen };
     match entry.value {
-        "memory" => report.note(
-            &entry.place,
-            "sessions are kept in memory and end with the process: people sign in again after a restart",
-        ),
-        "file" => {
-            report.unsupported(&entry.place, "write store = \"memory\": people sign in again after a restart");
+        "file" => {}
+        "memory" => {
+            report.note(
+                &entry.place,
+                "sessions are kept in memory and end with the process: people sign in again after a restart",
+            );
+            chosen.choice = StoreChoice::Memory;
         }
         text if RedisUrl::is_meant(text) => {
             if let Some(url) = redis_url::read(&entry, report, surroundings) {
@@ -89,7 +82,7 @@ fn store(section: &mut Section<'_>, report: &Report<'_>, surroundings: &Surround
             chosen.needs_key = Some(entry.place);
         }
         _ => {
-            let cure = "write store = \"memory\" or \"redis://host:6379\"";
+            let cure = "write store = \"file\", \"memory\" or \"redis://host:6379\"";
             report.problem(&entry.place, "is no place for sessions", cure);
         }
     }

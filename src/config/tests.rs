@@ -93,6 +93,12 @@ fn what_is_left_out_has_the_default_of_the_contract() {
     assert_eq!((apple.timeout, apple.clock_skew), (Duration::from_secs(10), Duration::from_secs(60)));
     let keys = (apple.keys_max_age, apple.keys_max_stale, apple.keys_min_interval);
     assert_eq!(keys, (Duration::from_secs(3600), Duration::from_secs(86_400), Duration::from_secs(30)));
+    let without = VALID.replace("store = \"memory\"\n", "");
+    let named = VALID.replace("store = \"memory\"", "store = \"file\"");
+    for text in [without, named] {
+        assert!(matches!(self::settings(&text).store, StoreChoice::File), "{text}");
+    }
+    assert!(matches!(settings.store, StoreChoice::Memory));
     let session = settings.session;
     assert_eq!(
         (session.idle_timeout, session.max_lifetime),
@@ -268,7 +274,6 @@ fn a_valid_file_says_what_is_odd() {
     let route = |keys: &str| format!("{VALID}[[app.route]]\n{keys}\n");
     for (text, said) in [
         (VALID.to_owned(), ":12:9: note: sessions are kept in memory and end with the process"),
-        (VALID.replace("store = \"memory\"\n", ""), ":11:1: note: sessions are kept in memory"),
         (VALID.to_owned(), ":23:8: note: \"/static\" is public, although it lies within \"/\" (line 20)"),
         (changed("127.0.0.1:8080", "0.0.0.0:8080"), "note: other machines can connect here over plain HTTP"),
         (changed("[server]", "admin_listen = \"0.0.0.0:1\""), "warning: admin_listen is open to other machines"),

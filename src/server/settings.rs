@@ -16,8 +16,10 @@ pub enum AdminAddress {
 /// Where sessions are kept.
 #[derive(Clone, Debug)]
 pub enum StoreChoice {
-    /// In the memory of the process.
+    /// In the memory of the process: gone with it.
     Memory,
+    /// In a file of `state_dir`.
+    File,
     /// In Redis.
     Redis(session::RedisUrl),
 }
