@@ -265,13 +265,42 @@ impl Sessions {
         let page = self.store.page(after, most).await?;
         let next = page.last().filter(|_| page.len() == most).map(|(key, _)| *key);
         let now = self.clock.now();
-        let listed = page.into_iter().map(|(key, stored)| Listed {
-            key,
-            ends_at: self.ends_at(&stored),
-            last_seen: stored.last_seen,
-            record: stored.record,
-        });
-        Ok((listed.filter(|session| session.ends_at > now).collect(), next))
+        Ok((page.into_iter().filter_map(|(key, stored)| self.listed(key, stored, now)).collect(), next))
+    }
+
+    /// The same of somebody's sessions.
+    ///
+    /// # Errors
+    /// When the store is not available.
+    pub async fn list_of(
+        &self,
+        whose: &Selector,
+        after: Option<&SessionKey>,
+        most: usize,
+    ) -> Result<(Vec<Listed>, Option<SessionKey>), StoreError> {
+        let mut keys = self.store.keys_of(whose).await?;
+        keys.retain(|key| after.is_none_or(|after| key > after));
+        keys.sort_unstable();
+        let goes_on = keys.len() > most;
+        keys.truncate(most);
+        let now = self.clock.now();
+        let mut listed = Vec::new();
+        for key in &keys {
+            match self.store.find(key).await {
+                Ok(stored) => listed.extend(stored.and_then(|stored| self.listed(*key, stored, now))),
+                // It opens for nobody, so it is nobody's session, and must not hide the others.
+                Err(StoreError::Unreadable) => {}
+                Err(error @ StoreError::Unavailable(_)) => return Err(error),
+            }
+        }
+        Ok((listed, keys.last().copied().filter(|_| goes_on)))
+    }
+
+    /// `None` for a session that has ended by itself and waits to be swept.
+    fn listed(&self, key: SessionKey, stored: Stored, now: Timestamp) -> Option<Listed> {
+        let ends_at = self.ends_at(&stored);
+        let Stored { record, last_seen } = stored;
+        (ends_at > now).then_some(Listed { key, record, last_seen, ends_at })
     }
 
     /// How many sessions there are, give or take those that have ended by themselves a moment ago.
@@ -324,6 +353,7 @@ mod tests {
     use super::*;
     use crate::{
         clock::{Clock, ManualClock},
+        identity::Subject,
         session::testing::{grant, origin, sessions_at, verified},
     };
 
@@ -394,6 +424,37 @@ mod tests {
         sessions.end(new.session.key(), Revoke::No).await.unwrap();
         assert!(sessions.regrant(&renewed, grant("")).await.unwrap().is_none());
         assert!(sessions.open(&new.id).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn the_list_of_somebody_has_all_of_theirs_page_by_page_and_nobody_elses() {
+        let (sessions, clock) = sessions_at(1_000);
+        let over = signed_in(&sessions).await;
+        clock.advance(Duration::from_secs(9 * 3600));
+        let mut expected = Vec::new();
+        for _ in 0..5 {
+            expected.push(*signed_in(&sessions).await.session.key());
+        }
+        sessions.create(verified("ben"), grant(""), ScopeSet::new(), origin()).await.unwrap();
+        expected.sort_unstable();
+        let anna = Selector::Subject(Subject::parse("anna").unwrap());
+        for most in [1, 2, 3, 6, 7] {
+            let (mut found, mut after, mut pages) = (Vec::new(), None, 0);
+            loop {
+                let (page, next) = sessions.list_of(&anna, after.as_ref(), most).await.unwrap();
+                assert!(page.len() <= most);
+                found.extend(page.iter().map(|listed| listed.key));
+                pages += 1;
+                after = next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(pages, 6_usize.div_ceil(most), "{most}");
+            assert!(found == expected, "{most}");
+        }
+        let one = Selector::Handle(over.session.record().handle.clone());
+        assert!(sessions.list_of(&one, None, 10).await.unwrap().0.is_empty(), "it has ended by itself");
     }
 
     #[test]
