@@ -228,12 +228,11 @@ mod tests {
         let _admin = Admin::on_unix(&path, parts()).unwrap();
         let mut all = Vec::new();
         for _ in 0..MOST {
-            all.push(UnixStream::connect(&path).await.unwrap());
-        }
-        // Each of them is served, and keeps its place.
-        for stream in &mut all {
+            let mut stream = UnixStream::connect(&path).await.unwrap();
             stream.write_all(b"GET /livez HTTP/1.1\r\n\r\n").await.unwrap();
             assert!(stream.read(&mut [0; 1024]).await.unwrap() > 0);
+            // It is served, and keeps its place.
+            all.push(stream);
         }
         let mut late = UnixStream::connect(&path).await.unwrap();
         late.write_all(ASK).await.unwrap();
