@@ -333,6 +333,30 @@ fn a_file_that_cannot_be_read_says_so() {
     assert!(shown().contains("larger than 1 MiB"));
 }
 
+#[test]
+fn where_the_admin_listener_is_can_be_read_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gateway.toml");
+    let read = |text: &str| {
+        fs::write(&path, text).unwrap();
+        admin_address(&path, &|_| None).map_err(|problems| problems.to_string())
+    };
+    let tcp = |text: &str| Ok(AdminAddress::Tcp(text.parse().unwrap()));
+    assert_eq!(read(""), tcp("127.0.0.1:9180"));
+    assert_eq!(read("[server]\nlisten = 5\nof_tomorrow = true\n[apple]\nkey_id = 5\n[x]\n"), tcp("127.0.0.1:9180"));
+    assert_eq!(read("[server]\nadmin_listen = \"[::1]:5\""), tcp("[::1]:5"));
+    let unix = folder.path().join("run/admin.sock");
+    assert_eq!(read("[server]\nadmin_listen = \"unix:run/admin.sock\""), Ok(AdminAddress::Unix(unix)));
+    for (text, word) in [
+        ("[server]\nadmin_listen = \"x\"", "server.admin_listen: \"x\" is not an address"),
+        ("[server]\nadmin_listen = 9180", "server.admin_listen: 9180 is a number"),
+        ("server = 5", "server: 5 is a number"),
+        ("[server]\nadmin_listen = \"127.0.0.1:1\"\n[apple", "does not read as TOML"),
+    ] {
+        assert!(read(text).unwrap_err().contains(word), "{text}");
+    }
+}
+
 /// Reads without key files, which is quick.
 fn survives(text: &str) {
     if let Err(problems) = from_text(Path::new("gateway.toml"), text, &|_| None) {

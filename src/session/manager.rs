@@ -266,8 +266,9 @@ mod tests {
     use super::*;
     use crate::{
         clock::{Clock, ManualClock},
+        identity::Subject,
         session::{
-            Revoke,
+            Revoke, Selector,
             testing::{grant, origin, sessions_at, verified},
         },
     };
@@ -339,6 +340,37 @@ mod tests {
         sessions.end(new.session.key(), Revoke::No).await.unwrap();
         assert!(sessions.regrant(&renewed, grant("")).await.unwrap().is_none());
         assert!(sessions.open(&new.id).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn the_list_of_somebody_has_all_of_theirs_page_by_page_and_nobody_elses() {
+        let (sessions, clock) = sessions_at(1_000);
+        let over = signed_in(&sessions).await;
+        clock.advance(Duration::from_secs(9 * 3600));
+        let mut expected = Vec::new();
+        for _ in 0..5 {
+            expected.push(*signed_in(&sessions).await.session.key());
+        }
+        sessions.create(verified("ben"), grant(""), ScopeSet::new(), origin()).await.unwrap();
+        expected.sort_unstable();
+        let anna = Selector::Subject(Subject::parse("anna").unwrap());
+        for most in [1, 2, 3, 6, 7] {
+            let (mut found, mut after, mut pages) = (Vec::new(), None, 0);
+            loop {
+                let (page, next) = sessions.list_of(&anna, after.as_ref(), most).await.unwrap();
+                assert!(page.len() <= most);
+                found.extend(page.iter().map(|listed| listed.key));
+                pages += 1;
+                after = next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(pages, 6_usize.div_ceil(most), "{most}");
+            assert!(found == expected, "{most}");
+        }
+        let one = Selector::Handle(over.session.record().handle.clone());
+        assert!(sessions.list_of(&one, None, 10).await.unwrap().0.is_empty(), "it has ended by itself");
     }
 
     #[test]
