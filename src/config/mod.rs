@@ -8,6 +8,7 @@
 mod address;
 mod allow;
 mod app;
+mod app_sessions;
 mod apple;
 mod conflict;
 mod cross;

@@ -11,7 +11,7 @@ use crate::{
     identity::ScopeSet,
     pages::{self, Denial, Failure, ScopeMissing, SignInProblem, SignedIn},
     session::{ActiveSession, Origin, StoreError},
-    signin::{Finished, Problem},
+    signin::{Finished, LeftBy, Problem},
     web::{CanonicalPath, CookieJar, Form, Host, Kind, OWN_PREFIX, PathPrefix, ReturnPath, Target},
 };
 
@@ -161,7 +161,10 @@ impl Gateway {
 
     async fn callback(&self, form: &Form, jar: &CookieJar<'_>, origin: Origin, facts: &Facts) -> Answer {
         match self.signin.finish(form, jar, origin).await {
-            Finished::SignedIn { cookies, location } => Answer::redirect(303, location.as_str()).with_cookies(&cookies),
+            Finished::SignedIn { cookies, location, was_theirs } => {
+                let others = if was_theirs { Vec::new() } else { self.app_cookies_to_delete(&facts.host) };
+                Answer::redirect(303, location.as_str()).with_cookies(&cookies).with_cookies(&others)
+            }
             Finished::AlreadySignedIn { location } => Answer::redirect(303, location.as_str()),
             Finished::Failed { problem, cookies, location } => {
                 tracing::info!(event = "sign_in_failed", reason = %problem, request_id = %facts.request_id);
@@ -212,7 +215,7 @@ impl Gateway {
         if is_from_elsewhere(request, facts) {
             return Ok(Answer::page(pages::confirm_sign_out(return_to.as_ref())));
         }
-        let signed_out = self.signin.sign_out(jar).await?;
+        let signed_out = self.signin.sign_out(jar, LeftBy::Gateway).await?;
         let answer = match return_to {
             Some(path) => Answer::redirect(303, path.as_str()),
             // The page that is left goes into the browser's memory of pages only after what is cleared here.
@@ -222,8 +225,7 @@ impl Gateway {
             }
             None => Answer::page(pages::signed_out()),
         };
-        // The back button must not show what was seen before: https://www.w3.org/TR/clear-site-data/
-        Ok(answer.with(HeaderName::from_static("clear-site-data"), "\"cache\"").with_cookies(&signed_out.cookies))
+        Ok(self.farewell(&facts.host, signed_out).on(answer))
     }
 }
 

@@ -9,7 +9,10 @@ use crate::{
         AuthorizationCode, CallError, Callback, CallbackError, DeniedReason, Expected, State, TokenAnswer,
         VerifiedIdToken, VerifyError,
     },
-    session::{ActiveSession, Grant, Handle, Mark, NewSession, Origin, Revocation, Revoke, SessionKey, StoreError},
+    identity::Subject,
+    session::{
+        ActiveSession, Grant, Handle, Mark, NewSession, Origin, Revocation, Revoke, SessionId, SessionKey, StoreError,
+    },
     web::{CookieJar, Form, ReturnPath, SameSite, SetCookie},
 };
 
@@ -48,6 +51,8 @@ pub enum Finished {
         cookies: Vec<SetCookie>,
         /// Where they wanted to go.
         location: ReturnPath,
+        /// Whether this browser was theirs before, as far as anybody knows: what apps keep in it may stay.
+        was_theirs: bool,
     },
     /// The callback was stale, and the browser has a session: on to where it wanted to go.
     AlreadySignedIn {
@@ -92,10 +97,10 @@ impl SignIn {
         let name = Transaction::cookie_name(&self.names, state);
         let mut cookies = vec![transaction::deletion(&self.names, &name, self.settings.response_mode)];
         match self.redeem(callback, &transaction, jar, origin).await {
-            Ok(new) => {
+            Ok((new, was_theirs)) => {
                 let names = &self.names;
                 cookies.push(SetCookie::new(names.session(), new.id.expose(), SameSite::Lax, names.secure()));
-                Finished::SignedIn { cookies, location: transaction.return_to }
+                Finished::SignedIn { cookies, location: transaction.return_to, was_theirs }
             }
             Err(problem) => failed(problem, cookies, transaction.return_to),
         }
@@ -107,7 +112,7 @@ impl SignIn {
         transaction: &Transaction,
         jar: &CookieJar<'_>,
         origin: Origin,
-    ) -> Result<NewSession, Problem> {
+    ) -> Result<(NewSession, bool), Problem> {
         // 5. The person agreed.
         let code = match callback {
             Callback::Granted { code, .. } => code,
@@ -118,7 +123,26 @@ impl SignIn {
         // 7. and 8. Apple vouches for somebody, to us, in this very sign-in.
         let token = self.verify(&mut answer, transaction, &code).await?;
         let grant = granted(answer, &token, transaction);
-        self.take_over(token, grant, transaction, jar, origin).await
+        // Asked before the old session ends, for then nobody knows whose it was.
+        let was_theirs = self.was_theirs(&token.person().subject, transaction, jar).await;
+        Ok((self.take_over(token, grant, transaction, jar, origin).await?, was_theirs))
+    }
+
+    /// Whether this browser was the person's until now: every session that it shows was theirs. A form post
+    /// from Apple's site shows none; then it is the one that the browser had when the sign-in began. When
+    /// nobody can say, it was another's.
+    async fn was_theirs(&self, person: &Subject, transaction: &Transaction, jar: &CookieJar<'_>) -> bool {
+        let shown: Vec<_> =
+            jar.values(self.names.session()).map(|id| SessionId::parse(id).map(|id| id.key())).collect();
+        let keys = if shown.is_empty() { transaction.replaces.into_iter().map(Some).collect() } else { shown };
+        for key in &keys {
+            let Some(key) = key else { return false };
+            match self.sessions.last_record(key).await {
+                Ok(Some(record)) if record.person.subject == *person => {}
+                Ok(_) | Err(_) => return false,
+            }
+        }
+        !keys.is_empty()
     }
 
     async fn verify(

@@ -6,6 +6,7 @@
 mod begin;
 mod cookies;
 mod finish;
+mod labels;
 mod renew;
 mod settings;
 mod sign_out;
@@ -22,9 +23,10 @@ use moka::sync::Cache;
 pub use begin::Begun;
 pub use cookies::CookieNames;
 pub use finish::{Finished, Problem};
+pub use labels::{Labels, Owner};
 pub use renew::RenewProblem;
 pub use settings::Settings;
-pub use sign_out::SignedOut;
+pub use sign_out::{LeftBy, SignedOut};
 
 use crate::{
     apple::Apple,
@@ -99,16 +101,37 @@ impl SignIn {
         if self.settings.revoke_on_sign_out { Revoke::Yes } else { Revoke::No }
     }
 
-    /// The session of a browser. Two different session cookies are none: one of them was planted.
+    /// The labels of apps' cookies.
+    #[must_use]
+    pub fn labels(&self) -> Labels<'_> {
+        Labels::new(&self.names, &self.sealer)
+    }
+
+    /// The session of a browser.
     ///
     /// # Errors
     /// When the store is not available.
     pub async fn session_of(&self, jar: &CookieJar<'_>) -> Result<Option<ActiveSession>, StoreError> {
-        let mut values = jar.values(self.names.session());
-        let Some(id) = values.next().and_then(SessionId::parse) else { return Ok(None) };
-        if !values.all(|other| other == id.expose()) {
-            return Ok(None);
+        match self.id_of(jar) {
+            Some(id) => self.sessions.open(&id).await,
+            None => Ok(None),
         }
-        self.sessions.open(&id).await
+    }
+
+    /// Who is signed in, where a request needs no session: it does not count as use of one.
+    pub async fn owner_of(&self, jar: &CookieJar<'_>) -> Owner {
+        let Some(id) = self.id_of(jar) else { return Owner::Nobody };
+        match self.sessions.live_record(&id).await {
+            Ok(Some(record)) => Owner::Person(record.person.subject.clone()),
+            Ok(None) => Owner::Nobody,
+            Err(_) => Owner::Unknown,
+        }
+    }
+
+    /// The session identifier that a browser shows. Two different ones are none: one of them was planted.
+    fn id_of(&self, jar: &CookieJar<'_>) -> Option<SessionId> {
+        let mut values = jar.values(self.names.session());
+        let id = values.next().and_then(SessionId::parse)?;
+        values.all(|other| other == id.expose()).then_some(id)
     }
 }
