@@ -9,10 +9,7 @@ use crate::{
         AuthorizationCode, CallError, Callback, CallbackError, DeniedReason, Expected, State, TokenAnswer,
         VerifiedIdToken, VerifyError,
     },
-    identity::Subject,
-    session::{
-        ActiveSession, Grant, Handle, Mark, NewSession, Origin, Revocation, Revoke, SessionId, SessionKey, StoreError,
-    },
+    session::{ActiveSession, Grant, Handle, Mark, NewSession, Origin, Revocation, Revoke, SessionKey, StoreError},
     web::{CookieJar, Form, ReturnPath, SameSite, SetCookie},
 };
 
@@ -124,25 +121,10 @@ impl SignIn {
         let token = self.verify(&mut answer, transaction, &code).await?;
         let grant = granted(answer, &token, transaction);
         // Asked before the old session ends, for then nobody knows whose it was.
-        let was_theirs = self.was_theirs(&token.person().subject, transaction, jar).await;
-        Ok((self.take_over(token, grant, transaction, jar, origin).await?, was_theirs))
-    }
-
-    /// Whether this browser was the person's until now: every session that it shows was theirs. A form post
-    /// from Apple's site shows none; then it is the one that the browser had when the sign-in began. When
-    /// nobody can say, it was another's.
-    async fn was_theirs(&self, person: &Subject, transaction: &Transaction, jar: &CookieJar<'_>) -> bool {
-        let shown: Vec<_> =
-            jar.values(self.names.session()).map(|id| SessionId::parse(id).map(|id| id.key())).collect();
-        let keys = if shown.is_empty() { transaction.replaces.into_iter().map(Some).collect() } else { shown };
-        for key in &keys {
-            let Some(key) = key else { return false };
-            match self.sessions.last_record(key).await {
-                Ok(Some(record)) if record.person.subject == *person => {}
-                Ok(_) | Err(_) => return false,
-            }
-        }
-        !keys.is_empty()
+        let was_theirs = self.was_theirs(&token.person().subject, transaction.replaces, jar).await;
+        let new = self.take_over(token, grant, transaction, jar, origin).await?;
+        self.remember_browser(&new.session).await;
+        Ok((new, was_theirs))
     }
 
     async fn verify(

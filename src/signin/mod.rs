@@ -4,6 +4,7 @@
 //! proxy translates requests into its calls, and what it returns into answers.
 
 mod begin;
+mod browser;
 mod cookies;
 mod finish;
 mod labels;
@@ -115,16 +116,6 @@ impl SignIn {
         match self.id_of(jar) {
             Some(id) => self.sessions.open(&id).await,
             None => Ok(None),
-        }
-    }
-
-    /// Who is signed in, where a request needs no session: it does not count as use of one.
-    pub async fn owner_of(&self, jar: &CookieJar<'_>) -> Owner {
-        let Some(id) = self.id_of(jar) else { return Owner::Nobody };
-        match self.sessions.live_record(&id).await {
-            Ok(Some(record)) => Owner::Person(record.person.subject.clone()),
-            Ok(None) => Owner::Nobody,
-            Err(_) => Owner::Unknown,
         }
     }
 
