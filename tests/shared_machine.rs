@@ -100,6 +100,7 @@ async fn when_somebody_sits_down_after_somebody_who_just_left_the_apps_session_d
             world.clock.advance(Duration::from_secs(away));
             let answer = signs_in(&world, &mut browser, BEN).await;
             assert!(deleted(&answer).iter().any(|name| name == COOKIE), "{place}: {answer:?}");
+            assert_eq!(answer.header("clear-site-data"), Some("\"cache\""), "pages that the app lets browsers keep");
             assert_eq!(browser.cookie_names(HOST), ["__Host-schoolgate"], "{place}");
             sees_only(&world, &mut browser, BEN).await;
         }
@@ -114,6 +115,7 @@ async fn who_signs_in_again_or_steps_up_loses_nothing() {
     let page = browser.open(&at("/app/home")).await.text();
     let answer = world.through_apple(&mut browser, "/classes", "administrator").await;
     assert_eq!(deleted(&answer).iter().filter(|name| *name == COOKIE).count(), 0, "{answer:?}");
+    assert_eq!(answer.header("clear-site-data"), None);
     assert_eq!(browser.open(&at("/app/home")).await.text(), page);
     signs_in(&world, &mut browser, "administrator").await;
     assert_eq!(browser.open(&at("/app/home")).await.text(), page);
@@ -260,9 +262,11 @@ async fn other_cookies_and_those_of_scripts_pass_and_labels_stay_here() {
     assert!(browser.cookie_names(HOST).contains(&"schoolgate-of-PHPSESSID".to_owned()));
     let cookies = php.last().1;
     assert!(cookies.contains("PHPSESSID=session") && !cookies.contains("schoolgate"), "{cookies}");
-    // Nothing is labelled that is not named.
+    // Nothing is labelled that is not named, nor does a sign-in then take anything away.
     let plain = World::start().await;
-    let mut browser = plain.signed_in(ANNA).await;
+    let mut browser = plain.browser();
+    let answer = plain.through_apple(&mut browser, "/start", ANNA).await;
+    assert_eq!((answer.all("set-cookie").count(), answer.header("clear-site-data")), (2, None), "{answer:?}");
     let answer = browser.open(&at("/cookies")).await;
     let lines: Vec<_> = answer.all("set-cookie").collect();
     assert_eq!(lines, ["PHPSESSID=1; Path=/", "schoolgate=planted", "lang=de"]);

@@ -7,12 +7,15 @@ use std::{
 };
 
 use http::{HeaderValue, header};
-use pingora::{Error, ErrorType, http::ResponseHeader};
+use pingora::{
+    Error, ErrorType,
+    http::{RequestHeader, ResponseHeader},
+};
 
 use super::{Gateway, exchange::Exchange};
 use crate::{
     policy::{Access, Admission, App},
-    signin::{CookieNames, Owner},
+    signin::{CookieNames, Label, Owner},
     web::{AppSetCookie, CookieJar, CookieScope, Host, SameSite, SetCookie},
 };
 
@@ -109,20 +112,30 @@ impl Gateway {
         });
     }
 
+    /// The labels that came with a request, by the cookie that they are about.
+    pub(super) fn labels_of<'a>(&self, request: &RequestHeader, app: &'a App) -> Vec<(&'a str, Vec<Label>)> {
+        if app.sessions.clear_cookies.is_empty() {
+            return Vec::new();
+        }
+        let fields = request.headers.get_all(header::COOKIE).iter();
+        let jar = CookieJar::parse(fields.map(HeaderValue::as_bytes));
+        let cookies = app.sessions.clear_cookies.iter();
+        cookies.map(|name| (name.as_str(), self.signin.labels().read(name, &jar))).collect()
+    }
+
     /// Whether a cookie that the browser sent is kept from the app: one of ours, or one that the app has set
     /// for somebody else.
     pub(super) fn keeps_back(
         &self,
-        (name, value): (&[u8], &[u8]),
-        jar: &CookieJar<'_>,
-        app: &App,
+        name: &[u8],
+        value: &[u8],
+        labels: &[(&str, Vec<Label>)],
         exchange: &Exchange,
     ) -> bool {
-        self.signin.cookie_names().are_ours(name)
-            || app
-                .sessions
-                .cookie(name)
-                .is_some_and(|name| !self.signin.labels().admit(name, value, exchange.owner(), jar))
+        let about = labels.iter().find(|(cookie, _)| cookie.as_bytes() == name);
+        let is_theirs =
+            |(name, labels): &(&str, Vec<Label>)| self.signin.labels().admit(name, value, exchange.owner(), labels);
+        self.signin.cookie_names().are_ours(name) || !about.is_none_or(is_theirs)
     }
 
     /// Labels the cookies that an app sets for one person, and learns where it sets them.

@@ -21,7 +21,7 @@ const CACHE: &str = "\"cache\"";
 /// what Safari sends.
 const PURPOSES: &[&str] = &["sec-purpose", "purpose"];
 
-/// What the answer that ends a session says beside its own: the session's cookies go, the app's too.
+/// What an answer says beside its own when a person has gone: cookies go, and pages in the browser's caches.
 #[derive(Clone, Debug)]
 pub(super) struct Farewell(Vec<SetCookie>);
 
@@ -54,8 +54,14 @@ impl Gateway {
         Farewell(cookies)
     }
 
-    /// Deletes what the app of a host keeps for one person.
-    pub(super) fn app_cookies_to_delete(&self, host: &Host) -> Vec<SetCookie> {
+    /// Somebody else has signed in at this host: what its app kept in the browser for whoever was here before
+    /// goes, and so do the pages.
+    pub(super) fn hand_over(&self, host: &Host, answer: Answer) -> Answer {
+        let cookies = self.app_cookies_to_delete(host);
+        if cookies.is_empty() { answer } else { Farewell(cookies).on(answer) }
+    }
+
+    fn app_cookies_to_delete(&self, host: &Host) -> Vec<SetCookie> {
         let app = self.table.app(host);
         app.map(|app| self.app_cookies.deletions(app, self.signin.cookie_names())).unwrap_or_default()
     }

@@ -103,7 +103,7 @@ fn is_stripped(app: &App, name: &str) -> bool {
 pub(super) fn clean(
     request: &mut RequestHeader,
     app: &App,
-    keeps_back: impl Fn((&[u8], &[u8]), &CookieJar<'_>) -> bool,
+    keeps_back: impl Fn(&[u8], &[u8]) -> bool,
 ) -> pingora::Result<()> {
     let stripped: Vec<HeaderName> =
         request.headers.keys().filter(|name| is_stripped(app, name.as_str())).cloned().collect();
@@ -116,8 +116,7 @@ pub(super) fn clean(
     }
     request.remove_header(&header::COOKIE);
     let jar = CookieJar::parse(cookies.iter().map(HeaderValue::as_bytes));
-    let kept = jar.without(|name, value| keeps_back((name, value), &jar));
-    if let Some(Ok(mut value)) = kept.map(|kept| HeaderValue::from_bytes(&kept)) {
+    if let Some(Ok(mut value)) = jar.without(keeps_back).map(|kept| HeaderValue::from_bytes(&kept)) {
         value.set_sensitive(true);
         request.insert_header(header::COOKIE, value)?;
     }
@@ -155,7 +154,7 @@ mod tests {
         for (name, value) in fields {
             request.append_header(*name, *value).unwrap();
         }
-        clean(&mut request, &app("a.example"), |(name, _), _| NAMES.are_ours(name)).unwrap();
+        clean(&mut request, &app("a.example"), |name, _| NAMES.are_ours(name)).unwrap();
         request
     }
 

@@ -162,8 +162,8 @@ impl Gateway {
     async fn callback(&self, form: &Form, jar: &CookieJar<'_>, origin: Origin, facts: &Facts) -> Answer {
         match self.signin.finish(form, jar, origin).await {
             Finished::SignedIn { cookies, location, was_theirs } => {
-                let others = if was_theirs { Vec::new() } else { self.app_cookies_to_delete(&facts.host) };
-                Answer::redirect(303, location.as_str()).with_cookies(&cookies).with_cookies(&others)
+                let answer = Answer::redirect(303, location.as_str()).with_cookies(&cookies);
+                if was_theirs { answer } else { self.hand_over(&facts.host, answer) }
             }
             Finished::AlreadySignedIn { location } => Answer::redirect(303, location.as_str()),
             Finished::Failed { problem, cookies, location } => {

@@ -122,7 +122,8 @@ impl ProxyHttp for Gateway {
         context.received = 0;
         let (exchange, admission) = context.parts()?;
         let app = admission.app();
-        forwarding::clean(request, app, |cookie, jar| self.keeps_back(cookie, jar, app, exchange))?;
+        let labels = self.labels_of(request, app);
+        forwarding::clean(request, app, |name, value| self.keeps_back(name, value, &labels, exchange))?;
         forwarding::describe(request, &exchange.facts, self.settings.external_scheme, &*self.entropy)?;
         for (name, value) in self.headers.of(admission).iter().flat_map(|headers| headers.iter()) {
             request.insert_header(name.clone(), value.clone())?;

@@ -59,22 +59,33 @@ impl<'a> Labels<'a> {
         Some(format!("{}={}", self.names.label(name), URL_SAFE_NO_PAD.encode(label)))
     }
 
+    /// The labels that a browser sent for a cookie.
+    #[must_use]
+    pub fn read(&self, name: &str, jar: &CookieJar<'_>) -> Vec<Label> {
+        let label = self.names.label(name);
+        let decoded = jar.values(&label).filter_map(|text| URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok());
+        decoded.map(Label).collect()
+    }
+
     /// Whether a cookie may come through to its app in a request of `owner`: not when the labels that speak
     /// of it name somebody else. Where none does, the app has not set the cookie through this gateway.
     #[must_use]
-    pub fn admit(&self, name: &str, value: &[u8], owner: &Owner, jar: &CookieJar<'_>) -> bool {
+    pub fn admit(&self, name: &str, value: &[u8], owner: &Owner, labels: &[Label]) -> bool {
         let about = hash(name, value);
         let Some(statement) = statement(&about, owner) else { return false };
-        let labels: Vec<Vec<u8>> = jar
-            .values(&self.names.label(name))
-            .filter_map(|label| URL_SAFE_NO_PAD.decode(label).ok())
-            .filter(|label| label.len() == ABOUT + WHOSE && label.starts_with(&about[..ABOUT]))
-            .collect();
-        let says = |label: &Vec<u8>, tag: &Tag| bool::from(label[ABOUT..].ct_eq(&tag.bytes()[..WHOSE]));
+        let mut speaking = labels.iter().filter(|label| label.0[..ABOUT] == about[..ABOUT]).peekable();
+        if speaking.peek().is_none() {
+            return true;
+        }
         let tags = self.sealer.tags(KIND, &statement);
-        labels.is_empty() || labels.iter().any(|label| tags.iter().any(|tag| says(label, tag)))
+        let says = |label: &Label, tag: &Tag| bool::from(label.0[ABOUT..].ct_eq(&tag.bytes()[..WHOSE]));
+        speaking.any(|label| tags.iter().any(|tag| says(label, tag)))
     }
 }
+
+/// What a label says, true or not.
+#[derive(Clone, Copy, Debug)]
+pub struct Label([u8; ABOUT + WHOSE]);
 
 fn hash(name: &str, value: &[u8]) -> [u8; 32] {
     let mut hash = [0; 32];
@@ -108,7 +119,9 @@ mod tests {
     /// Whether PHPSESSID=1 with this label goes to the app for `owner`.
     fn goes(sealer: &Sealer, label: &str, owner: &Owner) -> bool {
         let header = format!("PHPSESSID=1; {label}");
-        Labels::new(&NAMES, sealer).admit("PHPSESSID", b"1", owner, &CookieJar::parse([header.as_bytes()]))
+        let labels = Labels::new(&NAMES, sealer);
+        let sent = labels.read("PHPSESSID", &CookieJar::parse([header.as_bytes()]));
+        labels.admit("PHPSESSID", b"1", owner, &sent)
     }
 
     #[test]

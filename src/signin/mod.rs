@@ -24,7 +24,7 @@ use moka::sync::Cache;
 pub use begin::Begun;
 pub use cookies::CookieNames;
 pub use finish::{Finished, Problem};
-pub use labels::{Labels, Owner};
+pub use labels::{Label, Labels, Owner};
 pub use renew::RenewProblem;
 pub use settings::Settings;
 pub use sign_out::{LeftBy, SignedOut};
