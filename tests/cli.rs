@@ -359,6 +359,8 @@ fn explain_tells_the_refusal_with_its_status_and_its_reason() {
         ("GET", "https://library.school.example/.schoolgate/x", "404: "),
         ("POST", "https://library.school.example/.schoolgate/me", "405: "),
         ("HEAD", "https://library.school.example/.schoolgate/sign-out", "405: the gateway's own, for GET, POST only"),
+        ("POST", "https://library.school.example/.schoolgate/notifications", "the gateway's own: takes Apple's"),
+        ("GET", "https://library.school.example/.schoolgate/notifications", "405: the gateway's own, for POST only"),
         ("GET", "https://grades.school.example/.schoolgate/me", "421: "),
     ] {
         let told = folder.explain(method, url);

@@ -53,6 +53,31 @@ async fn a_stranger_reads_what_to_do_and_it_works() {
     assert!(ended.said.lines().all(|line| line.chars().count() <= 120), "{}", ended.said);
 }
 
+#[tokio::test]
+async fn whoever_takes_the_consent_back_at_the_stand_in_is_signed_out() {
+    let mut demo = Demo::start();
+    let (mut tilda, mut jasper) = (Browser::new(demo.socket()), Browser::new(demo.socket()));
+    for (browser, person) in [(&mut tilda, "teacher-1"), (&mut jasper, "teacher-2")] {
+        assert_eq!(sign_in(browser, &mut demo, "/grades", person).await.status, 200);
+    }
+    let apple = Browser::new(demo.socket()).open(&demo.at("/grades")).await.location().to_owned();
+    let apple = SocketAddr::from(([127, 0, 0, 1], url::Url::parse(&apple).unwrap().port().unwrap()));
+    let choose = |person: &'static str| {
+        let request = Request::new("POST", "/stand-in/tell").header("Host", "127.0.0.1").form(&[("person", person)]);
+        async move { request.send(apple).await.text() }
+    };
+    let page = choose("teacher-1").await;
+    assert!(page.contains("was told, and answered 200"), "{page}");
+    assert_eq!(tilda.open(&demo.at("/grades")).await.status, 302);
+    assert_eq!(jasper.open(&demo.at("/grades")).await.status, 200);
+    choose("school").await;
+    assert_eq!(jasper.open(&demo.at("/grades")).await.status, 302);
+    demo.signal("INT");
+    let ended = demo.end();
+    assert_clean(&ended);
+    assert!(ended.said.contains(&format!("http://{apple}/stand-in/tell")), "{}", ended.said);
+}
+
 #[test]
 fn each_signal_ends_it_all_and_the_folder_is_gone() {
     for signal in ["INT", "TERM", "HUP"] {

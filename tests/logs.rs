@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use schoolgate::demo::{Endpoint, ErrorCode, Forgery, PERSON_HEADER, Trouble};
+use schoolgate::demo::{Endpoint, Envelope, ErrorCode, Forgery, Notice, PERSON_HEADER, Service, Trouble};
 use support::{
     Answer, Browser, Connection, HOST, Program, RawApp, Relay, Request, Site,
     browser::target,
@@ -93,6 +93,7 @@ struct Run {
     relay: Relay,
     form_post: bool,
     answers: Vec<Answer>,
+    notifications: Vec<String>,
 }
 
 impl Run {
@@ -118,7 +119,7 @@ impl Run {
             .replace(apple.as_str().trim_end_matches('/'), &format!("http://{}", relay.address));
         let mut program = site.spawn(&text);
         program.started().await;
-        Self { site, program, relay, form_post, answers: Vec::new() }
+        Self { site, program, relay, form_post, answers: Vec::new(), notifications: Vec::new() }
     }
 
     fn browser(&self) -> Browser {
@@ -168,6 +169,12 @@ impl Run {
         status
     }
 
+    /// Posts what the stand-in writes, as its switches have it; returns the status.
+    async fn notify(&mut self, body: String) -> u16 {
+        self.notifications.push(body.trim_start_matches("payload=").to_owned());
+        self.send(Request::new("POST", "/.schoolgate/notifications").body("application/json", body)).await
+    }
+
     /// Bytes as they are; what comes back until the connection ends.
     async fn raw(&mut self, bytes: &str) {
         let mut connection = Connection::open(self.program.address()).await;
@@ -206,6 +213,9 @@ impl Run {
             if let Some(location) = answer.header("location").filter(|location| location.starts_with("http")) {
                 secrets.add_all_in(location);
             }
+        }
+        for token in &self.notifications {
+            secrets.add("notification", token);
         }
         let pem = fs::read_to_string(self.site.path("apple.p8")).unwrap();
         pem.lines().filter(|line| !line.starts_with('-')).for_each(|line| secrets.add("private key", line));
@@ -296,6 +306,39 @@ async fn the_bad_ways(run: &mut Run) {
     }
     let answer = run.sign_in(&mut browser, "/", "cancel").await;
     assert!(answer.status >= 400, "{}", answer.text());
+    run.heard(browser);
+}
+
+/// Notifications, forged and true, in all envelopes.
+async fn the_ways_of_apples_servers(run: &mut Run) {
+    let subject = run.site.apple.person("teacher-3").unwrap().subject.clone();
+    let written = |run: &Run, notice: &Notice| {
+        run.site.apple.notification(Service::Organization, "org.example.school.gateway", notice)
+    };
+    let mut browser = run.browser();
+    assert_eq!(run.sign_in(&mut browser, "/", "teacher-3").await.status, 303);
+    for envelope in [Envelope::Form, Envelope::Bare] {
+        for forgery in Forgery::ALL.iter().filter(|forgery| forgery.fits_a_notification()) {
+            run.site.apple.switches().change(|behaviour| {
+                (behaviour.forgery, behaviour.envelope) = (Some(*forgery), envelope);
+            });
+            let body = written(run, &Notice::ConsentRevoked(subject.clone()));
+            assert!(matches!(run.notify(body).await, 400 | 413), "{forgery:?}");
+        }
+        run.site.apple.switches().reset();
+        run.site.apple.switches().change(|behaviour| behaviour.envelope = envelope);
+        for events in [serde_json::json!([7]), serde_json::json!({ "type": "news", "sub": 7 })] {
+            let body = written(run, &Notice::Anything(events));
+            assert_eq!(run.notify(body).await, 200);
+        }
+    }
+    assert_eq!(browser.fetch(&at("/.schoolgate/me")).await.status, 200);
+    let body = written(run, &Notice::ConsentRevoked(subject));
+    for _ in 0..2 {
+        assert_eq!(run.notify(body.clone()).await, 200);
+    }
+    assert_eq!(browser.fetch(&at("/.schoolgate/me")).await.status, 401);
+    run.site.apple.switches().reset();
     run.heard(browser);
 }
 
@@ -402,6 +445,7 @@ async fn whole_run(form_post: bool, format: &str) -> String {
     let mut run = Run::start(form_post, format).await;
     the_good_ways(&mut run).await;
     the_bad_ways(&mut run).await;
+    the_ways_of_apples_servers(&mut run).await;
     the_odd_ways(&mut run).await;
     let (log, answers, secrets) = run.end().await;
 
@@ -421,6 +465,7 @@ async fn whole_run(form_post: bool, format: &str) -> String {
         "session key",
         "x-token",
         "x-id",
+        "notification",
     ] {
         assert!(kinds.contains_key(kind), "no {kind} came to light: {kinds:?}");
     }
@@ -446,6 +491,10 @@ async fn whole_run(form_post: bool, format: &str) -> String {
         "revoked",
         "revocation_given_up",
         "not_allowed",
+        "notification_received",
+        "notification_repeated",
+        "notification_refused",
+        "notification_not_understood",
         "refused",
         "upstream_failed",
         "draining",

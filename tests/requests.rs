@@ -441,8 +441,9 @@ async fn the_own_paths_never_reach_an_app_and_take_only_their_methods() {
         ("/.schoolgate/sign-in", "GET, HEAD"),
         ("/.schoolgate/callback", "GET, POST"),
         ("/.schoolgate/sign-out", "GET, POST"),
+        ("/.schoolgate/notifications", "POST"),
     ] {
-        for method in ["HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "PROPFIND"] {
+        for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "PROPFIND"] {
             if allow.split(", ").any(|one| one == method) {
                 continue;
             }

@@ -14,13 +14,13 @@ use std::{
 use async_trait::async_trait;
 use schoolgate::{
     clock::{SystemClock, Timestamp},
-    demo::Endpoint,
+    demo::{Endpoint, Notice, Service},
     session::{
         End, Holder, Lease, Lifetimes, Listener, Mark, MemoryStore, Queue, Record, Removal, Selector, SessionKey,
         Sharing, Store, StoreError, Stored, Waiting,
     },
 };
-use support::{HOST, Php, Request, World, php::COOKIE, world::at};
+use support::{Answer, HOST, Php, Request, World, php::COOKIE, world::at};
 
 /// A memory store that can be taken away.
 #[derive(Debug)]
@@ -28,6 +28,7 @@ struct Fragile {
     inner: MemoryStore,
     down: AtomicBool,
     keeps_nothing_new: AtomicBool,
+    keeps_no_marks: AtomicBool,
 }
 
 impl Fragile {
@@ -35,7 +36,8 @@ impl Fragile {
         let lifetimes =
             Lifetimes { idle_timeout: Duration::from_secs(8 * 3600), max_lifetime: Duration::from_secs(86_400) };
         let inner = MemoryStore::new(lifetimes, Arc::new(SystemClock));
-        Arc::new(Self { inner, down: AtomicBool::new(false), keeps_nothing_new: AtomicBool::new(false) })
+        let [down, keeps_nothing_new, keeps_no_marks] = [(); 3].map(|()| AtomicBool::new(false));
+        Arc::new(Self { inner, down, keeps_nothing_new, keeps_no_marks })
     }
 
     fn up(&self) -> Result<&MemoryStore, StoreError> {
@@ -105,6 +107,9 @@ impl Store for Fragile {
     }
 
     async fn mark(&self, mark: &Mark, keep: Duration) -> Result<bool, StoreError> {
+        if self.keeps_no_marks.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("full".into()));
+        }
         self.up()?.mark(mark, keep).await
     }
 
@@ -225,4 +230,48 @@ async fn a_sign_in_while_the_store_is_down_uses_nothing_up_and_can_be_finished_l
     store.is_down(false);
     let answer = browser.open(&callback).await;
     assert_eq!((answer.status, answer.location()), (303, "/start"), "{}", answer.text());
+}
+
+/// A notification that a person took their consent back.
+fn notification(world: &World, person: &str) -> String {
+    let notice = Notice::ConsentRevoked(world.apple.person(person).unwrap().subject.clone());
+    world.apple.notification(Service::Organization, "org.example.school.gateway", &notice)
+}
+
+async fn post(world: &World, body: &str) -> Answer {
+    world.send(Request::new("POST", "/.schoolgate/notifications").body("application/json", body).navigation()).await
+}
+
+#[tokio::test]
+async fn a_notification_while_the_store_is_down_is_to_come_again_and_then_counts() {
+    let store = Fragile::new();
+    let world = World::with_store(Arc::<Fragile>::clone(&store)).await;
+    let mut browser = world.signed_in("teacher-1").await;
+    let body = notification(&world, "teacher-1");
+    store.is_down(true);
+    let answer = post(&world, &body).await;
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+    assert!(answer.header("retry-after").is_some());
+    assert_eq!(post(&world, "{}").await.status, 400, "rubbish does not get as far as the store");
+    store.is_down(false);
+    assert_eq!(browser.fetch(&at("/.schoolgate/me")).await.status, 200);
+    assert_eq!(post(&world, &body).await.status, 200);
+    assert_eq!(browser.fetch(&at("/.schoolgate/me")).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_notification_of_which_only_the_half_was_done_counts_once_more() {
+    let store = Fragile::new();
+    let world = World::with_store(Arc::<Fragile>::clone(&store)).await;
+    let mut browser = world.signed_in("teacher-1").await;
+    let body = notification(&world, "teacher-1");
+    store.keeps_no_marks.store(true, Ordering::SeqCst);
+    assert_eq!(post(&world, &body).await.status, 503, "it could not be remembered");
+    assert_eq!(browser.fetch(&at("/.schoolgate/me")).await.status, 401, "but what it says is done first");
+    store.keeps_no_marks.store(false, Ordering::SeqCst);
+    assert_eq!(post(&world, &body).await.status, 200);
+    let mut again = world.signed_in("teacher-1").await;
+    assert_eq!(post(&world, &body).await.status, 200);
+    assert_eq!(again.fetch(&at("/.schoolgate/me")).await.status, 200, "from now on it is done");
 }

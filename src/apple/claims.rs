@@ -35,6 +35,11 @@ impl Claims {
         Self(object)
     }
 
+    /// A claim of any type.
+    pub(super) fn any(&self, name: &'static str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
     /// A claim that is a text when it is there.
     pub(super) fn text(&self, name: &'static str) -> Result<Option<&str>, VerifyError> {
         match self.0.get(name) {

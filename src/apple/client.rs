@@ -12,13 +12,16 @@ use crate::{
 
 use super::{
     AccessToken, AuthorizationCode, AuthorizationRequest, CallError, CodeVerifier, Expected, KeysStatus, Nonce,
-    RawIdToken, RefreshToken, Settings, State, TokenAnswer, Unavailable, VerifiedIdToken, VerifyError,
+    Notification, NotificationError, Posted, RawIdToken, RefreshToken, Settings, State, TokenAnswer, Unavailable,
+    VerifiedIdToken, VerifyError,
     answer::Answer,
     authorize,
+    claims::Claims,
     client_secret::ClientSecrets,
     compact::UnverifiedToken,
     id_token::Rules,
     key_ring::KeyRing,
+    notification,
     report::report,
     transport::{NotBuilt, Transport},
 };
@@ -156,6 +159,15 @@ impl Apple {
         outcome
     }
 
+    /// Verifies a notification as an ID token is verified: signature, then every claim.
+    ///
+    /// # Errors
+    /// See [`NotificationError`]; [one kind](NotificationError::is_transient) says nothing about the notification.
+    pub async fn verify_notification(&self, posted: &Posted) -> Result<Notification, NotificationError> {
+        let claims = self.signed(posted.raw().expose()).await.map_err(NotificationError::of_token)?;
+        notification::judge(&claims, &self.settings, self.clock.now()).map_err(NotificationError::NotForUs)
+    }
+
     /// How things stand with Apple's keys. Asking also starts a fetch, in the background and no more often
     /// than `[apple] keys_min_interval`, when there are none that can be used.
     pub async fn keys_ready(&self) -> KeysStatus {
@@ -169,10 +181,15 @@ impl Apple {
     }
 
     async fn judge(&self, token: &RawIdToken, expected: &Expected<'_>) -> Result<VerifiedIdToken, VerifyError> {
-        let unverified = UnverifiedToken::parse(token.expose())?;
-        let key = self.keys.key(unverified.kid()).await?;
-        let claims = unverified.check(&key)?;
+        let claims = self.signed(token.expose()).await?;
         Rules::new(&self.settings, self.clock.now()).judge(&claims, expected, token)
+    }
+
+    /// The claims of a token that Apple signed.
+    async fn signed(&self, token: &str) -> Result<Claims, VerifyError> {
+        let unverified = UnverifiedToken::parse(token)?;
+        let key = self.keys.key(unverified.kid()).await?;
+        unverified.check(&key)
     }
 
     async fn tokens(&self, call: &'static str, fields: Vec<(&str, &str)>) -> Result<TokenAnswer, CallError> {

@@ -115,7 +115,7 @@ impl<'a> Rules<'a> {
 
     /// "The aud Claim MUST contain the client_id", and with several audiences, or an `azp`, `azp` is the
     /// client. Without `azp` any further audience is one that we do not trust.
-    fn audience(&self, claims: &Claims) -> Result<(), VerifyError> {
+    pub(super) fn audience(&self, claims: &Claims) -> Result<(), VerifyError> {
         let audiences = claims.audiences()?;
         if !audiences.contains(&self.client_id) {
             return Err(VerifyError::Audience);

@@ -25,9 +25,18 @@ pub(super) enum JsonError {
 
 /// Reads one object and nothing behind it.
 pub(super) fn object(bytes: &[u8]) -> Result<Object, JsonError> {
+    match value(bytes)? {
+        Value::Object(object) => Ok(object),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            Err(JsonError::NotAnObject)
+        }
+    }
+}
+
+/// Reads one value of any type and nothing behind it.
+pub(super) fn value(bytes: &[u8]) -> Result<Value, JsonError> {
     match serde_json::from_slice(bytes) {
-        Ok(Unique(Value::Object(object))) => Ok(object),
-        Ok(Unique(_)) => Err(JsonError::NotAnObject),
+        Ok(Unique(value)) => Ok(value),
         Err(error) => match error.classify() {
             // The visitor takes every type, so the only fault of data is its own.
             Category::Data => Err(JsonError::Repeated),

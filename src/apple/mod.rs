@@ -7,7 +7,8 @@
 //!
 //! Read in this order: `settings`, `authorize`, `callback`, `client`, then what the client leans on:
 //! `client_secret`, `transport`, `answer`, `token_answer`, and for ID tokens `compact`, `claims`,
-//! `id_token`, `key`, `key_set`, `key_cache`, `key_ring`; `report` is what the log gets.
+//! `id_token`, `key`, `key_set`, `key_cache`, `key_ring`; for notifications `posted` and `notification`; `report`
+//! is what the log gets.
 
 mod answer;
 mod authorize;
@@ -23,6 +24,8 @@ mod key;
 mod key_cache;
 mod key_ring;
 mod key_set;
+mod notification;
+mod posted;
 mod report;
 mod settings;
 mod signing_key;
@@ -42,8 +45,12 @@ pub use callback::{Callback, CallbackError, DeniedReason};
 pub use client::{Apple, BuildError, Revocable};
 pub use id_token::{Expected, VerifiedIdToken};
 pub use key_ring::KeysStatus;
+pub use notification::{Event, EventKind, Notification, NotificationError};
+pub use posted::{EnvelopeFault, Posted};
 pub use settings::{Endpoints, ResponseMode, Service, Settings};
 pub use signing_key::{KeyError, SigningKey};
 pub use token_answer::TokenAnswer;
-pub use tokens::{AccessToken, AuthorizationCode, CodeVerifier, Nonce, RawIdToken, RefreshToken, State, kind};
+pub use tokens::{
+    AccessToken, AuthorizationCode, CodeVerifier, Nonce, RawIdToken, RawNotification, RefreshToken, State, kind,
+};
 pub use verify_error::{HeaderFault, VerifyError};

@@ -39,6 +39,16 @@ impl Service {
         }
     }
 
+    /// The `iss` of the notifications that this service sends. It is a name and no address: where Apple
+    /// answers does not change it.
+    #[must_use]
+    pub fn notification_issuer(&self) -> &'static str {
+        match self {
+            Self::Organization => "https://appleid.apple.com/auth/oauth2/v2",
+            Self::SignIn => "https://appleid.apple.com",
+        }
+    }
+
     /// The scopes that Apple documents for this service: a configuration that asks for another one is
     /// probably misspelt.
     #[must_use]
@@ -110,7 +120,8 @@ pub struct Settings {
     pub response_mode: Option<ResponseMode>,
     /// Whether sign-ins use PKCE (RFC 7636): Apple does not document it, so it is a choice.
     pub pkce: bool,
-    /// Values of `iss` that are accepted, each as a whole.
+    /// Values of `iss` that are accepted, each as a whole; of notifications also
+    /// [`Service::notification_issuer`].
     pub issuers: Vec<String>,
     /// How long one call may take, from the first byte to the last.
     pub timeout: Duration,

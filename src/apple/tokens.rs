@@ -17,6 +17,9 @@ pub mod kind {
     /// Marks a [`RawIdToken`](super::RawIdToken).
     #[derive(Debug)]
     pub enum IdToken {}
+    /// Marks a [`RawNotification`](super::RawNotification).
+    #[derive(Debug)]
+    pub enum Notification {}
     /// Marks a [`Nonce`](super::Nonce).
     #[derive(Debug)]
     pub enum Nonce {}
@@ -39,6 +42,8 @@ pub type AccessToken = Secret<kind::Access>;
 pub type RefreshToken = Secret<kind::Refresh>;
 /// An ID token that nobody has looked at yet.
 pub type RawIdToken = Secret<kind::IdToken>;
+/// A signed notification that nobody has looked at yet.
+pub type RawNotification = Secret<kind::Notification>;
 /// Ties an ID token to one sign-in (OpenID Connect Core, section 3.1.2.1).
 pub type Nonce = Secret<kind::Nonce>;
 /// Ties a callback to one sign-in (RFC 6749, section 10.12).

@@ -1,4 +1,4 @@
-//! Why an ID token is refused.
+//! Why an ID token, or another token that Apple signs, is refused.
 
 use crate::identity::NameError;
 
@@ -55,6 +55,9 @@ pub enum VerifyError {
     /// `iat` or `nbf` lies in the future.
     #[error("the token is from the future (`{0}`): check this machine's clock, or [apple] clock_skew")]
     FromTheFuture(&'static str),
+    /// `iat` of a notification is more than a day ago.
+    #[error("it was issued more than a day ago: check this machine's clock")]
+    Stale,
     /// `iat` is not before `exp`.
     #[error("the token ends before it begins")]
     Lifetime,
@@ -102,6 +105,7 @@ impl VerifyError {
             Self::AuthorizedParty => "authorized_party",
             Self::Expired => "expired",
             Self::FromTheFuture(_) => "from_the_future",
+            Self::Stale => "stale",
             Self::Lifetime => "lifetime",
             Self::Nonce => "nonce",
             Self::AccessTokenHash => "at_hash",

@@ -11,7 +11,7 @@ mod stand_in;
 pub use grade_book::GradeBook;
 pub use stand_in::{
     AfterRevocation, Behaviour, Call, Calls, Choice, Client, ClientKey, ClientPublicKey, EmailClaim, Endpoint,
-    ErrorCode, ExpiresIn, Forgery, Gate, Granted, Issuer, KeyOddity, Notice, Others, Outcome, PERSON_HEADER, Persona,
-    Reach, RetryHeader, ReturnMode, Returned, Role, Service, StandIn, StandInSettings, Switches, TokenType, Trouble,
-    UserMember, Verified, VerifiedClaim,
+    Envelope, ErrorCode, EventsClaim, ExpiresIn, Forgery, Gate, Granted, Issuer, KeyOddity, Notice, Others, Outcome,
+    PERSON_HEADER, Persona, Reach, RetryHeader, ReturnMode, Returned, Role, Service, StandIn, StandInSettings,
+    Switches, TokenType, Trouble, UserMember, Verified, VerifiedClaim,
 };

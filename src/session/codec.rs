@@ -131,6 +131,13 @@ impl Codec {
     pub fn knows(&self, proof: &[u8]) -> bool {
         self.sealer.open_bytes(b"proof", proof).is_ok_and(|plain| **plain == *PROOF)
     }
+
+    /// Whether the current key made this proof: when a previous one did, a new proof is due, so that the
+    /// previous key can be dropped one day.
+    #[must_use]
+    pub fn is_current(&self, proof: &[u8]) -> bool {
+        self.sealer.opens_with_current(b"proof", proof)
+    }
 }
 
 fn record_purpose(key: &SessionKey, generation: u64) -> Vec<u8> {
@@ -337,5 +344,14 @@ mod tests {
         assert!(codec_.knows(&codec_.proof()));
         assert!(!codec().knows(&codec_.proof()));
         assert!(!codec_.knows(b""));
+    }
+
+    #[test]
+    fn a_proof_of_the_previous_key_is_known_and_not_current() {
+        let (old, new) = (Sealer::new_key(&SystemEntropy), Sealer::new_key(&SystemEntropy));
+        let with = |text: &str| Codec::new(Arc::new(Sealer::from_key_file(text).unwrap()), Arc::new(SystemEntropy));
+        let (before, after) = (with(&old), with(&format!("{}\n{}", *new, *old)));
+        assert!(after.knows(&before.proof()) && !after.is_current(&before.proof()));
+        assert!(after.is_current(&after.proof()) && !before.knows(&after.proof()));
     }
 }

@@ -34,6 +34,6 @@ pub use revocation::{Revocation, Waiting};
 pub use revocation_queue::{RevocationQueue, Revoker, Verdict};
 pub use seal::{KeyProblem, OpenError, Sealer, Tag};
 pub use store::{
-    End, Holder, Lease, Listener, MOST_WAITING, Mark, MemoryStore, Queue, Removal, Selector, Sharing, Store,
-    StoreError, Stored,
+    End, FileStore, FileStoreError, Holder, Lease, Listener, MOST_WAITING, Mark, MemoryStore, Queue, RedisRefuses,
+    RedisStore, RedisUrl, Removal, Selector, Sharing, Store, StoreError, Stored, UrlProblem,
 };

@@ -553,7 +553,10 @@ mod tests {
         }
         assert!(!watcher.is_finished());
         bench.ends_there(&new).await;
-        watcher.await.unwrap();
-        bench.here.ended(&new.session).await;
+        let told = async {
+            watcher.await.unwrap();
+            bench.here.ended(&new.session).await;
+        };
+        assert!(tokio::time::timeout(Duration::from_secs(10), told).await.is_ok(), "nobody was told");
     }
 }

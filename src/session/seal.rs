@@ -160,6 +160,13 @@ impl Sealer {
         self.keys().find_map(|key| key.open(purpose, *nonce, rest)).ok_or(OpenError)
     }
 
+    /// Whether the current key sealed this for the purpose, and none of those before it.
+    #[must_use]
+    pub fn opens_with_current(&self, purpose: &[u8], sealed: &[u8]) -> bool {
+        let parts = sealed.split_first_chunk::<NONCE_LEN>();
+        parts.is_some_and(|(nonce, rest)| self.current.open(purpose, *nonce, rest).is_some())
+    }
+
     /// The tag of a name of one kind under the current key.
     #[must_use]
     pub fn tag(&self, kind: &str, name: &str) -> Tag {

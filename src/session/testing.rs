@@ -2,12 +2,14 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{ActiveSession, Codec, Grant, Handle, Lifetimes, MemoryStore, Origin, Record, Sealer, SessionId, Sessions};
+use super::{
+    ActiveSession, Codec, Grant, Handle, Lifetimes, MemoryStore, Origin, Record, Sealer, SessionId, Sessions, Waiting,
+};
 use crate::{
-    apple::VerifiedIdToken,
+    apple::{Revocable, VerifiedIdToken},
     clock::{ManualClock, Timestamp},
     entropy::SystemEntropy,
-    identity::{Person, ScopeSet, Subject},
+    identity::{Organization, Person, ScopeSet, Subject},
     secret::Secret,
 };
 
@@ -52,6 +54,31 @@ pub(crate) fn active_session(subject: &str, scopes: &str) -> ActiveSession {
         generation: 0,
     };
     ActiveSession::new(SessionId::draw(&SystemEntropy).key(), Arc::new(record))
+}
+
+/// The record of a person who has just signed in; its handle is nobody else's.
+pub(crate) fn record_of(subject: &str, organization: Option<&str>, created: Timestamp) -> Record {
+    Record {
+        handle: Handle::draw(&SystemEntropy),
+        person: Person { organization: organization.map(|name| Organization::parse(name).unwrap()), ..person(subject) },
+        created,
+        ..active_session(subject, "edu.users.read").record().as_ref().clone()
+    }
+}
+
+/// All of a record: Debug leaves the secrets out.
+pub(crate) fn all_of(record: &Record) -> String {
+    let refresh = record.grant.refresh_token.as_ref().map(|token| token.expose().to_owned());
+    format!("{record:?} {} {} {refresh:?}", record.id_token.expose(), record.grant.access_token.expose())
+}
+
+/// All of a revocation that waits.
+pub(crate) fn all_of_waiting(waiting: &Waiting) -> String {
+    let token = match &waiting.revocation.token {
+        Revocable::Refresh(token) => token.expose(),
+        Revocable::Access(token) => token.expose(),
+    };
+    format!("{waiting:?} {token}")
 }
 
 /// Where everybody in the tests signs in.

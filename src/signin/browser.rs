@@ -9,8 +9,9 @@ use crate::{
     web::CookieJar,
 };
 
-/// How long after a sign-in it is known whose the browser was: over a weekend.
-const REMEMBERED: Duration = Duration::from_secs(4 * 24 * 3600);
+/// How long after a sign-in it is known whose the browser was: until the next day. A store keeps only so many
+/// marks.
+const REMEMBERED: Duration = Duration::from_secs(2 * 24 * 3600);
 
 impl SignIn {
     /// Who is signed in, where a request needs no session: it does not count as use of one.

@@ -1,4 +1,4 @@
-//! The story of a sign-in, told once: begin, finish, step-up, renew, sign out.
+//! The story of a sign-in, told once: begin, finish, step-up, renew, sign out, and what Apple's notifications end.
 //!
 //! [`SignIn`] brings Apple and the sessions together. It knows cookies and forms, and no sockets: the
 //! proxy translates requests into its calls, and what it returns into answers.
@@ -8,6 +8,7 @@ mod browser;
 mod cookies;
 mod finish;
 mod labels;
+mod notified;
 mod renew;
 mod settings;
 mod sign_out;
@@ -25,6 +26,7 @@ pub use begin::Begun;
 pub use cookies::CookieNames;
 pub use finish::{Finished, Problem};
 pub use labels::{Label, Labels, Owner};
+pub use notified::{Notified, NotifyProblem};
 pub use renew::RenewProblem;
 pub use settings::Settings;
 pub use sign_out::{LeftBy, SignedOut};

@@ -17,7 +17,7 @@ pub enum FormError {
 }
 
 /// The fields of a query or a form body. Values may be secrets: `Debug` shows none.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Form(Vec<(String, String)>);
 
 impl Form {

@@ -93,7 +93,8 @@ impl World {
         Self::with(&[]).await
     }
 
-    /// With further lines in the sections `server`, `apple`, `session`, `app` and `routes`.
+    /// With further lines in the sections `server`, `apple`, `session`, `app` and `routes`; `service` names another
+    /// of Apple's services.
     pub async fn with(lines: &[(&str, &str)]) -> Self {
         let echo = Echo::start().await;
         let app = echo.address.to_string();
@@ -199,6 +200,10 @@ fn clock() -> Arc<ManualClock> {
 pub fn configuration(folder: &Path, apple: &StandIn, app: &str, lines: &[(&str, &str)]) -> String {
     let mut text = CONFIG.replace("@APPLE@", apple.base_url().as_str().trim_end_matches('/')).replace("@APP@", app);
     for (section, line) in lines {
+        if *section == "service" {
+            text = text.replace("service = \"organization\"", &format!("service = \"{line}\""));
+            continue;
+        }
         let mark = format!("#{section}#");
         assert!(text.contains(&mark), "{section}");
         text = text.replace(&mark, &format!("{line}\n{mark}"));

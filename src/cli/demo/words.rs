@@ -87,6 +87,8 @@ upstream = "http://{book}"
              \n  3. \"Class lists\" needs a permission that only the administrator and the site manager can\
              \n     give. Try it as one of them, and as a teacher.\
              \n  4. \"Log out\", then press your browser's Back button.\
+             \n  5. Sign in again, and take that person's consent back: {apple}stand-in/tell\
+             \n     The next page wants a sign-in, because Apple has told the gateway.\
              \n\
              \n  gateway          {address}/\
              \n  its settings     {settings}\

@@ -141,10 +141,36 @@ pub enum UserMember {
     Never,
 }
 
+/// What the signed text of a notification is wrapped in. Apple documents one for Sign in with Apple only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Envelope {
+    /// `{"payload": "..."}`
+    Json,
+    /// A form with the field `payload`.
+    Form,
+    /// Nothing.
+    Bare,
+}
+
+/// The claim `events` of notifications.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventsClaim {
+    /// A list in the organization service, the one event as a JSON text in Sign in with Apple.
+    OfService,
+    /// A list.
+    List,
+    /// The one event.
+    Object,
+    /// The one event as a JSON text.
+    Text,
+    /// A list as a JSON text.
+    ListText,
+}
+
 /// Everything that is not a trouble of one endpoint.
 #[derive(Clone, Debug)]
 pub struct Behaviour {
-    /// Makes every ID token a forged one.
+    /// Makes every ID token, and every notification, a forged one.
     pub forgery: Option<Forgery>,
     /// Whether a code is answered with an ID token. Apple's own pages disagree.
     pub id_token_on_exchange: bool,
@@ -194,6 +220,10 @@ pub struct Behaviour {
     pub after_revocation: AfterRevocation,
     /// Oddities of the key set.
     pub key_oddities: BTreeSet<KeyOddity>,
+    /// How notifications are wrapped.
+    pub envelope: Envelope,
+    /// How the claim `events` of notifications is written.
+    pub events: EventsClaim,
 }
 
 impl Default for Behaviour {
@@ -224,6 +254,8 @@ impl Default for Behaviour {
             revocation_reach: Reach::Grant,
             after_revocation: AfterRevocation::InvalidGrant,
             key_oddities: BTreeSet::new(),
+            envelope: Envelope::Json,
+            events: EventsClaim::OfService,
         }
     }
 }

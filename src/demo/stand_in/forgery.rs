@@ -1,4 +1,4 @@
-//! Every class of forged or odd ID token that a verifier must refuse.
+//! Every class of forged or odd ID token that a verifier must refuse. Most make a forged notification too.
 //!
 //! The list joins what a verifier must refuse by OpenID Connect Core and RFC 8725, what JWT libraries used
 //! the obvious way let through, and the bypasses that were published for other gateways.
@@ -186,6 +186,34 @@ impl Forgery {
     #[must_use]
     pub const fn needs_a_key_for_other_purposes(self) -> bool {
         matches!(self, Self::KeyForEncryption | Self::KeyForOtherOperations | Self::KeyForOtherAlgorithm)
+    }
+
+    /// Whether it forges a notification too. Those have no `nonce`, no hashes and, outside their events, no `sub` and
+    /// no `org_id`; they need no `exp`; and in the organization service their issuer is another one.
+    #[must_use]
+    pub const fn fits_a_notification(self) -> bool {
+        !matches!(
+            self,
+            Self::IssuerOrganizationService
+                | Self::ExpiryMissing
+                | Self::NonceMissing
+                | Self::NonceOther
+                | Self::NonceEmpty
+                | Self::NonceArray
+                | Self::SubjectMissing
+                | Self::SubjectEmpty
+                | Self::SubjectBinary
+                | Self::SubjectHeader
+                | Self::SubjectHuge
+                | Self::SubjectNumber
+                | Self::SubjectBeyondAscii
+                | Self::DuplicateSubject
+                | Self::DuplicateSubjectLast
+                | Self::OrganizationHeader
+                | Self::AccessTokenHashOther
+                | Self::AccessTokenHashNumber
+                | Self::CodeHashOther
+        )
     }
 
     /// Whether only the answer to a code shows it: ID tokens of a refresh may well lack a nonce, and have no

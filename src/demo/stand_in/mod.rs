@@ -1,7 +1,7 @@
 //! The stand-in for Apple: as strict as Apple is known to be, and as unreliable as a test wants.
 //!
-//! It serves both families of paths, `/auth/oauth2/v2/*` and `/auth/*`, a Roster API, and a page on which one
-//! picks a person. Everything else is 404: discovery, userinfo, introspection and logout too.
+//! It serves both families of paths, `/auth/oauth2/v2/*` and `/auth/*`, a Roster API, a page on which one picks a
+//! person, and one on which a person takes their consent back. Everything else is 404: discovery, userinfo, introspection and logout too.
 
 mod answer;
 mod authorize;
@@ -32,6 +32,7 @@ mod school;
 mod service;
 mod signing_key;
 mod switches;
+mod telling;
 #[cfg(test)]
 pub(super) mod tests;
 mod token;
@@ -46,8 +47,8 @@ use super::listener::Server;
 use crate::{clock::SharedClock, entropy::SharedEntropy};
 
 pub use behaviour::{
-    AfterRevocation, Behaviour, EmailClaim, ExpiresIn, Granted, Issuer, Others, Reach, TokenType, UserMember,
-    VerifiedClaim,
+    AfterRevocation, Behaviour, EmailClaim, Envelope, EventsClaim, ExpiresIn, Granted, Issuer, Others, Reach,
+    TokenType, UserMember, VerifiedClaim,
 };
 pub use calls::{Call, Calls, Outcome};
 pub use client::{Client, ClientKey, ClientPublicKey};
@@ -173,6 +174,15 @@ impl StandIn {
     #[must_use]
     pub fn notification(&self, service: Service, client_id: &str, notice: &Notice) -> String {
         notification::body(&self.inside, service, client_id, notice)
+    }
+
+    /// Posts the body of a notification to the gateway that listens at `to`, without TLS, and is known as `host`.
+    /// Gives back the status of its answer.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn send_notification(&self, to: SocketAddr, host: &str, body: &str) -> io::Result<u16> {
+        notification::send(to, host, body).await
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
     answer::Answer,
     pages,
     reception::{Asked, attend},
-    revoke, roster, token,
+    revoke, roster, telling, token,
 };
 
 /// Where the page sends the choice.
@@ -28,6 +28,7 @@ pub(super) fn router(inside: Arc<Inside>) -> Router {
     let router = Service::ALL.into_iter().fold(Router::new(), of_service);
     router
         .route(PICK, post(|State(inside): Shared, asked| attend(inside, Endpoint::Pick, None, asked, pages::pick)))
+        .route(telling::PATH, get(whose_consent).post(take_back))
         .route(
             &format!("{}{{*path}}", roster::PREFIX),
             get(|State(inside): Shared, asked| attend(inside, Endpoint::Roster, None, asked, roster::answer)),
@@ -64,6 +65,14 @@ fn key_set(inside: &Inside, _: &Asked) -> Answer {
     let behaviour = inside.switches.behaviour();
     let document = inside.keys().document(&behaviour.key_oddities, behaviour.forgery, &*inside.entropy);
     Answer::json(StatusCode::OK, &document, "keys were given")
+}
+
+async fn whose_consent(State(inside): Shared) -> Response {
+    telling::page(&inside, Vec::new()).into_response()
+}
+
+async fn take_back(State(inside): Shared, asked: Asked) -> Response {
+    telling::tell(&inside, &asked).await.into_response()
 }
 
 async fn elsewhere(State(inside): Shared, method: Method, asked: Asked) -> Response {

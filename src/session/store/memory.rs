@@ -21,6 +21,9 @@ use crate::{
     session::{Lifetimes, Record, SessionKey, Waiting},
 };
 
+/// Most marks kept. Beyond it no new one is set, and whoever needs it must deny.
+const MOST_MARKS: usize = 1_000_000;
+
 /// Most sessions kept; beyond it the least recently used end.
 const MOST: u64 = 200_000;
 
@@ -81,7 +84,7 @@ impl MemoryStore {
 
     /// Not `Cache::remove`: that one does not wait for a change under way, which would then put the record
     /// back.
-    fn remove_one(&self, end: End) -> Removal {
+    fn remove_one(&self, end: End, rest: &mut Rest) -> Removal {
         let mut outcome = Removal::Absent;
         let removed = self.sessions.entry_by_ref(&end.key).and_compute_with(|entry| match entry {
             Some(entry) if end.expected.is_none_or(|expected| expected == entry.value().record.generation) => {
@@ -95,7 +98,7 @@ impl MemoryStore {
         });
         match removed {
             CompResult::Removed(_) => {
-                let queued = end.revocation.is_some_and(|waiting| self.rest().enqueue(waiting));
+                let queued = end.revocation.is_some_and(|waiting| rest.enqueue(waiting));
                 Removal::Removed { queued }
             }
             CompResult::StillNone(_)
@@ -145,7 +148,9 @@ impl Store for MemoryStore {
     }
 
     async fn remove(&self, ends: Vec<End>) -> Result<Vec<Removal>, StoreError> {
-        Ok(ends.into_iter().map(|end| self.remove_one(end)).collect())
+        // Held all the while: who finds a session gone must find its revocation in the queue.
+        let mut rest = self.rest();
+        Ok(ends.into_iter().map(|end| self.remove_one(end, &mut rest)).collect())
     }
 
     async fn keys_of(&self, whose: &Selector) -> Result<Vec<SessionKey>, StoreError> {
@@ -211,8 +216,18 @@ impl Store for MemoryStore {
 
     async fn mark(&self, mark: &Mark, keep: Duration) -> Result<bool, StoreError> {
         let now = self.clock.now();
-        let known = self.rest().marks.insert(*mark, now.plus(keep));
-        Ok(known.is_none_or(|until| until <= now))
+        let mut rest = self.rest();
+        let is_new = rest.marks.get(mark).is_none_or(|until| *until <= now);
+        if is_new && rest.marks.len() >= MOST_MARKS {
+            rest.marks.retain(|_, until| *until > now);
+            if rest.marks.len() >= MOST_MARKS {
+                return Err(StoreError::Unavailable("too many sign-ins at once".to_owned()));
+            }
+        }
+        if is_new {
+            rest.marks.insert(*mark, now.plus(keep));
+        }
+        Ok(is_new)
     }
 
     async fn is_marked(&self, mark: &Mark) -> Result<bool, StoreError> {
@@ -262,11 +277,44 @@ mod tests {
     use crate::{
         clock::ManualClock,
         entropy::SystemEntropy,
-        session::{SessionId, testing::active_session, testing::lifetimes},
+        session::{
+            Revocation, SessionId,
+            store::suite::{Bench, store_contract},
+            testing::{active_session, lifetimes},
+        },
     };
+
+    store_contract!(make);
+
+    async fn make() -> Bench {
+        let clock = ManualClock::at(Timestamp::from_seconds(1_000_000));
+        let shared: SharedClock = Arc::<ManualClock>::clone(&clock);
+        Bench { store: Arc::new(MemoryStore::new(lifetimes(), shared)), clock, elsewhere: None, keeps: Box::new(()) }
+    }
 
     fn store() -> MemoryStore {
         MemoryStore::new(lifetimes(), ManualClock::at(Timestamp::from_seconds(1_000)))
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_takes_nothing_more_and_the_session_ends_all_the_same() {
+        let (store, now) = (store(), Timestamp::from_seconds(1_000));
+        let revocation = Revocation::of(active_session("anna", "").record());
+        let waiting = || Waiting::new(revocation.clone(), now, &SystemEntropy);
+        for _ in 0..MOST_WAITING {
+            assert!(store.enqueue(waiting()).await.unwrap());
+        }
+        assert!(!store.enqueue(waiting()).await.unwrap());
+        let key = SessionId::draw(&SystemEntropy).key();
+        let stored = Stored { record: Arc::clone(active_session("anna", "").record()), last_seen: now };
+        store.insert(key, stored).await.unwrap();
+        let end = End { key, expected: None, revocation: Some(waiting()) };
+        assert_eq!(store.remove(vec![end]).await.unwrap(), [Removal::Removed { queued: false }]);
+        assert!(store.find(&key).await.unwrap().is_none());
+        assert_eq!(store.queue().await.unwrap().length, MOST_WAITING);
+        let settled = store.claim(now, now, 1).await.unwrap();
+        store.settle(&settled[0]).await.unwrap();
+        assert!(store.enqueue(waiting()).await.unwrap(), "there is room again");
     }
 
     #[tokio::test]

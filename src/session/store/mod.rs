@@ -1,6 +1,8 @@
 //! What every store of sessions must do. One suite (`suite.rs`) holds all of them to it.
 
+mod file;
 mod memory;
+mod redis;
 #[cfg(test)]
 pub(crate) mod shared;
 #[cfg(test)]
@@ -11,7 +13,9 @@ use std::{fmt, sync::Arc, sync::Weak, time::Duration};
 use async_trait::async_trait;
 use aws_lc_rs::digest;
 
+pub use file::{FileStore, FileStoreError};
 pub use memory::MemoryStore;
+pub use redis::{RedisRefuses, RedisStore, RedisUrl, UrlProblem};
 
 use super::{Handle, Record, SessionKey, Waiting};
 use crate::{

@@ -67,3 +67,73 @@ async fn notifications_are_signed_and_shaped_as_each_service_does() {
             .unwrap();
     assert!(rig.verify(body["payload"].as_str().unwrap()).await.is_some());
 }
+
+#[tokio::test]
+async fn notifications_tell_whatever_is_wanted_in_any_clothes() {
+    let rig = Rig::new().await;
+    let written = |notice: &Notice| rig.apple.notification(Service::Organization, CLIENT, notice);
+    let events = |body: &str| {
+        let token = body.trim_start_matches("payload=").to_owned();
+        rig.claims(&json!({ "id_token": token }))["events"].clone()
+    };
+    rig.apple.switches().change(|behaviour| behaviour.envelope = Envelope::Bare);
+    let person = || "s".to_owned();
+    for (notice, kind, sub, org_id) in [
+        (Notice::OrganizationRevoked, "consent-revoked", false, true),
+        (Notice::OrganizationRevokedBy(person()), "consent-revoked", true, true),
+        (Notice::ConsentRevoked(person()), "consent-revoked", true, false),
+        (Notice::AccountDeleted(person()), "account-delete", true, false),
+        (Notice::AccountDeletedNewly(person()), "account-deleted", true, false),
+        (Notice::EmailDisabled(person()), "email-disabled", true, false),
+        (Notice::EmailEnabled(person()), "email-enabled", true, false),
+    ] {
+        let event = events(&written(&notice))[0].clone();
+        assert_eq!((&event["type"], event["sub"] == "s", event["org_id"].is_string()), (&json!(kind), sub, org_id));
+    }
+    rig.apple.switches().change(|behaviour| behaviour.envelope = Envelope::Form);
+    for shape in
+        [EventsClaim::OfService, EventsClaim::List, EventsClaim::Object, EventsClaim::Text, EventsClaim::ListText]
+    {
+        rig.apple.switches().change(|behaviour| behaviour.events = shape);
+        let claim = events(&written(&Notice::ConsentRevoked(person())));
+        let found = (claim.is_array(), claim.is_object(), claim.as_str().map(|text| text.starts_with('[')));
+        assert_eq!(
+            found,
+            match shape {
+                EventsClaim::OfService | EventsClaim::List => (true, false, None),
+                EventsClaim::Object => (false, true, None),
+                EventsClaim::Text => (false, false, Some(false)),
+                EventsClaim::ListText => (false, false, Some(true)),
+            }
+        );
+        assert_eq!(events(&written(&Notice::Anything(json!(7)))), json!(7));
+    }
+    rig.apple.switches().change(|behaviour| behaviour.forgery = Some(Forgery::AudienceOther));
+    let body = written(&Notice::OrganizationRevoked);
+    let claims = rig.claims(&json!({ "id_token": body.trim_start_matches("payload=") }));
+    assert_eq!(claims["aud"], "org.example.other");
+}
+
+#[tokio::test]
+async fn the_page_to_take_a_consent_back_names_everybody_and_nobody_else_can() {
+    let rig = Rig::new().await;
+    let page = text(rig.http.get(rig.url("/stand-in/tell")).send().await.unwrap()).await;
+    for person in rig.apple.people() {
+        assert!(page.contains(&format!("value=\"{}\"", person.id)), "{}", person.id);
+    }
+    let choose = |person: &'static str| rig.http.post(rig.url("/stand-in/tell")).form(&[("person", person)]).send();
+    assert!(text(choose("nobody-here").await.unwrap()).await.contains("no such person"));
+    assert!(text(rig.http.post(rig.url("/stand-in/tell")).send().await.unwrap()).await.contains("no such person"));
+}
+
+#[tokio::test]
+async fn a_notification_is_posted_and_the_status_of_the_answer_comes_back() {
+    let rig = Rig::new().await;
+    // The stand-in has no such path itself.
+    assert_eq!(rig.apple.send_notification(rig.apple.address(), "a.example", "{}").await.unwrap(), 404);
+    assert_eq!(rig.apple.calls().of(Endpoint::Elsewhere)[0].path, "/.schoolgate/notifications");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let nobody = listener.local_addr().unwrap();
+    drop(listener);
+    assert!(rig.apple.send_notification(nobody, "a.example", "{}").await.is_err());
+}

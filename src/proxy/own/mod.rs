@@ -1,10 +1,15 @@
 //! The gateway's own paths, on every host.
 
+mod body;
+mod elsewhere;
+mod notifications;
+
 use std::sync::LazyLock;
 
-use http::{HeaderName, Method, header};
+use http::{Method, header};
 use pingora::{http::RequestHeader, proxy::Session};
 
+use self::elsewhere::is_from_elsewhere;
 use super::{Answer, Gateway, exchange::Facts, judge::sessions_unavailable};
 use crate::{
     apple::{CallError, DeniedReason, VerifyError},
@@ -14,9 +19,6 @@ use crate::{
     signin::{Finished, LeftBy, Problem},
     web::{CanonicalPath, CookieJar, Form, Host, Kind, OWN_PREFIX, PathPrefix, ReturnPath, Target},
 };
-
-/// Largest form that is read.
-const LARGEST_FORM: usize = 64 * 1024;
 
 static OWN: LazyLock<Option<PathPrefix>> = LazyLock::new(|| CanonicalPath::parse(OWN_PREFIX).ok().map(PathPrefix::new));
 
@@ -40,6 +42,8 @@ pub enum Endpoint {
     Callback,
     /// Ends the session.
     SignOut,
+    /// Takes Apple's notifications.
+    Notifications,
 }
 
 impl Endpoint {
@@ -52,6 +56,7 @@ impl Endpoint {
             "sign-in" => Self::SignIn,
             "callback" => Self::Callback,
             "sign-out" => Self::SignOut,
+            "notifications" => Self::Notifications,
             _ => return None,
         })
     }
@@ -63,6 +68,7 @@ impl Endpoint {
             Self::Home | Self::Me | Self::SignIn => "GET, HEAD",
             // No HEAD: these two do something.
             Self::Callback | Self::SignOut => "GET, POST",
+            Self::Notifications => "POST",
         }
     }
 
@@ -84,7 +90,14 @@ impl Gateway {
         if !endpoint.takes(&facts.method) {
             return Ok(fail(Failure::MethodNotAllowed).with(header::ALLOW, endpoint.allows()));
         }
-        let form = match read_form(session, facts).await? {
+        let form = match endpoint {
+            // A program's, and no form: read where it is judged.
+            Endpoint::Notifications => Ok(Form::default()),
+            Endpoint::Home | Endpoint::Me | Endpoint::SignIn | Endpoint::Callback | Endpoint::SignOut => {
+                body::form(session, facts).await?
+            }
+        };
+        let form = match form {
             Ok(form) => form,
             Err(failure) => return Ok(fail(failure)),
         };
@@ -96,6 +109,7 @@ impl Gateway {
             Endpoint::SignIn => Ok(self.start_sign_in(&form, &jar, facts).await),
             Endpoint::Callback => Ok(self.callback(&form, &jar, origin(request, facts), facts).await),
             Endpoint::SignOut => self.leave(&form, &jar, request, facts).await,
+            Endpoint::Notifications => return self.notified(session, facts).await,
         };
         Ok(answered.unwrap_or_else(|error| *sessions_unavailable(&error, facts)))
     }
@@ -240,60 +254,6 @@ fn return_to(form: &Form) -> ReturnPath {
     form.only("return_to").ok().flatten().and_then(ReturnPath::parse).unwrap_or_else(ReturnPath::root)
 }
 
-/// The query of a GET, the body of a POST.
-async fn read_form(session: &mut Session, facts: &Facts) -> pingora::Result<Result<Form, Failure>> {
-    if facts.method != Method::POST {
-        let query = facts.target.query().unwrap_or_default();
-        return Ok(Form::parse(query.as_bytes()).map_err(|_| Failure::BadRequest));
-    }
-    let mut body = Vec::new();
-    while let Some(part) = session.read_request_body().await? {
-        if body.len() + part.len() > LARGEST_FORM {
-            return Ok(Err(Failure::TooLarge));
-        }
-        body.extend_from_slice(&part);
-    }
-    let content_type = session.req_header().headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let media_type = content_type.and_then(|value| value.split(';').next()).map(str::trim).unwrap_or_default();
-    // A form without fields may come without a type.
-    if !body.is_empty() && !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return Ok(Err(Failure::BadRequest));
-    }
-    // A POST may carry `return_to` in either place; one reading only, so the body wins when there is one.
-    let encoded = if body.is_empty() { facts.target.query().unwrap_or_default().as_bytes() } else { &body };
-    Ok(Form::parse(encoded).map_err(|_| Failure::BadRequest))
-}
-
-/// Whether a page of another site caused this: by `Sec-Fetch-Site`, else `Origin`, else `Referer`; or
-/// something that is no page at all.
-fn is_from_elsewhere(request: &RequestHeader, facts: &Facts) -> bool {
-    let field = |name: HeaderName| request.headers.get(name).and_then(|value| value.to_str().ok());
-    // A picture in a page of an app, or a guess of the browser's, is nobody's wish to leave.
-    let dest = field(HeaderName::from_static("sec-fetch-dest"));
-    if dest.is_some_and(|dest| !matches!(dest, "document" | "empty")) || request.headers.contains_key("sec-purpose") {
-        return true;
-    }
-    if let Some(site) = field(HeaderName::from_static("sec-fetch-site")) {
-        return !matches!(site, "same-origin" | "same-site" | "none");
-    }
-    let of_ours = |url: &str| {
-        url::Url::parse(url)
-            .ok()
-            .and_then(|url| Some(Host::parse(url.host_str()?).ok()? == facts.host))
-            .unwrap_or(false)
-    };
-    // Browsers that say nothing about sites send our own form with `Origin: null`, because our pages
-    // have no referrer; but they send no `Lax` cookie with a post from elsewhere either.
-    if facts.method == Method::POST {
-        return field(header::ORIGIN).is_some_and(|origin| origin != "null" && !of_ours(origin));
-    }
-    match (field(header::ORIGIN), field(header::REFERER)) {
-        (Some(origin), _) => !of_ours(origin),
-        (None, Some(referer)) => !of_ours(referer),
-        (None, None) => false,
-    }
-}
-
 /// What the person is told; the log has the rest.
 fn for_visitors(problem: &Problem) -> SignInProblem {
     match problem {
@@ -316,7 +276,6 @@ fn for_visitors(problem: &Problem) -> SignInProblem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::exchange::tests::facts;
 
     fn path(text: &str) -> CanonicalPath {
         CanonicalPath::parse(text).unwrap()
@@ -344,42 +303,5 @@ mod tests {
         {
             assert_eq!(Endpoint::of(&path(text)), None, "{text}");
         }
-    }
-
-    #[test]
-    fn a_link_from_another_site_is_told_by_the_best_header_there_is() {
-        let judged = |method: Method, fields: &[(&'static str, &str)]| {
-            let mut request = RequestHeader::build(method.clone(), b"/", None).unwrap();
-            for (name, value) in fields {
-                request.insert_header(*name, *value).unwrap();
-            }
-            is_from_elsewhere(&request, &Facts { method, ..facts("/") })
-        };
-        let (site, origin, referer) = ("Sec-Fetch-Site", "Origin", "Referer");
-        for fields in [
-            &[(site, "cross-site"), (origin, "https://a.example")][..],
-            &[(site, "anything")],
-            &[(origin, "https://evil.example"), (referer, "https://a.example/")],
-            &[(origin, "null")],
-            &[(site, "same-origin"), ("Sec-Fetch-Dest", "image")],
-            &[(site, "none"), ("Sec-Fetch-Dest", "document"), ("Sec-Purpose", "prefetch;prerender")],
-            &[(referer, "https://evil.example/a.example")],
-            &[(referer, "https://a.example.evil.example/")],
-        ] {
-            assert!(judged(Method::GET, fields), "{fields:?}");
-        }
-        for fields in [
-            &[][..],
-            &[(site, "same-origin")],
-            &[(site, "none"), (referer, "https://evil.example/")],
-            &[(origin, "https://A.example:8443")],
-            &[(referer, "https://a.example/page")],
-        ] {
-            assert!(!judged(Method::GET, fields), "{fields:?}");
-        }
-        assert!(judged(Method::POST, &[(site, "cross-site")]));
-        assert!(judged(Method::POST, &[(origin, "https://evil.example")]));
-        assert!(!judged(Method::POST, &[(origin, "null")]));
-        assert!(!judged(Method::POST, &[(origin, "https://a.example")]));
     }
 }

@@ -1,0 +1,322 @@
+//! Sessions in one file of `state_dir`: a transactional tree, which this process has to itself.
+
+mod disk;
+mod leases;
+mod open;
+mod shadow;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod view;
+mod writer;
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use redb::{Error, ReadableDatabase};
+use tokio::{sync::Semaphore, task, time::timeout};
+
+pub use open::FileStoreError;
+
+use self::{
+    leases::Leases,
+    open::{Checked, guarded, wrong},
+    tables::{Changes, SealedEnd, SealedWaiting},
+    view::View,
+    writer::{Call, Shared, Writer, reason},
+};
+use super::{End, Holder, Lease, Listener, Mark, Queue, Removal, Selector, Sharing, Store, StoreError, Stored};
+use crate::{
+    clock::{SharedClock, Stopwatch, Timestamp},
+    session::{Codec, Lifetimes, Record, SessionKey, Waiting},
+};
+
+/// Longest that a call waits: a disk that hangs is no answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is said of one that does.
+const SILENT: &str = "the disk does not answer";
+
+/// Most threads that read at once.
+const READERS: usize = 16;
+
+/// How often a call reads again, after the tree was opened anew under it.
+const READ_TRIES: u32 = 3;
+
+/// How many sessions or marks are swept in one step: others write in between.
+const SWEEP: usize = 100;
+
+/// Readiness without a write for so long is tried, not assumed.
+const BEAT: Duration = Duration::from_secs(30);
+
+/// The file store.
+pub struct FileStore {
+    path: PathBuf,
+    lifetimes: Lifetimes,
+    codec: Codec,
+    clock: SharedClock,
+    leases: Leases,
+    readers: Arc<Semaphore>,
+    shared: Arc<Shared>,
+    // Last: when it is gone, the file is closed.
+    writer: Writer,
+}
+
+impl fmt::Debug for FileStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileStore").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl FileStore {
+    /// The name of the file in `state_dir`.
+    pub const NAME: &'static str = "sessions.redb";
+
+    /// Opens the store at `path`, or makes an empty one when there is nothing. Every page is checked; it
+    /// takes a second for some 100,000 sessions. Blocks.
+    ///
+    /// # Errors
+    /// When the file cannot be read and written, is in use, is damaged, or was sealed with a key that
+    /// `codec` does not have. The file is left as it was.
+    pub fn open(path: &Path, lifetimes: Lifetimes, codec: Codec, clock: SharedClock) -> Result<Self, FileStoreError> {
+        let stopwatch = Stopwatch::start();
+        let checked = open::open(path, &codec)?;
+        let (milliseconds, sessions) = (stopwatch.elapsed().as_millis(), checked.sessions);
+        tracing::info!(event = "store_opened", path = %path.display(), sessions, milliseconds);
+        Self::on(checked, path, lifetimes, codec, clock)
+    }
+
+    fn on(
+        checked: Checked,
+        path: &Path,
+        lifetimes: Lifetimes,
+        codec: Codec,
+        clock: SharedClock,
+    ) -> Result<Self, FileStoreError> {
+        let started = Writer::start(checked.disk, Arc::clone(&clock));
+        let (writer, shared) = started.map_err(|error| wrong(error, path))?;
+        let readers = Arc::new(Semaphore::new(READERS));
+        let store = Self {
+            path: path.to_path_buf(),
+            lifetimes,
+            codec,
+            clock,
+            leases: Leases::default(),
+            readers,
+            shared,
+            writer,
+        };
+        store.greet(checked.proof);
+        Ok(store)
+    }
+
+    /// The first write: it tells whether the disk takes anything, and leaves what a quick opening needs.
+    /// Whether it succeeds or not, what is there can be read.
+    fn greet(&self, proof: Option<Vec<u8>>) {
+        let beat = self.beat();
+        let (call, _) = Call::new(move |changes: &mut Changes<'_>| {
+            beat(changes)?;
+            let Some(proof) = proof else { return Ok(()) };
+            tracing::info!(event = "store_key_changed");
+            changes.note("proof", &proof)
+        });
+        self.writer.try_queue(Box::new(call));
+    }
+
+    /// A write that changes nothing of importance.
+    fn beat(&self) -> impl FnOnce(&mut Changes<'_>) -> Result<(), Error> + Send + 'static {
+        let now = self.clock.now().millis().to_be_bytes();
+        move |changes| changes.note("beat", &now)
+    }
+
+    /// Has the thread do something, and waits until it is on the disk.
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Changes<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (call, answer) = Call::new(work);
+        let written = async {
+            self.writer.queue(Box::new(call)).await;
+            answer.await.unwrap_or_else(|_| Err("the thread that writes has ended".to_owned()))
+        };
+        let outcome = timeout(PATIENCE, written).await.unwrap_or_else(|_| Err(SILENT.to_owned()));
+        outcome.map_err(|reason| self.unavailable(&reason))
+    }
+
+    /// Reads in a thread that may wait for the disk.
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl Fn(&View) -> Result<T, Error> + Send + Sync + 'static,
+    ) -> Result<T, StoreError> {
+        let work = Arc::new(work);
+        let mut why = String::new();
+        for _ in 0..READ_TRIES {
+            match timeout(PATIENCE, self.read_once(Arc::clone(&work))).await {
+                Ok(Ok(value)) => return Ok(value),
+                Ok(Err(reason)) => why = reason,
+                Err(_) => return Err(self.unavailable(SILENT)),
+            }
+            // When the tree is at fault, this makes the thread open it anew.
+            let _ = self.write(|_| Ok(())).await;
+        }
+        Err(self.unavailable(&why))
+    }
+
+    async fn read_once<T: Send + 'static>(
+        &self,
+        work: Arc<impl Fn(&View) -> Result<T, Error> + Send + Sync + 'static>,
+    ) -> Result<T, String> {
+        let permit = Arc::clone(&self.readers).acquire_owned().await.map_err(|error| error.to_string())?;
+        let shared = Arc::clone(&self.shared);
+        let reading = task::spawn_blocking(move || {
+            let database = shared.readable();
+            let read = guarded(|| work(&View(database.begin_read()?)));
+            let is_current = Arc::ptr_eq(&database, &shared.readable());
+            drop(permit);
+            match read {
+                // The new tree may have written over what the old one was about to read.
+                Ok(_) if !is_current => Err("the file was opened anew".to_owned()),
+                Ok(value) => Ok(value),
+                Err(error) => Err(reason(&error)),
+            }
+        });
+        reading.await.unwrap_or_else(|error| Err(error.to_string()))
+    }
+
+    fn unavailable(&self, why: &str) -> StoreError {
+        StoreError::Unavailable(format!("{}: {why}", self.path.display()))
+    }
+
+    fn seal(&self, waiting: &Waiting, due: Timestamp) -> SealedWaiting {
+        SealedWaiting::new(&self.codec, waiting, due)
+    }
+}
+
+#[async_trait]
+impl Store for FileStore {
+    async fn ready(&self) -> Result<(), StoreError> {
+        self.read(View::count).await?;
+        let is_stale = self.clock.now().since(self.shared.last_commit()) >= BEAT;
+        if is_stale || self.shared.trouble().is_some() {
+            self.write(self.beat()).await?;
+        }
+        Ok(())
+    }
+
+    fn listen(&self, _: Weak<dyn Listener>) -> Sharing {
+        Sharing::Alone
+    }
+
+    async fn insert(&self, key: SessionKey, stored: Stored) -> Result<(), StoreError> {
+        let record = self.codec.seal_record(&key, &stored.record);
+        self.write(move |changes| changes.insert(&key, &record, stored.last_seen)).await?
+    }
+
+    async fn find(&self, key: &SessionKey) -> Result<Option<Stored>, StoreError> {
+        let (codec, key) = (self.codec.clone(), *key);
+        self.read(move |view| view.find(&codec, &key)).await?.transpose()
+    }
+
+    async fn touch(&self, seen: &[(SessionKey, Timestamp)]) -> Result<(), StoreError> {
+        let seen = seen.to_vec();
+        self.write(move |changes| changes.touch(&seen)).await
+    }
+
+    async fn replace(&self, key: &SessionKey, expected: u64, record: Arc<Record>) -> Result<bool, StoreError> {
+        let (key, record) = (*key, self.codec.seal_record(key, &record));
+        self.write(move |changes| changes.replace(&key, expected, &record)).await
+    }
+
+    async fn remove(&self, ends: Vec<End>) -> Result<Vec<Removal>, StoreError> {
+        let sealed = ends.into_iter().map(|End { key, expected, revocation }| SealedEnd {
+            key,
+            expected,
+            revocation: revocation.map(|waiting| self.seal(&waiting, waiting.queued)),
+        });
+        let ends: Vec<_> = sealed.collect();
+        self.write(move |changes| changes.remove(&ends)).await
+    }
+
+    async fn keys_of(&self, whose: &Selector) -> Result<Vec<SessionKey>, StoreError> {
+        let tags = self.codec.tags_of(whose);
+        self.read(move |view| view.keys_of(&tags)).await
+    }
+
+    async fn page(&self, after: Option<&SessionKey>, most: usize) -> Result<Vec<(SessionKey, Stored)>, StoreError> {
+        let (codec, after) = (self.codec.clone(), after.copied());
+        self.read(move |view| view.page(&codec, after.as_ref(), most)).await
+    }
+
+    async fn count(&self) -> Result<usize, StoreError> {
+        self.read(View::count).await
+    }
+
+    async fn sweep(&self, now: Timestamp) -> Result<usize, StoreError> {
+        self.leases.sweep(now);
+        let lifetimes = self.lifetimes;
+        let (over, marks) = self.read(move |view| Ok((view.over(&lifetimes, now)?, view.marks_over(now)?))).await?;
+        let mut swept = 0;
+        for keys in over.chunks(SWEEP) {
+            let keys = keys.to_vec();
+            swept += self.write(move |changes| changes.sweep(&keys, &lifetimes, now)).await?;
+        }
+        for marks in marks.chunks(SWEEP) {
+            let marks = marks.to_vec();
+            self.write(move |changes| changes.sweep_marks(&marks, now)).await?;
+        }
+        Ok(swept)
+    }
+
+    async fn lease(&self, key: &SessionKey, holder: &Holder, length: Duration) -> Result<Lease, StoreError> {
+        Ok(self.leases.take(key, holder, length, self.clock.now()))
+    }
+
+    async fn release(&self, key: &SessionKey, holder: &Holder, cool_down: Duration) -> Result<(), StoreError> {
+        self.leases.give_back(key, holder, cool_down, self.clock.now());
+        Ok(())
+    }
+
+    async fn mark(&self, mark: &Mark, keep: Duration) -> Result<bool, StoreError> {
+        let (mark, now) = (*mark, self.clock.now());
+        self.write(move |changes| changes.mark(&mark, now, now.plus(keep))).await?
+    }
+
+    async fn is_marked(&self, mark: &Mark) -> Result<bool, StoreError> {
+        let (mark, now) = (*mark, self.clock.now());
+        self.read(move |view| view.is_marked(&mark, now)).await
+    }
+
+    async fn enqueue(&self, waiting: Waiting) -> Result<bool, StoreError> {
+        let sealed = self.seal(&waiting, waiting.queued);
+        self.write(move |changes| changes.enqueue(&sealed)).await
+    }
+
+    async fn claim(&self, now: Timestamp, until: Timestamp, most: usize) -> Result<Vec<Waiting>, StoreError> {
+        // Asked again and again: nothing is written when nothing is due.
+        let next = self.read(View::queue).await?.next_due;
+        if next.is_none_or(|due| due > now) {
+            return Ok(Vec::new());
+        }
+        let codec = self.codec.clone();
+        self.write(move |changes| changes.claim(&codec, now, until, most)).await
+    }
+
+    async fn postpone(&self, waiting: &Waiting, due: Timestamp) -> Result<(), StoreError> {
+        let sealed = self.seal(waiting, due);
+        self.write(move |changes| changes.postpone(&sealed)).await
+    }
+
+    async fn settle(&self, waiting: &Waiting) -> Result<(), StoreError> {
+        let id = waiting.id.clone();
+        self.write(move |changes| changes.settle(&id)).await
+    }
+
+    async fn queue(&self) -> Result<Queue, StoreError> {
+        self.read(View::queue).await
+    }
+}

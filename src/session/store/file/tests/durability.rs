@@ -1,0 +1,120 @@
+//! What was answered is there afterwards.
+
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use super::*;
+
+#[tokio::test]
+async fn what_was_answered_is_there_after_a_restart() {
+    let place = Place::new();
+    let store = place.open();
+    let (used, stored) = sign_in(&store, "anna").await;
+    let (ended, other) = sign_in(&store, "ben").await;
+    let later = NOW.plus(Duration::from_secs(60));
+    store.touch(&[(used, later)]).await.unwrap();
+    assert!(store.replace(&used, 0, changed(&stored.record)).await.unwrap());
+    let removals = store.remove(vec![end(ended, &other.record)]).await.unwrap();
+    assert_eq!(removals, [Removal::Removed { queued: true }]);
+    let mark = Mark::of("state", "x");
+    assert!(store.mark(&mark, Duration::from_secs(60)).await.unwrap());
+    drop(store);
+
+    let store = place.open();
+    let found = store.find(&used).await.unwrap().unwrap();
+    assert_eq!((found.record.generation, found.last_seen), (1, later));
+    assert!(store.find(&ended).await.unwrap().is_none());
+    assert_eq!(store.count().await.unwrap(), 1);
+    assert!(!store.mark(&mark, Duration::from_secs(60)).await.unwrap());
+    let claimed = store.claim(NOW, later, 10).await.unwrap();
+    assert_eq!(claimed.len(), 1);
+    assert_eq!(claimed[0].revocation.handle, other.record.handle);
+    drop(store);
+    assert!(place.open().claim(NOW, later, 10).await.unwrap().is_empty(), "somebody works on it");
+}
+
+/// The file at the moment of an answer, as a killed process leaves it.
+#[tokio::test]
+async fn what_was_answered_is_there_when_the_process_is_killed() {
+    let place = Place::new();
+    let store = place.open();
+    let mut known = Vec::new();
+    for round in 0..8 {
+        known.push(sign_in(&store, "anna").await);
+        if round % 3 == 2 {
+            let (key, stored) = known.remove(0);
+            store.remove(vec![end(key, &stored.record)]).await.unwrap();
+        }
+        let killed = Place { folder: tempfile::tempdir().unwrap(), keys: place.keys.clone() };
+        fs::copy(place.path(), killed.path()).unwrap();
+        let after = killed.open();
+        assert_eq!(after.count().await.unwrap(), known.len(), "{round}");
+        for (key, stored) in &known {
+            assert_eq!(after.find(key).await.unwrap().unwrap().record.handle, stored.record.handle);
+        }
+        assert_eq!(after.queue().await.unwrap().length, (round + 1) / 3);
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_the_owner_waits_for_what_is_queued() {
+    let place = Place::new();
+    let store = Arc::new(place.open());
+    let (key, stored) = new_session("anna");
+    // Polled once, so that it is queued, and then forgotten.
+    let mut insert = Box::pin(store.insert(key, stored));
+    assert!(futures_util::FutureExt::now_or_never(&mut insert).is_none());
+    drop(insert);
+    drop(store);
+    assert!(place.open().find(&key).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn files_and_folder_are_for_their_owner_alone() {
+    let mut place = Place::new();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    drop(place.open());
+    assert_eq!(mode(&place.path()), 0o600);
+    assert_eq!(fs::read_dir(place.folder.path()).unwrap().count(), 1, "no draft is left");
+    // A file that a careless copy has opened to others is closed again.
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o644)).unwrap();
+    drop(place.open());
+    assert_eq!(mode(&place.path()), 0o600);
+
+    let below = place.folder.path().join("a/state");
+    let clock = ManualClock::at(NOW);
+    drop(FileStore::open(&below.join(FileStore::NAME), lifetimes(), place.codec(), clock).unwrap());
+    assert_eq!(mode(&below), 0o700);
+    place.keys.clear();
+}
+
+#[tokio::test]
+async fn nothing_in_the_file_can_be_read() {
+    let place = Place::new();
+    let store = place.open();
+    let (_, stored) = sign_in(&store, "anna").await;
+    let (key, other) = sign_in(&store, "anna").await;
+    store.remove(vec![end(key, &other.record)]).await.unwrap();
+    drop(store);
+    let bytes = fs::read(place.path()).unwrap();
+    for secret in ["anna", "access-1", "refresh-1", "org-1", "edu.users", "Test/1.0", stored.record.handle.as_str()] {
+        assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret}");
+    }
+}
+
+#[tokio::test]
+async fn who_was_swept_leaves_nothing_behind() {
+    let place = Place::new();
+    let store = place.open();
+    for index in 0..(2 * SWEEP + 5) {
+        sign_in(&store, &format!("pupil-{index}")).await;
+    }
+    let (kept, _) = sign_in(&store, "anna").await;
+    let later = NOW.plus(lifetimes().idle_timeout);
+    store.touch(&[(kept, later)]).await.unwrap();
+    store.mark(&Mark::of("state", "x"), Duration::from_secs(1)).await.unwrap();
+    assert_eq!(store.sweep(later).await.unwrap(), 2 * SWEEP + 5);
+    assert_eq!(store.count().await.unwrap(), 1);
+    assert_eq!(store.read(move |view| view.marks_over(later)).await.unwrap(), Vec::<[u8; 32]>::new());
+    let whose = Selector::Organization(Organization::parse("org-1").unwrap());
+    assert_eq!(store.keys_of(&whose).await.unwrap(), [kept]);
+}

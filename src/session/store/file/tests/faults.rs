@@ -1,0 +1,270 @@
+//! A disk that fails: nothing that was answered is lost, nothing that failed is half done, and when the
+//! disk is well again, so is the store.
+
+use std::{
+    fs::OpenOptions,
+    io,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use redb::StorageBackend;
+
+use super::*;
+use crate::session::store::file::disk::Disk;
+
+/// What a disk can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Read,
+    Grow,
+    Sync,
+    Write,
+}
+
+/// How it fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    /// From the step with this number on, everything that changes the disk.
+    FullFrom(usize),
+    /// The step with this number, once.
+    Once(usize),
+    /// The step with this number, with a panic.
+    Panic(usize),
+}
+
+/// A disk that fails when it is told to.
+#[derive(Debug)]
+struct Faulty {
+    disk: Disk,
+    trouble: Mutex<Option<Trouble>>,
+    steps: AtomicUsize,
+    syncs: AtomicUsize,
+}
+
+impl Faulty {
+    fn at(place: &Place) -> Arc<Self> {
+        drop(place.open());
+        let file = OpenOptions::new().read(true).write(true).open(place.path()).unwrap();
+        let disk = Disk::new(file, &place.path());
+        Arc::new(Self { disk, trouble: Mutex::default(), steps: AtomicUsize::new(0), syncs: AtomicUsize::new(0) })
+    }
+
+    fn has(&self, trouble: Option<Trouble>) {
+        self.steps.store(0, Ordering::SeqCst);
+        *self.trouble.lock().unwrap() = trouble;
+    }
+
+    /// Whether the trouble has come to pass.
+    fn has_failed(&self) -> bool {
+        let number = match *self.trouble.lock().unwrap() {
+            Some(Trouble::FullFrom(number) | Trouble::Once(number) | Trouble::Panic(number)) => number,
+            None => return false,
+        };
+        self.steps.load(Ordering::SeqCst) > number
+    }
+
+    fn step(&self, step: Step) -> io::Result<()> {
+        let trouble = *self.trouble.lock().unwrap();
+        let now = self.steps.fetch_add(1, Ordering::SeqCst);
+        self.syncs.fetch_add(usize::from(step == Step::Sync), Ordering::SeqCst);
+        match trouble {
+            Some(Trouble::FullFrom(number)) if now >= number && step != Step::Read => {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            Some(Trouble::Once(number)) if now == number => Err(io::Error::other("a broken sector")),
+            Some(Trouble::Panic(number)) if now == number => panic!("the disk has gone mad"),
+            Some(Trouble::FullFrom(_) | Trouble::Once(_) | Trouble::Panic(_)) | None => Ok(()),
+        }
+    }
+}
+
+impl StorageBackend for Faulty {
+    fn len(&self) -> io::Result<u64> {
+        self.disk.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.step(Step::Read)?;
+        self.disk.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.step(Step::Grow)?;
+        self.disk.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.step(Step::Sync)?;
+        self.disk.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.step(Step::Write)?;
+        self.disk.write(offset, data)
+    }
+}
+
+/// What must be there, and what may be.
+#[derive(Default)]
+struct Ledger {
+    live: Vec<SessionKey>,
+    ended: Vec<SessionKey>,
+    unsure: Vec<SessionKey>,
+}
+
+impl Ledger {
+    async fn sign_in(&mut self, store: &FileStore) -> bool {
+        let (key, stored) = new_session("anna");
+        let answer = store.insert(key, stored).await;
+        if answer.is_ok() {
+            self.live.push(key)
+        } else {
+            self.unsure.push(key)
+        };
+        answer.is_ok()
+    }
+
+    async fn sign_out(&mut self, store: &FileStore) -> bool {
+        let Some(key) = self.live.pop() else { return true };
+        let answer = store.remove(vec![End { key, expected: None, revocation: None }]).await;
+        if answer.is_ok() {
+            self.ended.push(key)
+        } else {
+            self.unsure.push(key)
+        };
+        answer.is_ok()
+    }
+
+    async fn holds(&self, store: &FileStore, what: &str) {
+        for key in &self.live {
+            assert!(store.find(key).await.unwrap().is_some(), "{what}: a session is lost");
+        }
+        for key in &self.ended {
+            assert!(store.find(key).await.unwrap().is_none(), "{what}: an ended session lives");
+        }
+        let most = self.live.len() + self.unsure.len();
+        assert!((self.live.len()..=most).contains(&store.count().await.unwrap()), "{what}");
+        // A session is there with all that goes with it, or not at all.
+        let whose = Selector::Organization(Organization::parse("org-1").unwrap());
+        let mut tagged = store.keys_of(&whose).await.unwrap();
+        let mut there: Vec<_> = store.page(None, most + 1).await.unwrap().into_iter().map(|(key, _)| key).collect();
+        tagged.sort_unstable();
+        there.sort_unstable();
+        assert!(tagged == there, "{what}: {} of {} are tagged", tagged.len(), there.len());
+    }
+}
+
+/// Lets each step of the disk fail in turn, while somebody signs in and somebody out.
+async fn every_step_fails(trouble: fn(usize) -> Trouble) {
+    let place = Place::new();
+    let disk = Faulty::at(&place);
+    let store = place.open_on(Arc::<Faulty>::clone(&disk)).unwrap();
+    let mut ledger = Ledger::default();
+    for _ in 0..3 {
+        assert!(ledger.sign_in(&store).await);
+    }
+    let mut failures = 0;
+    for number in 0.. {
+        disk.has(Some(trouble(number)));
+        let fine = ledger.sign_in(&store).await & ledger.sign_out(&store).await;
+        failures += usize::from(!fine);
+        let has_failed = disk.has_failed();
+        disk.has(None);
+        let what = format!("{:?}", trouble(number));
+        assert!(ledger.sign_in(&store).await, "{what}: it is well again");
+        ledger.holds(&store, &what).await;
+        store.ready().await.unwrap();
+        if !has_failed {
+            break;
+        }
+    }
+    assert!(failures > 5, "{failures}");
+    drop(store);
+    drop(disk);
+    ledger.holds(&place.open(), "after a restart").await;
+}
+
+#[tokio::test]
+async fn a_full_disk_loses_nothing_and_is_over_when_there_is_room() {
+    every_step_fails(Trouble::FullFrom).await;
+}
+
+#[tokio::test]
+async fn one_failure_of_the_disk_costs_one_answer_and_nothing_else() {
+    every_step_fails(Trouble::Once).await;
+}
+
+#[tokio::test]
+async fn a_panic_below_is_an_error_like_any_other() {
+    every_step_fails(Trouble::Panic).await;
+}
+
+#[tokio::test]
+async fn a_full_disk_is_read_all_the_same_and_says_what_to_do() {
+    let place = Place::new();
+    let disk = Faulty::at(&place);
+    let store = place.open_on(Arc::<Faulty>::clone(&disk)).unwrap();
+    let (key, stored) = sign_in(&store, "anna").await;
+    disk.has(Some(Trouble::FullFrom(0)));
+    for _ in 0..3 {
+        let (new, other) = new_session("ben");
+        let error = store.insert(new, other).await.unwrap_err().to_string();
+        assert!(error.contains("sessions.redb") && error.contains("make room"), "{error}");
+        assert!(store.ready().await.is_err());
+        assert_eq!(store.find(&key).await.unwrap().unwrap().record.handle, stored.record.handle);
+        assert_eq!(store.count().await.unwrap(), 1);
+        assert!(store.claim(NOW, NOW.plus(Duration::from_secs(60)), 8).await.unwrap().is_empty());
+    }
+    disk.has(None);
+    store.ready().await.unwrap();
+    sign_in(&store, "carl").await;
+}
+
+#[tokio::test]
+async fn what_was_taken_away_is_missed_and_welcome_back() {
+    let place = Place::new();
+    let store = place.open();
+    let (key, _) = sign_in(&store, "anna").await;
+    let elsewhere = place.folder.path().join("elsewhere");
+    std::fs::rename(place.path(), &elsewhere).unwrap();
+    let (new, stored) = new_session("ben");
+    let error = store.insert(new, stored.clone()).await.unwrap_err().to_string();
+    assert!(error.contains("moved, removed or replaced"), "{error}");
+    assert!(store.ready().await.is_err());
+    std::fs::rename(&elsewhere, place.path()).unwrap();
+    store.insert(new, stored).await.unwrap();
+    store.ready().await.unwrap();
+    drop(store);
+    let store = place.open();
+    assert!(store.find(&key).await.unwrap().is_some() && store.find(&new).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn many_who_come_at_once_share_a_commit() {
+    let place = Place::new();
+    let disk = Faulty::at(&place);
+    let store = Arc::new(place.open_on(Arc::<Faulty>::clone(&disk)).unwrap());
+    sign_in(&store, "first").await;
+    let before = disk.syncs.load(Ordering::SeqCst);
+    let sign_ins: Vec<_> = (0..100)
+        .map(|index| {
+            let (store, (key, stored)) = (Arc::clone(&store), new_session(&format!("pupil-{index}")));
+            tokio::spawn(async move { store.insert(key, stored).await })
+        })
+        .collect();
+    for sign_in in sign_ins {
+        sign_in.await.unwrap().unwrap();
+    }
+    assert_eq!(store.count().await.unwrap(), 101);
+    let syncs = disk.syncs.load(Ordering::SeqCst) - before;
+    assert!(syncs < 100, "{syncs} flushes for 100 sessions");
+    // What changes nothing costs nothing.
+    let before = disk.syncs.load(Ordering::SeqCst);
+    let absent = SessionId::draw(&SystemEntropy).key();
+    store.touch(&[(absent, NOW)]).await.unwrap();
+    store.remove(vec![End { key: absent, expected: None, revocation: None }]).await.unwrap();
+    assert_eq!(disk.syncs.load(Ordering::SeqCst), before);
+}

@@ -1,0 +1,134 @@
+//! Hears what other processes do, and knows whether it hears.
+//!
+//! Every second a listener tells itself the time, by the way that all news take: in over the link, out over
+//! a connection of its own. Redis keeps the order, so a beat that has come back says that everything before
+//! it has been heard. One that does not come back says that nobody knows.
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, unbounded_channel},
+    time::sleep,
+};
+
+use super::{
+    client::Pushed,
+    keys::Keys,
+    link::{Link, Live},
+    news::{NAME, News},
+    scripts,
+};
+use crate::{
+    clock::{SharedClock, Timestamp},
+    session::Listener,
+};
+
+/// Time between two beats.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// A beat that takes longer is lost.
+const LATE: Duration = Duration::from_secs(2);
+
+/// Wait after a connection could not be made.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Listens on behalf of a listener.
+pub(super) struct Ear {
+    pub(super) link: Arc<Link>,
+    pub(super) keys: Keys,
+    pub(super) clock: SharedClock,
+    pub(super) name: [u8; NAME],
+    pub(super) listener: Weak<dyn Listener>,
+}
+
+/// Why a period of hearing is over.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    /// Something may have been missed.
+    Lost,
+    /// Nobody wants to hear any more.
+    Unwanted,
+}
+
+impl Ear {
+    /// Listens until the listener is gone.
+    pub(super) async fn listen(self) {
+        while self.listener.strong_count() > 0 {
+            let live = self.link.live().await;
+            let (sender, mut pushed) = unbounded_channel();
+            let pass_on = move |what: Pushed| {
+                // Nobody reads any more when the period is over.
+                let _ = sender.send(what);
+            };
+            let wire = match self.link.listen(&live, &self.keys.channel(), pass_on).await {
+                Ok(wire) => wire,
+                Err(error) => {
+                    tracing::debug!(event = "redis_news_away", reason = %error);
+                    sleep(PAUSE).await;
+                    continue;
+                }
+            };
+            let end = self.hear(&live, &mut pushed).await;
+            drop(wire);
+            if let Some(listener) = self.listener.upgrade() {
+                listener.missed();
+            }
+            if end == End::Lost {
+                tracing::warn!(event = "redis_news_lost");
+            }
+        }
+    }
+
+    /// Hears for as long as every beat comes back in time.
+    async fn hear(&self, live: &Live, pushed: &mut UnboundedReceiver<Pushed>) -> End {
+        loop {
+            let moment = self.clock.now();
+            let call = scripts::BEAT
+                .with(vec![self.keys.probe()])
+                .arg(self.keys.channel())
+                .arg(News::beat(&self.name, moment));
+            let there = async { live.run(&call).await.map_err(|_| End::Lost) };
+            let there_and_back = async { tokio::try_join!(there, self.pass_on(pushed, Some(moment))) };
+            tokio::select! {
+                outcome = there_and_back => if let Err(end) = outcome {
+                    return end;
+                },
+                () = self.clock.sleep(LATE) => {
+                    // Whichever way it is that does not lead through: both are made anew.
+                    live.give_up();
+                    return End::Lost;
+                }
+                () = live.lost() => return End::Lost,
+            }
+            tokio::select! {
+                outcome = self.pass_on(pushed, None) => if let Err(end) = outcome {
+                    return end;
+                },
+                () = self.clock.sleep(BEAT) => {}
+                () = live.lost() => return End::Lost,
+            }
+        }
+    }
+
+    /// Tells the listener what comes, until a beat of ours has come back.
+    async fn pass_on(&self, pushed: &mut UnboundedReceiver<Pushed>, until: Option<Timestamp>) -> Result<(), End> {
+        loop {
+            let Some(Pushed::News(message)) = pushed.recv().await else { return Err(End::Lost) };
+            let listener = self.listener.upgrade().ok_or(End::Unwanted)?;
+            match News::read(&message) {
+                Some(News::Changed(key, generation)) => listener.changed(&key, generation),
+                Some(News::Ended(keys)) => keys.iter().for_each(|key| listener.ended(key)),
+                Some(News::Beat { name, moment }) if name == self.name => {
+                    listener.heard(moment);
+                    if until == Some(moment) {
+                        return Ok(());
+                    }
+                }
+                Some(News::Beat { .. }) | None => {}
+            }
+        }
+    }
+}

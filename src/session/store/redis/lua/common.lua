@@ -1,0 +1,46 @@
+-- What the scripts share. Moments and spans are whole milliseconds; Lua would write large ones as 1.8e+12.
+local function whole(number)
+  return string.format('%.0f', number)
+end
+
+-- Lets a key live for at least so long.
+local function keep(key, span)
+  if redis.call('PTTL', key) < span then
+    redis.call('PEXPIRE', key, whole(span))
+  end
+end
+
+-- Calls back with each tag of a session, 32 bytes each.
+local function each_tag(tags, visit)
+  for at = 1, #tags, 32 do
+    visit(string.sub(tags, at, at + 31))
+  end
+end
+
+-- Takes a session out of the sets of its tags. In a cluster whose slots are just moving such a set may be
+-- out of reach: a name that leads nowhere does no harm.
+local function forget_tags(prefix, tags, member)
+  each_tag(tags or '', function(tag)
+    redis.pcall('ZREM', prefix .. tag, member)
+  end)
+end
+
+-- The lifetimes, from the present moment on, in four arguments: now, idle time, longest life, slack.
+local function times(at)
+  local now, idle, longest, slack = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+  local function span(till)
+    return math.max(till - now, 0) + slack
+  end
+  return {
+    -- When a session ends if it is not used again.
+    ends = function(created, seen)
+      return math.min(seen + idle, created + longest)
+    end,
+    -- The last moment that a session may have.
+    last = function(created)
+      return created + longest
+    end,
+    span = span,
+  }
+end
+
