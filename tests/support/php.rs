@@ -10,7 +10,7 @@ use std::{
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Response},
 };
 use tokio::net::TcpListener;
@@ -79,6 +79,10 @@ impl Inside {
 
 async fn answer(State(inside): State<Arc<Mutex<Inside>>>, request: Request) -> Response {
     let field = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+    if request.uri().path() == "/favicon.ico" {
+        // Browsers ask for it by themselves.
+        return StatusCode::NOT_FOUND.into_response();
+    }
     let (sent, person) = (field("cookie").unwrap_or_default(), field("x-forwarded-user"));
     let mut inside = inside.lock().unwrap();
     inside.seen.push((request.uri().to_string(), sent.clone(), person.clone()));
