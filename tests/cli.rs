@@ -238,7 +238,7 @@ path = "/a//b"
             ("7:13", "5 is a number", "client_id = \"org.example"),
             ("10:20", "other.p8\" is not there", "put the file there"),
             ("11:16", "callback\" has an IP address", "https://library.school.example/.schoolgate/callback"),
-            ("13:9", "\"redis://********@db:6379\" is not supported yet", "store = \"memory\""),
+            ("13:9", "\"redis://********@db:6379\" needs encryption_key_file", "openssl rand -base64 32"),
             ("14:1", "app.name is missing", "name = \"library\""),
             ("16:12", "\"https://127.0.0.1:9000\" is not supported yet", "http://"),
             ("18:8", "\"/a//b\" is no path", "such as \"/admin\""),

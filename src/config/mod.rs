@@ -20,6 +20,7 @@ mod location;
 #[cfg(test)]
 mod mistakes;
 mod problem;
+mod redis_url;
 mod report;
 mod route;
 mod scopes;
@@ -173,6 +174,7 @@ impl File {
             listen: server.listen,
             admin_listen: server.admin_listen,
             state_dir: server.state_dir,
+            store: session.store,
             encryption_key_file: session.encryption_key_file,
             shutdown_grace: server.shutdown_grace,
             log_format,

@@ -4,14 +4,14 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
-use super::{AdminAddress, KeyFileError, Settings, key_file, listener, listener::Acceptor};
+use super::{AdminAddress, KeyFileError, Settings, key_file, listener, listener::Acceptor, store, store::StoreProblem};
 use crate::{
     admin::{Admin, Readiness},
     apple::{Apple, BuildError},
     clock::{SharedClock, SystemClock},
     entropy::{SharedEntropy, SystemEntropy},
     proxy::{self, Connections, Gateway},
-    session::{MemoryStore, RevocationQueue, Sessions, Store},
+    session::{Codec, RevocationQueue, Sessions, Store},
     signin::SignIn,
     web::Host,
 };
@@ -36,6 +36,9 @@ pub enum StartError {
     /// There is no key to seal cookies with.
     #[error("{0}; see [server] state_dir and [session] encryption_key_file")]
     KeyFile(#[from] KeyFileError),
+    /// The store of sessions does not open.
+    #[error(transparent)]
+    Store(#[from] StoreProblem),
     /// The client of Apple's service cannot be built.
     #[error(transparent)]
     Apple(#[from] BuildError),
@@ -79,9 +82,9 @@ impl Running {
     /// Builds a gateway and begins to listen: all of it or nothing.
     ///
     /// # Errors
-    /// When an address is taken, or the key cannot be read or made.
+    /// When an address is taken, the key cannot be read or made, or the store does not open.
     pub async fn start(settings: Settings, parts: Parts) -> Result<Self, StartError> {
-        let Parts { clock, entropy, store } = parts;
+        let Parts { clock, entropy, store: given } = parts;
         let mut sockets = Vec::new();
         for address in &settings.listen {
             let bound = listener::bind(*address).await;
@@ -90,7 +93,14 @@ impl Running {
         let sealer = Arc::new(key_file::load(settings.encryption_key_file.as_deref(), &settings.state_dir, &*entropy)?);
         let callback_host = settings.apple.redirect_uri.host_str().and_then(|host| Host::parse(host).ok());
         let apple = Arc::new(Apple::new(settings.apple, Arc::clone(&clock), Arc::clone(&entropy))?);
-        let store = store.unwrap_or_else(|| Arc::new(MemoryStore::new(settings.session, Arc::clone(&clock))));
+        let store = match given {
+            Some(store) => store,
+            None => {
+                let codec = Codec::new(Arc::clone(&sealer), Arc::clone(&entropy));
+                let surroundings = (Arc::clone(&clock), Arc::clone(&entropy));
+                store::open(settings.store, &settings.state_dir, settings.session, codec, surroundings).await?
+            }
+        };
         let sessions = Sessions::new(settings.session, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&entropy));
         let queue = RevocationQueue::new(
             store,

@@ -139,6 +139,11 @@ impl Program {
         assert!(Command::new("sh").args(["-c", &kill]).status().await.unwrap().success());
     }
 
+    /// Ends it as a power cut does, and waits until it is gone.
+    pub async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
     /// Waits for the end; returns the exit status and all it said.
     pub async fn ended(mut self) -> (ExitStatus, String) {
         let Ok(status) = timeout(PATIENCE, self.child.wait()).await else { panic!("it goes on: {}", self.log()) };

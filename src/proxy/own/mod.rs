@@ -215,7 +215,8 @@ impl Gateway {
                 told = SignInProblem::PermissionNotGiven;
             }
         }
-        Answer::page(pages::try_again(told, location, reference))
+        let answer = Answer::page(pages::try_again(told, location, reference));
+        if matches!(problem, Problem::Store(_)) { answer.with(header::RETRY_AFTER, "5") } else { answer }
     }
 
     async fn leave(

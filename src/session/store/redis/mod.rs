@@ -12,11 +12,14 @@ mod greeting;
 mod keys;
 mod link;
 mod news;
+mod parse;
 #[cfg(test)]
 mod process;
 mod scripts;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod url;
 mod words;
 
@@ -29,7 +32,8 @@ use async_trait::async_trait;
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 
-pub use url::{RedisUrl, UrlProblem};
+pub use parse::UrlProblem;
+pub use url::RedisUrl;
 
 use self::{
     events::Ear,
@@ -307,7 +311,9 @@ impl Store for RedisStore {
         match self.link.run(&call).await? {
             Reply::Number(-1) => Ok(Lease::Granted),
             Reply::Number(-2) => Ok(Lease::Held),
-            reply => Ok(Lease::Cooling(Duration::from_millis(reply.count()?))),
+            reply @ (Reply::Number(_) | Reply::Nil | Reply::Bytes(_) | Reply::List(_)) => {
+                Ok(Lease::Cooling(Duration::from_millis(reply.count()?)))
+            }
         }
     }
 
