@@ -20,7 +20,7 @@ use schoolgate::{
         Sharing, Store, StoreError, Stored, Waiting,
     },
 };
-use support::{Answer, Connection, HOST, Request, World, world::at};
+use support::{Answer, Connection, HOST, Php, Request, World, php::COOKIE, world::at};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::Semaphore,
@@ -171,6 +171,48 @@ async fn a_store_that_is_down_denies_with_503_and_lets_public_routes_be() {
     assert_eq!(browser.open(&at("/public")).await.status, 200);
     store.is_down(false);
     assert_eq!(browser.open(&at("/")).await.status, 200, "all is as before");
+}
+
+/// An app with sessions of its own, before which the store can be taken away.
+async fn classroom() -> (Php, Arc<Fragile>, World) {
+    let (php, store) = (Php::start("; Path=/").await, Fragile::new());
+    let keys = "clear_cookies = [\"PHPSESSID\"]\nsign_out_paths = [\"/logout.php\", \"/public/logout.php\"]";
+    let kept = Arc::<Fragile>::clone(&store);
+    let world = World::before_with_store(&php.address.to_string(), &[("app", keys)], kept).await;
+    (php, store, world)
+}
+
+#[tokio::test]
+async fn an_apps_sign_out_does_not_reach_the_app_when_the_session_cannot_be_ended() {
+    let (php, store, world) = classroom().await;
+    let mut browser = world.signed_in("teacher-1").await;
+    store.is_down(true);
+    for path in ["/logout.php", "/public/logout.php"] {
+        let answer = browser.open(&at(path)).await;
+        assert_eq!((answer.status, answer.all("set-cookie").count()), (503, 0), "{path}: {}", answer.text());
+    }
+    assert_eq!(php.count(), 0);
+    store.is_down(false);
+    assert_eq!(browser.fetch(&at("/.schoolgate/me")).await.status, 200);
+    // Where there is no session, there is nothing to end.
+    store.is_down(true);
+    assert_eq!(world.browser().open(&at("/public/logout.php")).await.status, 200);
+}
+
+#[tokio::test]
+async fn on_a_public_page_an_apps_session_waits_until_it_is_known_whose_it_is() {
+    let (php, store, world) = classroom().await;
+    let mut browser = world.signed_in("teacher-1").await;
+    let said = browser.open(&at("/page")).await.text();
+    let kept = browser.cookie(HOST, COOKIE);
+    store.is_down(true);
+    let answer = browser.open(&at("/public/page")).await;
+    assert_eq!(answer.status, 200);
+    assert!(!php.last().1.contains(COOKIE), "nobody knows who it is: {:?}", php.last());
+    assert_eq!((answer.all("set-cookie").count(), browser.cookie(HOST, COOKIE)), (0, kept));
+    store.is_down(false);
+    assert_eq!(browser.open(&at("/public/page")).await.text(), said);
+    assert_eq!(browser.open(&at("/page")).await.text(), said);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@
 mod address;
 mod allow;
 mod app;
+mod app_sessions;
 mod apple;
 mod conflict;
 mod cross;
@@ -190,12 +191,14 @@ impl File {
         let Self { server, apple, session, log_format, apps } = self;
         let apps: Vec<_> = apps.into_iter().map(AppAt::into_app).collect::<Option<_>>()?;
         let hosts = apps.iter().map(|app| app.host.clone()).collect();
+        let remembers_browsers = apps.iter().any(|app| !app.sessions.clear_cookies.is_empty());
         let signin = signin::Settings {
             scopes: apple.scopes,
             response_mode: apple.settings.as_ref().and_then(|settings| settings.response_mode),
             external_scheme: server.external_scheme.value,
             refresh_before: session.refresh_before,
             revoke_on_sign_out: session.revoke_on_sign_out,
+            remembers_browsers,
         };
         let settings = Settings {
             listen: server.listen,

@@ -135,7 +135,7 @@ fn every_supported_key_takes_effect() {
         .replace(
             "upstream = ",
             "preserve_host = false\nupstream_timeout = \"5s\"\nmax_body = \"0B\"\nheaders = { X-A = \"fixed\" }\n\
-             keep_forms = false\nsign_out_paths = []\nclear_cookies = []\nupstream = ",
+             keep_forms = false\nsign_out_paths = [\"/out\"]\nclear_cookies = [\"PHPSESSID\", \"a*b\"]\nupstream = ",
         );
     let settings = settings(&text);
     assert_eq!(settings.admin_listen, AdminAddress::Unix("/run/a.sock".into()));
@@ -149,6 +149,8 @@ fn every_supported_key_takes_effect() {
     assert!(!settings.signin.revoke_on_sign_out && settings.signin.refresh_before.is_zero());
     let app = settings.table.apps().next().unwrap();
     assert_eq!((app.preserve_host, app.max_body), (false, 0));
+    assert_eq!(app.sessions.sign_out_paths[0].as_str(), "/out");
+    assert_eq!(app.sessions.clear_cookies, ["PHPSESSID", "a*b"]);
     let (first, second) = (&app.routes[0], &app.routes[1]);
     assert_eq!((first.methods.len(), first.access, first.headers.names().count()), (2, Access::Required, 2));
     assert!(first.headers.iter().any(|(name, _)| name == "x-b") && second.headers.names().count() == 1);
@@ -308,6 +310,16 @@ fn a_valid_file_says_what_is_odd() {
             "no request meets this route",
         ),
         (changed("\"public\"", "\"public\"\nunauthenticated = \"401\""), "has no effect"),
+        (
+            changed("[[app]]", "sign_out_paths = [\"/out\"]").replace("path = \"/\"", "path = \"/x\""),
+            ":15:19: warning: no route takes GET or POST of \"/out\"",
+        ),
+        (
+            changed("[[app]]", "sign_out_paths = [\"/out\"]")
+                .replace("path = \"/\"", "path = \"/\"\nmethods = [\"PUT\"]"),
+            "warning: no route takes GET or POST of \"/out\"",
+        ),
+        (changed("[[app]]", "clear_cookies = [\"wordpress_*\"]"), "warning: the star stands for itself"),
     ] {
         let notes = notes(&text).join("\n");
         assert!(notes.contains(said), "{said}\n{notes}");
@@ -317,7 +329,8 @@ fn a_valid_file_says_what_is_odd() {
 #[test]
 fn an_ordinary_file_has_no_warnings() {
     let route = "[[app.route]]\npath = \"/admin\"\nmethods = [\"POST\"]\nallow.organizations = [\"o\"]\n";
-    let notes = notes(&format!("{VALID}{route}"));
+    let own = "sign_out_paths = [\"/logout\", \"/static/logout\"]\nclear_cookies = [\"PHPSESSID\"]";
+    let notes = notes(&format!("{}{route}", changed("[[app]]", own)));
     assert!(notes.iter().all(|note| note.contains(": note: ")), "{notes:?}");
 }
 

@@ -191,13 +191,21 @@ impl Sessions {
         self.near.store().release(session.key(), holder, cool_down).await
     }
 
-    /// The record of an identifier, of a session that is live or has ended by itself a while ago: who last
-    /// used this browser. It opens nothing.
+    /// The record of a key, of a session that is live or has ended by itself a while ago: who last used this
+    /// browser. It opens nothing.
     ///
     /// # Errors
     /// When the store is not available.
-    pub async fn last_record(&self, id: &SessionId) -> Result<Option<Arc<Record>>, StoreError> {
-        Ok(self.near.find_anew(&id.key()).await?.map(|stored| stored.record))
+    pub async fn last_record(&self, key: &SessionKey) -> Result<Option<Arc<Record>>, StoreError> {
+        Ok(self.near.find_anew(key).await?.map(|stored| stored.record))
+    }
+
+    /// The record of an identifier while its session is live. That somebody looks does not count as use.
+    ///
+    /// # Errors
+    /// When the store is not available.
+    pub async fn live_record(&self, id: &SessionId) -> Result<Option<Arc<Record>>, StoreError> {
+        Ok(self.look(&id.key()).await?.map(|stored| stored.record))
     }
 
     pub(super) fn ends_at(&self, stored: &Stored) -> Timestamp {
@@ -294,6 +302,20 @@ mod tests {
         signed_in(&sessions).await;
         let other = SessionId::draw(&crate::entropy::SystemEntropy);
         assert!(sessions.open(&other).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn to_look_whose_a_session_is_keeps_it_alive_no_longer() {
+        let (sessions, clock) = sessions_at(1_000);
+        let new = signed_in(&sessions).await;
+        for _ in 0..2 {
+            clock.advance(Duration::from_secs(3 * 3600));
+            assert!(sessions.live_record(&new.id).await.unwrap().is_some());
+        }
+        clock.advance(Duration::from_secs(3 * 3600));
+        assert!(sessions.live_record(&new.id).await.unwrap().is_none(), "looking counted as use");
+        let last = sessions.last_record(&new.id.key()).await.unwrap().expect("it is known whose it was");
+        assert_eq!(last.person.subject.as_str(), "anna");
     }
 
     #[tokio::test]
