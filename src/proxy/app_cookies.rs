@@ -148,6 +148,9 @@ impl Gateway {
         app: &App,
         exchange: &Exchange,
     ) -> pingora::Result<()> {
+        if app.sessions.clear_cookies.is_empty() {
+            return Ok(());
+        }
         let lines: Vec<HeaderValue> = response.headers.get_all(header::SET_COOKIE).iter().cloned().collect();
         if !lines.iter().any(|line| of_app(app, line).is_some()) {
             return Ok(());
