@@ -17,6 +17,7 @@ pub mod echo;
 pub mod http;
 pub mod program;
 pub mod raw_app;
+pub mod redis;
 pub mod relay;
 pub mod world;
 
