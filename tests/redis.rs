@@ -3,9 +3,13 @@
 
 mod support;
 
-use std::{fs, time::Duration};
+use std::{collections::BTreeSet, fs, time::Duration};
 
-use schoolgate::{entropy::SystemEntropy, session::Sealer};
+use schoolgate::{
+    demo::{Endpoint, Gate, Trouble},
+    entropy::SystemEntropy,
+    session::Sealer,
+};
 use support::{
     Answer, Browser, Connection, HOST, Program, RawApp, Site,
     redis::Server,
@@ -28,13 +32,15 @@ struct District {
     redis: Server,
     /// The app, when the test plays it.
     app: Option<RawApp>,
+    /// Further lines of the configuration.
+    lines: Vec<(&'static str, &'static str)>,
 }
 
 impl District {
     async fn with(redis: Server) -> Self {
         let site = Site::start().await;
         fs::write(site.path("session.key"), Sealer::new_key(&SystemEntropy).as_bytes()).unwrap();
-        Self { site, redis, app: None }
+        Self { site, redis, app: None, lines: Vec::new() }
     }
 
     async fn start() -> Self {
@@ -46,7 +52,7 @@ impl District {
     fn configuration(&self, name: &str, url: &str) -> String {
         let key = self.site.path("session.key");
         let store = format!("store = \"{url}\"\nencryption_key_file = \"{}\"", key.display());
-        let text = self.site.configuration(&[]).replace("store = \"memory\"", &store);
+        let text = self.site.configuration(&self.lines).replace("store = \"memory\"", &store);
         let text = text.replace("/admin.sock", &format!("/{name}.sock")).replace("/state\"", &format!("/{name}\""));
         match &self.app {
             Some(app) => text.replace(&self.site.echo.address.to_string(), &app.address.to_string()),
@@ -208,6 +214,45 @@ async fn a_sign_out_works_within_five_seconds_when_the_news_are_cut() {
     let mut again = signed_in(&one).await;
     assert_eq!(page(&mut at_gateway(&again, &other)).await.status, 200);
     assert_eq!(again.open(&at("/.schoolgate/sign-out")).await.status, 200);
+}
+
+/// The programs run on the clock of the machine, so this test takes its time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_requests_at_two_gateways_and_a_slow_apple_are_one_call_and_no_failure() {
+    let mut district = District::start().await;
+    // Tokens are to be renewed two seconds after they were made.
+    district.lines = vec![("session", "refresh_before = \"3598s\""), ("apple", "timeout = \"30s\"")];
+    let (one, other) = (district.gateway("one").await, district.gateway("other").await);
+    district.site.apple.switches().change(|behaviour| behaviour.refresh_rotation = true);
+    let here = signed_in(&one).await;
+    let there = at_gateway(&here, &other);
+    sleep(Duration::from_secs(3)).await;
+    let gate = Gate::closed();
+    district.site.apple.switches().trouble(Endpoint::Refresh, Trouble::Hang(gate.clone()));
+    let mut requests = JoinSet::new();
+    for number in 0..1000 {
+        let mut browser = if number % 2 == 0 { here.clone() } else { there.clone() };
+        requests.spawn(async move { browser.open(&at("/")).await.status });
+    }
+    let apple = district.site.apple.calls();
+    timeout(SOON, apple.reached(Endpoint::Refresh, 1)).await.unwrap();
+    sleep(Duration::from_secs(10)).await;
+    gate.open();
+    for status in timeout(SOON, requests.join_all()).await.unwrap() {
+        assert_eq!(status, 200);
+    }
+    assert_eq!(apple.count(Endpoint::Refresh), 1);
+    let tokens: BTreeSet<_> = district
+        .site
+        .echo
+        .seen()
+        .iter()
+        .map(|seen| seen.header("x-forwarded-access-token").map(str::to_owned))
+        .collect();
+    assert_eq!((tokens.len(), district.site.echo.count()), (1, 1000), "everybody gets the new one");
+    for mut browser in [here, there] {
+        assert_eq!(page(&mut browser).await.status, 200, "nobody was signed out");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
