@@ -45,7 +45,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "pages",
         ],
     ),
-    ("admin", &["clock", "telemetry", "apple", "session"]),
+    ("admin", &["clock", "entropy", "identity", "web", "telemetry", "apple", "session", "pages"]),
     ("demo", &["secret", "clock", "entropy", "identity", "web"]),
     (
         "server",

@@ -135,7 +135,7 @@ fn every_supported_key_takes_effect() {
         .replace(
             "upstream = ",
             "preserve_host = false\nupstream_timeout = \"5s\"\nmax_body = \"0B\"\nheaders = { X-A = \"fixed\" }\n\
-             keep_forms = false\nsign_out_paths = []\nclear_cookies = []\nupstream = ",
+             keep_forms = false\nsign_out_paths = [\"/out\"]\nclear_cookies = [\"PHPSESSID\", \"a*b\"]\nupstream = ",
         );
     let settings = settings(&text);
     assert_eq!(settings.admin_listen, AdminAddress::Unix("/run/a.sock".into()));
@@ -149,6 +149,8 @@ fn every_supported_key_takes_effect() {
     assert!(!settings.signin.revoke_on_sign_out && settings.signin.refresh_before.is_zero());
     let app = settings.table.apps().next().unwrap();
     assert_eq!((app.preserve_host, app.max_body), (false, 0));
+    assert_eq!(app.sessions.sign_out_paths[0].as_str(), "/out");
+    assert_eq!(app.sessions.clear_cookies, ["PHPSESSID", "a*b"]);
     let (first, second) = (&app.routes[0], &app.routes[1]);
     assert_eq!((first.methods.len(), first.access, first.headers.names().count()), (2, Access::Required, 2));
     assert!(first.headers.iter().any(|(name, _)| name == "x-b") && second.headers.names().count() == 1);
@@ -308,6 +310,16 @@ fn a_valid_file_says_what_is_odd() {
             "no request meets this route",
         ),
         (changed("\"public\"", "\"public\"\nunauthenticated = \"401\""), "has no effect"),
+        (
+            changed("[[app]]", "sign_out_paths = [\"/out\"]").replace("path = \"/\"", "path = \"/x\""),
+            ":15:19: warning: no route takes GET or POST of \"/out\"",
+        ),
+        (
+            changed("[[app]]", "sign_out_paths = [\"/out\"]")
+                .replace("path = \"/\"", "path = \"/\"\nmethods = [\"PUT\"]"),
+            "warning: no route takes GET or POST of \"/out\"",
+        ),
+        (changed("[[app]]", "clear_cookies = [\"wordpress_*\"]"), "warning: the star stands for itself"),
     ] {
         let notes = notes(&text).join("\n");
         assert!(notes.contains(said), "{said}\n{notes}");
@@ -317,7 +329,8 @@ fn a_valid_file_says_what_is_odd() {
 #[test]
 fn an_ordinary_file_has_no_warnings() {
     let route = "[[app.route]]\npath = \"/admin\"\nmethods = [\"POST\"]\nallow.organizations = [\"o\"]\n";
-    let notes = notes(&format!("{VALID}{route}"));
+    let own = "sign_out_paths = [\"/logout\", \"/static/logout\"]\nclear_cookies = [\"PHPSESSID\"]";
+    let notes = notes(&format!("{}{route}", changed("[[app]]", own)));
     assert!(notes.iter().all(|note| note.contains(": note: ")), "{notes:?}");
 }
 
@@ -331,6 +344,30 @@ fn a_file_that_cannot_be_read_says_so() {
     assert!(shown().contains("line 2 is not UTF-8"));
     fs::write(&path, "#".repeat(LARGEST + 1)).unwrap();
     assert!(shown().contains("larger than 1 MiB"));
+}
+
+#[test]
+fn where_the_admin_listener_is_can_be_read_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gateway.toml");
+    let read = |text: &str| {
+        fs::write(&path, text).unwrap();
+        admin_address(&path, &|_| None).map_err(|problems| problems.to_string())
+    };
+    let tcp = |text: &str| Ok(AdminAddress::Tcp(text.parse().unwrap()));
+    assert_eq!(read(""), tcp("127.0.0.1:9180"));
+    assert_eq!(read("[server]\nlisten = 5\nof_tomorrow = true\n[apple]\nkey_id = 5\n[x]\n"), tcp("127.0.0.1:9180"));
+    assert_eq!(read("[server]\nadmin_listen = \"[::1]:5\""), tcp("[::1]:5"));
+    let unix = folder.path().join("run/admin.sock");
+    assert_eq!(read("[server]\nadmin_listen = \"unix:run/admin.sock\""), Ok(AdminAddress::Unix(unix)));
+    for (text, word) in [
+        ("[server]\nadmin_listen = \"x\"", "server.admin_listen: \"x\" is not an address"),
+        ("[server]\nadmin_listen = 9180", "server.admin_listen: 9180 is a number"),
+        ("server = 5", "server: 5 is a number"),
+        ("[server]\nadmin_listen = \"127.0.0.1:1\"\n[apple", "does not read as TOML"),
+    ] {
+        assert!(read(text).unwrap_err().contains(word), "{text}");
+    }
 }
 
 /// Reads without key files, which is quick.

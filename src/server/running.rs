@@ -6,12 +6,12 @@ use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
 use super::{AdminAddress, KeyFileError, Settings, key_file, listener, listener::Acceptor, store, store::StoreProblem};
 use crate::{
-    admin::{Admin, Readiness},
+    admin::{self, Admin},
     apple::{Apple, BuildError},
     clock::{SharedClock, SystemClock},
     entropy::{SharedEntropy, SystemEntropy},
     proxy::{self, Connections, Gateway},
-    session::{Codec, RevocationQueue, Sessions, Store},
+    session::{Codec, RevocationQueue, Revoke, Sessions, Store},
     signin::SignIn,
     web::Host,
 };
@@ -109,6 +109,16 @@ impl Running {
             Arc::clone(&entropy),
             sessions.bell(),
         );
+        let (drain, drains) = watch::channel(false);
+        let operators = admin::Parts {
+            apple: Arc::clone(&apple),
+            sessions: Arc::clone(&sessions),
+            queue: queue.clone(),
+            entropy: Arc::clone(&entropy),
+            refresh_before: settings.signin.refresh_before,
+            revoke: if settings.signin.revoke_on_sign_out { Revoke::Yes } else { Revoke::No },
+            draining: drains.clone(),
+        };
         let signin = SignIn::new(
             settings.signin,
             Arc::clone(&apple),
@@ -118,10 +128,9 @@ impl Running {
             Arc::clone(&clock),
             Arc::clone(&entropy),
         );
-        let admin = admin(&settings.admin_listen, Arc::clone(&apple)).await?;
+        let admin = admin(&settings.admin_listen, operators).await?;
         let connections = Connections::new(&settings.proxy, Arc::clone(&sessions), Arc::clone(&entropy));
         let gateway = Gateway::new(settings.proxy, settings.table, callback_host, signin, clock, entropy);
-        let (drain, drains) = watch::channel(false);
         let acceptor = Acceptor::new(proxy::proxy(gateway), connections, drains);
         let addresses: Vec<_> = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
         let tasks = acceptor.tasks().clone();
@@ -166,7 +175,6 @@ impl Running {
         if timeout(grace, self.connections.wait()).await.is_err() {
             tracing::warn!(event = "drain_incomplete", connections = self.connections.len());
         }
-        self.admin.stop().await;
         self.tending.abort();
         self.sessions.write_seen().await;
         self.revoking.abort();
@@ -176,15 +184,16 @@ impl Running {
             Ok(count) => tracing::warn!(event = "revocations_waiting", count),
             Err(error) => tracing::warn!(event = "revocations_waiting", reason = %error),
         }
+        // The last to go: until here operators can ask how it goes.
+        self.admin.stop().await;
         tracing::info!(event = "stopped");
     }
 }
 
-async fn admin(address: &AdminAddress, apple: Arc<Apple>) -> Result<Admin, StartError> {
+async fn admin(address: &AdminAddress, parts: admin::Parts) -> Result<Admin, StartError> {
     let failed = |address: String| move |source| StartError::Bind { address, source };
-    let readiness = Readiness::new(apple);
     match address {
-        AdminAddress::Tcp(address) => Admin::on_tcp(*address, readiness).await.map_err(failed(address.to_string())),
-        AdminAddress::Unix(path) => Admin::on_unix(path, readiness).map_err(failed(path.display().to_string())),
+        AdminAddress::Tcp(address) => Admin::on_tcp(*address, parts).await.map_err(failed(address.to_string())),
+        AdminAddress::Unix(path) => Admin::on_unix(path, parts).map_err(failed(path.display().to_string())),
     }
 }
