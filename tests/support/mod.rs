@@ -18,6 +18,7 @@ pub mod http;
 pub mod php;
 pub mod program;
 pub mod raw_app;
+pub mod redis;
 pub mod relay;
 pub mod world;
 

@@ -115,9 +115,9 @@ impl Program {
 
     /// Waits until it listens.
     pub async fn started(&mut self) {
-        self.logged("127.0.0.1:").await;
+        self.logged("\"started\"").await;
         let log = self.log();
-        let line = log.lines().find(|line| line.contains("started")).unwrap_or_else(|| panic!("{log}"));
+        let line = log.lines().find(|line| line.contains("\"started\"")).unwrap_or_else(|| panic!("{log}"));
         let address = line.split_once("127.0.0.1:").unwrap().1.split(']').next().unwrap();
         self.address = Some(SocketAddr::from(([127, 0, 0, 1], address.parse().unwrap())));
     }

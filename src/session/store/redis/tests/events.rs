@@ -20,27 +20,27 @@ use crate::{
 };
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Heard {
+enum Told {
     Changed(SessionKey, u64),
     Ended(SessionKey),
-    Heard(Timestamp),
+    Beat(Timestamp),
     Missed,
 }
 
 #[derive(Debug, Default)]
 struct Recorder {
-    all: Mutex<Vec<Heard>>,
+    all: Mutex<Vec<Told>>,
     rings: Notify,
 }
 
 impl Recorder {
-    fn note(&self, what: Heard) {
+    fn note(&self, what: Told) {
         self.all.lock().unwrap().push(what);
         self.rings.notify_one();
     }
 
     /// What was heard, once the last of it is so.
-    async fn until(&self, is_so: impl Fn(&Heard) -> bool) -> Vec<Heard> {
+    async fn until(&self, is_so: impl Fn(&Told) -> bool) -> Vec<Told> {
         let waiting = async {
             while !self.all.lock().unwrap().last().is_some_and(&is_so) {
                 self.rings.notified().await;
@@ -50,26 +50,26 @@ impl Recorder {
         std::mem::take(&mut *self.all.lock().unwrap())
     }
 
-    async fn hears(&self) -> Vec<Heard> {
-        self.until(|last| matches!(last, Heard::Heard(_))).await
+    async fn hears(&self) -> Vec<Told> {
+        self.until(|last| matches!(last, Told::Beat(_))).await
     }
 }
 
 impl Listener for Recorder {
     fn changed(&self, key: &SessionKey, generation: u64) {
-        self.note(Heard::Changed(*key, generation));
+        self.note(Told::Changed(*key, generation));
     }
 
     fn ended(&self, key: &SessionKey) {
-        self.note(Heard::Ended(*key));
+        self.note(Told::Ended(*key));
     }
 
     fn heard(&self, moment: Timestamp) {
-        self.note(Heard::Heard(moment));
+        self.note(Told::Beat(moment));
     }
 
     fn missed(&self) {
-        self.note(Heard::Missed);
+        self.note(Told::Missed);
     }
 }
 
@@ -126,7 +126,7 @@ const SECOND: Duration = Duration::from_secs(1);
 async fn what_happens_elsewhere_is_told_in_order_and_before_the_beat_that_follows() {
     let bench = Bench::new().await;
     let start = bench.clock.now();
-    assert_eq!(bench.recorder.hears().await, [Heard::Heard(start)]);
+    assert_eq!(bench.recorder.hears().await, [Told::Beat(start)]);
     let (key, other) = (testing::session(&bench.there).await, testing::session(&bench.here).await);
     let next = Arc::new(bench.next(&key).await);
     assert!(bench.there.replace(&key, 0, Arc::clone(&next)).await.unwrap());
@@ -136,8 +136,8 @@ async fn what_happens_elsewhere_is_told_in_order_and_before_the_beat_that_follow
     bench.here.remove(vec![End { key: other, expected: None, revocation: None }]).await.unwrap();
     bench.pass(SECOND).await;
     let told = bench.recorder.hears().await;
-    let beat = Heard::Heard(start.plus(SECOND));
-    assert_eq!(told, [Heard::Changed(key, 1), Heard::Ended(key), Heard::Ended(other), beat]);
+    let beat = Told::Beat(start.plus(SECOND));
+    assert_eq!(told, [Told::Changed(key, 1), Told::Ended(key), Told::Ended(other), beat]);
 }
 
 #[tokio::test]
@@ -146,7 +146,7 @@ async fn what_was_swept_is_told_too() {
     let key = testing::session(&bench.there).await;
     bench.recorder.hears().await;
     assert_eq!(bench.there.sweep(bench.clock.now().plus(SECOND * 9 * 3600)).await.unwrap(), 1);
-    assert_eq!(bench.recorder.until(|last| *last == Heard::Ended(key)).await.len(), 1);
+    assert_eq!(bench.recorder.until(|last| *last == Told::Ended(key)).await.len(), 1);
 }
 
 #[tokio::test]
@@ -154,7 +154,7 @@ async fn every_second_a_beat_says_that_all_was_heard() {
     let bench = Bench::new().await;
     for seconds in 0..5 {
         let moment = Timestamp::from_seconds(1_800_000_000 + seconds);
-        assert_eq!(bench.recorder.hears().await, [Heard::Heard(moment)]);
+        assert_eq!(bench.recorder.hears().await, [Told::Beat(moment)]);
         bench.pass(SECOND).await;
     }
 }
@@ -166,7 +166,7 @@ async fn when_the_connection_that_hears_is_cut_something_was_missed_until_the_ne
     for _ in 0..3 {
         bench.server.cli(&["CLIENT", "KILL", "TYPE", "pubsub"]);
         let heard = bench.recorder.hears().await;
-        assert_eq!(heard, [Heard::Missed, Heard::Heard(bench.clock.now())]);
+        assert_eq!(heard, [Told::Missed, Told::Beat(bench.clock.now())]);
     }
 }
 
@@ -175,7 +175,7 @@ async fn when_the_connection_that_asks_is_cut_both_are_made_anew() {
     let bench = Bench::new().await;
     bench.recorder.hears().await;
     bench.server.cli(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-    assert_eq!(bench.recorder.hears().await, [Heard::Missed, Heard::Heard(bench.clock.now())]);
+    assert_eq!(bench.recorder.hears().await, [Told::Missed, Told::Beat(bench.clock.now())]);
     assert_eq!(bench.ears(), 1);
 }
 
@@ -188,7 +188,7 @@ async fn a_beat_that_does_not_come_back_in_time_says_that_something_may_have_bee
     // The beat is on its way now; it is late after two seconds.
     bench.pass(SECOND).await;
     bench.pass(SECOND).await;
-    assert_eq!(bench.recorder.until(|last| *last == Heard::Missed).await, [Heard::Missed]);
+    assert_eq!(bench.recorder.until(|last| *last == Told::Missed).await, [Told::Missed]);
     bench.server.thaw();
     bench.recorder.hears().await;
 }
@@ -200,7 +200,7 @@ async fn who_may_not_tell_the_others_does_its_work_and_everybody_knows_that_noth
     bench.recorder.hears().await;
     assert_eq!(bench.server.cli(&["ACL", "SETUSER", "default", "resetchannels"]), "OK");
     assert_eq!(bench.ends_there(key).await, [Removal::Removed { queued: false }]);
-    assert_eq!(bench.recorder.until(|last| *last == Heard::Missed).await, [Heard::Missed]);
+    assert_eq!(bench.recorder.until(|last| *last == Told::Missed).await, [Told::Missed]);
     assert_eq!(bench.server.cli(&["ACL", "SETUSER", "default", "allchannels"]), "OK");
     bench.recorder.hears().await;
 }

@@ -10,8 +10,8 @@ use crate::{
     clock::SystemClock,
     entropy::SystemEntropy,
     session::{
-        Codec, End, Handle, Holder, Lease, Mark, RedisRefuses, RedisStore, RedisUrl, Removal, Revocation, Sealer,
-        Selector, SessionKey, Store, StoreError, Waiting,
+        Codec, End, Handle, Holder, Lease, Listener, Mark, RedisRefuses, RedisStore, RedisUrl, Removal, Revocation,
+        Sealer, Selector, SessionKey, Store, StoreError, Waiting,
         store::redis::{process::Server, testing},
         testing::{codec, lifetimes, record_of},
     },
@@ -316,4 +316,40 @@ async fn a_full_memory_refuses_new_sessions_and_lets_the_others_live_and_end() {
     assert_eq!(store.queue().await.unwrap().length, 1);
     assert_eq!(server.cli(&["CONFIG", "SET", "maxmemory", "0"]), "OK");
     testing::works(&store).await;
+}
+
+#[tokio::test]
+async fn a_server_that_may_not_write_is_read_and_not_run_down() {
+    let server = Server::start();
+    let store = testing::store_on(&server, codec()).await;
+    let key = testing::session(&store).await;
+    let deaf: Arc<dyn Listener> = Arc::new(Deaf);
+    store.listen(Arc::downgrade(&deaf));
+    assert_eq!(server.cli(&["CONFIG", "SET", "min-replicas-to-write", "1"]), "OK");
+    assert!(testing::trouble(&store).await.contains("NOREPLICAS"));
+    assert!(store.find(&key).await.unwrap().is_some());
+    let end = End { key, expected: None, revocation: None };
+    assert!(matches!(store.remove(vec![end]).await, Err(StoreError::Unavailable(_))));
+    let connections = || {
+        let info = server.cli(&["INFO", "stats"]);
+        let count = info.lines().find_map(|line| line.strip_prefix("total_connections_received:"));
+        count.unwrap().trim().parse::<u32>().unwrap()
+    };
+    let before = connections();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(connections() - before < 30, "{}", connections() - before);
+    assert_eq!(server.cli(&["CONFIG", "SET", "min-replicas-to-write", "0"]), "OK");
+    testing::works(&store).await;
+}
+
+struct Deaf;
+
+impl Listener for Deaf {
+    fn changed(&self, _: &SessionKey, _: u64) {}
+
+    fn ended(&self, _: &SessionKey) {}
+
+    fn heard(&self, _: crate::clock::Timestamp) {}
+
+    fn missed(&self) {}
 }
