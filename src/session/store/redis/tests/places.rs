@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::super::{
+use crate::session::store::redis::{
     process::{Cluster, Sentinels, Server, server_with_tls},
     testing,
     words::Words,
