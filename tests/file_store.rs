@@ -7,6 +7,7 @@ mod support;
 use std::{
     fs::{self, File},
     io::Write,
+    mem,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
@@ -41,23 +42,13 @@ async fn run(site: &Site, lines: &[(&str, &str)]) -> Program {
 
 /// Starts the program, which must not start; returns what it says.
 async fn fails(site: &Site) -> String {
-    let (status, said) = site.spawn(&with_file(site, &[])).ended().await;
-    assert_eq!(status.code(), Some(1), "{said}");
-    assert!(!said.contains("panicked") && !said.contains("event=\"started\""), "{said}");
-    said
+    site.fails(&with_file(site, &[])).await
 }
 
 async fn stop(program: Program) {
     program.terminate().await;
     let (status, log) = timeout(SOON, program.ended()).await.unwrap();
     assert_eq!(status.code(), Some(0), "{log}");
-}
-
-async fn signed_in(program: &Program) -> Browser {
-    let mut browser = program.browser();
-    let answer = through_apple(&mut browser, "/start", "teacher-1").await;
-    assert_eq!((answer.status, answer.location()), (303, "/start"), "{}", answer.text());
-    browser
 }
 
 /// The status of a page for a script, which is never sent to Apple.
@@ -75,7 +66,7 @@ async fn page_at(browser: &mut Browser, program: &Program) -> u16 {
 async fn a_restart_signs_nobody_out_and_brings_nobody_back() {
     let site = Site::start().await;
     let program = run(&site, &[]).await;
-    let (mut stays, mut leaves) = (signed_in(&program).await, signed_in(&program).await);
+    let (mut stays, mut leaves) = (program.signed_in("teacher-1").await, program.signed_in("teacher-1").await);
     let cookies = leaves.clone();
     assert_eq!(leaves.open(&at("/.schoolgate/sign-out")).await.status, 200);
     stop(program).await;
@@ -119,7 +110,7 @@ async fn crowd(program_at: Browser, told: Arc<Mutex<Told>>) {
             let mut told = told.lock().unwrap();
             told.answers += 1;
             told.signed_in.push(browser.clone());
-            told.answers % 2 == 0
+            told.answers.is_multiple_of(2)
         };
         if is_even {
             let mut leaves = told.lock().unwrap().signed_in.remove(0);
@@ -151,14 +142,15 @@ async fn what_was_answered_survives_a_kill_at_any_moment() {
             assert!(member.await.is_err(), "its connection broke");
         }
         program = run(&site, &[]).await;
-        let mut told = told.lock().unwrap();
-        let Told { signed_in, signed_out, .. } = &mut *told;
-        for browser in signed_in {
+        // The crowd is gone: nobody else looks.
+        let mut heard = mem::take(&mut *told.lock().unwrap());
+        for browser in &mut heard.signed_in {
             assert_eq!(page_at(browser, &program).await, 200, "round {round}: a sign-in is lost");
         }
-        for browser in signed_out {
+        for browser in &mut heard.signed_out {
             assert_eq!(page_at(browser, &program).await, 401, "round {round}: a sign-out is undone");
         }
+        *told.lock().unwrap() = heard;
     }
     let told = told.lock().unwrap();
     assert!(told.signed_in.len() > 5 && told.signed_out.len() > 5, "{}", told.answers);
@@ -168,12 +160,12 @@ async fn what_was_answered_survives_a_kill_at_any_moment() {
 async fn tokens_of_who_signed_out_are_revoked_after_a_kill() {
     let site = Site::start().await;
     let program = run(&site, &[]).await;
-    let mut browser = signed_in(&program).await;
+    let mut browser = program.signed_in("teacher-1").await;
     site.apple.switches().trouble(Endpoint::Revoke, Trouble::Status(503));
     assert_eq!(browser.open(&at("/.schoolgate/sign-out")).await.status, 200);
     program.logged("revocation_delayed").await;
     // What is written after the delay is on the disk after it, too.
-    signed_in(&program).await;
+    program.signed_in("teacher-1").await;
     program.kill().await;
     site.apple.switches().heal(Endpoint::Revoke);
     run(&site, &[]).await.logged("\"revoked\"").await;
@@ -223,7 +215,7 @@ async fn a_full_disk_turns_new_people_away_and_nobody_else_and_is_over_when_ther
     let disk = SmallDisk::at(&site.path("state"));
     // Short, so that uses are noted all the time.
     let program = run(&site, &[("session", "idle_timeout = \"2m\"")]).await;
-    let mut people = vec![signed_in(&program).await];
+    let mut people = vec![program.signed_in("teacher-1").await];
     disk.fill();
     // There is room in the file itself for a few.
     let refused = loop {
@@ -248,7 +240,7 @@ async fn a_full_disk_turns_new_people_away_and_nobody_else_and_is_over_when_ther
     assert!(!program.log().contains("panicked"));
 
     disk.make_room();
-    people.push(signed_in(&program).await);
+    people.push(program.signed_in("teacher-1").await);
     program.logged("store_recovered").await;
     for browser in &mut people {
         assert_eq!(page(browser).await, 200);
@@ -261,7 +253,7 @@ async fn a_full_disk_turns_new_people_away_and_nobody_else_and_is_over_when_ther
         assert_eq!(page_at(browser, &program).await, 200, "nothing is lost");
     }
     disk.make_room();
-    signed_in(&program).await;
+    program.signed_in("teacher-1").await;
     stop(program).await;
 }
 
@@ -275,7 +267,7 @@ async fn a_disk_that_is_full_or_read_only_from_the_start_is_a_clear_error() {
     disk.make_room();
     assert_eq!(fs::read_dir(site.path("state")).unwrap().count(), 0, "nothing half-made is left");
     let program = run(&site, &[]).await;
-    let mut browser = signed_in(&program).await;
+    let mut browser = program.signed_in("teacher-1").await;
     stop(program).await;
     disk.read_only(true);
     let said = fails(&site).await;
@@ -289,7 +281,7 @@ async fn a_disk_that_is_full_or_read_only_from_the_start_is_a_clear_error() {
 async fn a_second_gateway_with_the_same_folder_does_not_start() {
     let site = Site::start().await;
     let program = run(&site, &[]).await;
-    let mut browser = signed_in(&program).await;
+    let mut browser = program.signed_in("teacher-1").await;
     let text = with_file(&site, &[]).replace("admin.sock", "other.sock");
     let (status, said) = site.spawn(&text).ended().await;
     assert_eq!(status.code(), Some(1), "{said}");
@@ -301,7 +293,7 @@ async fn a_second_gateway_with_the_same_folder_does_not_start() {
 async fn a_wrong_or_missing_key_is_an_error_and_never_a_new_start() {
     let site = Site::start().await;
     let program = run(&site, &[]).await;
-    let mut browser = signed_in(&program).await;
+    let mut browser = program.signed_in("teacher-1").await;
     stop(program).await;
     let (file, key) = (site.path("state/sessions.redb"), site.path("state/session.key"));
     let (sessions, old) = (fs::read(&file).unwrap(), fs::read_to_string(&key).unwrap());
@@ -324,7 +316,7 @@ async fn a_wrong_or_missing_key_is_an_error_and_never_a_new_start() {
     let program = run(&site, &[]).await;
     assert!(program.log().contains("store_key_changed"), "{}", program.log());
     assert_eq!(page_at(&mut browser, &program).await, 200, "nobody is signed out");
-    let mut later = signed_in(&program).await;
+    let mut later = program.signed_in("teacher-1").await;
     stop(program).await;
     fs::write(&key, &new).unwrap();
     let program = run(&site, &[]).await;
@@ -336,7 +328,7 @@ async fn a_wrong_or_missing_key_is_an_error_and_never_a_new_start() {
 async fn a_damaged_file_is_an_error_and_stays_as_it_is() {
     let site = Site::start().await;
     let program = run(&site, &[]).await;
-    let mut browser = signed_in(&program).await;
+    let mut browser = program.signed_in("teacher-1").await;
     stop(program).await;
     let file = site.path("state/sessions.redb");
     let whole = fs::read(&file).unwrap();
