@@ -143,7 +143,7 @@ impl Apple {
     /// Verifies an ID token: signature, then every claim.
     ///
     /// # Errors
-    /// See [`VerifyError`]; [one kind](VerifyError::is_transient) says nothing about the token.
+    /// See [`VerifyError`]; [`VerifyError::KeysUnavailable`] says nothing about the token.
     pub async fn verify(&self, token: &RawIdToken, expected: &Expected<'_>) -> Result<VerifiedIdToken, VerifyError> {
         let outcome = self.judge(token, expected).await;
         match &outcome {

@@ -607,6 +607,24 @@ async fn an_early_answer_reaches_a_client_that_is_still_sending() {
     closing.await.unwrap();
 }
 
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_to_read_is_told_when_a_tunnel_opens() {
+    let (guard, mut client) = serving(WEBSOCKET).await;
+    client.write_all(b"early").await.unwrap();
+    let (mut reader, mut writer) = tokio::io::split(guard);
+    let reading = tokio::spawn(async move {
+        let (mut early, begun) = ([0; 5], Instant::now());
+        // A timer that fires looks once more too, so it is the time that tells.
+        timeout(Duration::from_secs(1), reader.read_exact(&mut early)).await.expect("it comes").unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(1), "nobody told the reader");
+        early
+    });
+    // The reader looks, and finds that nothing is for it yet.
+    sleep(Duration::from_millis(1)).await;
+    writer.write_all(SWITCHING).await.unwrap();
+    assert_eq!(&reading.await.unwrap(), b"early");
+}
+
 #[tokio::test]
 async fn debug_shows_nothing_that_was_sent() {
     let (mut guard, _client) = serving(&GET.replace("/a", "/secret")).await;
