@@ -3,37 +3,46 @@
 use std::{
     collections::{BTreeSet, HashSet},
     future::Future,
-    sync::Arc,
+    sync::{Arc, Barrier},
 };
 
-use tokio::task::{JoinSet, yield_now};
+use tokio::{
+    runtime::Handle,
+    task::{JoinSet, yield_now},
+    time::timeout,
+};
 
-use super::{Bench, MINUTE, a_key, next, of_person};
+use super::{Bench, MINUTE, PATIENCE, a_key, next, of_person};
 use crate::{
     entropy::SystemEntropy,
     secret::Secret,
-    session::{End, Handle, Holder, Lease, Mark, Record, Removal, Store, Stored, testing::lifetimes},
+    session::{self, End, Holder, Lease, Mark, Record, Removal, Store, Stored, testing::lifetimes},
 };
 
 /// How often a race is run: it is lost now and then only.
 const ROUNDS: usize = 32;
 
-/// Runs `many` at once, each on its own task, and gives back what came of them in order.
+/// How often tasks that take the same way meet.
+const MEETINGS: usize = 300;
+
+/// Runs `many` at once and gives back what came of them in order. Each has a thread of its own: tasks of
+/// a store that never waits would run one after the other.
 async fn at_once<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
     bench: &Bench,
     many: usize,
     each: impl Fn(Arc<dyn Store>, usize) -> F,
 ) -> Vec<T> {
-    let gate = Arc::new(tokio::sync::Barrier::new(many));
-    let mut tasks = JoinSet::new();
+    let (gate, runtime) = (Arc::new(Barrier::new(many)), Handle::current());
+    let mut threads = JoinSet::new();
     for place in 0..many {
-        let (gate, work) = (Arc::clone(&gate), each(Arc::clone(&bench.store), place));
-        tasks.spawn(async move {
-            gate.wait().await;
-            (place, work.await)
+        let (gate, runtime, work) = (Arc::clone(&gate), runtime.clone(), each(Arc::clone(&bench.store), place));
+        threads.spawn_blocking(move || {
+            gate.wait();
+            let outcome = runtime.block_on(async { timeout(PATIENCE / 2, work).await });
+            (place, outcome.expect("it comes to an end"))
         });
     }
-    let mut all = tasks.join_all().await;
+    let mut all = threads.join_all().await;
     all.sort_unstable_by_key(|(place, _)| *place);
     all.into_iter().map(|(_, outcome)| outcome).collect()
 }
@@ -41,7 +50,7 @@ async fn at_once<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
 pub(crate) async fn many_sessions_at_once_are_all_kept(bench: &Bench) {
     let record = bench.record("anna", None);
     let keys = at_once(bench, 64, |store, _| {
-        let (key, record) = (a_key(), Record { handle: Handle::draw(&SystemEntropy), ..record.clone() });
+        let (key, record) = (a_key(), Record { handle: session::Handle::draw(&SystemEntropy), ..record.clone() });
         async move {
             let last_seen = record.created;
             store.insert(key, Stored { record: Arc::new(record), last_seen }).await.unwrap();
@@ -150,7 +159,6 @@ pub(crate) async fn an_end_and_its_revocation_are_one_step(bench: &Bench) {
                     store.remove(vec![End { key, expected: None, revocation }]).await.unwrap();
                 }
                 while store.find(&key).await.unwrap().is_some() {
-                    // A store in memory never waits, and would keep the others from running.
                     yield_now().await;
                 }
                 store.queue().await.unwrap().length
@@ -184,19 +192,20 @@ pub(crate) async fn uses_and_changes_at_once_are_both_kept(bench: &Bench) {
 /// A sweep may find a session idle that is used before it is taken.
 pub(crate) async fn a_session_that_was_seen_alive_after_its_use_is_not_swept(bench: &Bench) {
     let end = bench.now().plus(lifetimes().idle_timeout + MINUTE);
-    let keys: Vec<_> = bench.sessions("anna", 128).await.into_iter().collect();
-    let alive = at_once(bench, 2, |store, place| {
-        let keys = keys.clone();
+    let keys: Vec<_> = bench.sessions("anna", 240).await.into_iter().collect();
+    let alive = at_once(bench, 4, |store, place| {
+        // One sweeps; the others use a third of the sessions each.
+        let keys = place.checked_sub(1).map(|third| keys[third * 80..(third + 1) * 80].to_vec());
         async move {
             let mut alive = BTreeSet::new();
-            if place == 0 {
+            let Some(keys) = keys else {
                 store.sweep(end).await.unwrap();
-            } else {
-                for key in keys.into_iter().rev() {
-                    store.touch(&[(key, end)]).await.unwrap();
-                    if store.find(&key).await.unwrap().is_some_and(|stored| stored.last_seen == end) {
-                        alive.insert(key);
-                    }
+                return alive;
+            };
+            for key in keys {
+                store.touch(&[(key, end)]).await.unwrap();
+                if store.find(&key).await.unwrap().is_some_and(|stored| stored.last_seen == end) {
+                    alive.insert(key);
                 }
             }
             alive
@@ -205,25 +214,40 @@ pub(crate) async fn a_session_that_was_seen_alive_after_its_use_is_not_swept(ben
     let alive: BTreeSet<_> = alive.await.into_iter().flatten().collect();
     assert!(bench.keys_of(&of_person("anna")).await == alive);
     assert!(bench.pages(100).await.iter().eq(&alive));
+    assert_eq!(bench.store.count().await, Ok(alive.len()));
 }
 
+/// All go through the same marks in the same order, so that they meet at nearly every one.
 pub(crate) async fn of_many_who_mark_one_is_first(bench: &Bench) {
-    for round in 0..ROUNDS {
-        let mark = Mark::of("jti", &round.to_string());
-        let first = at_once(bench, 16, |store, _| async move { store.mark(&mark, MINUTE).await.unwrap() });
-        assert_eq!(first.await.iter().filter(|first| **first).count(), 1);
+    let firsts = at_once(bench, 8, |store, _| async move {
+        let mut firsts = Vec::new();
+        for what in 0..MEETINGS {
+            firsts.push(store.mark(&Mark::of("jti", &what.to_string()), MINUTE).await.unwrap());
+        }
+        firsts
+    });
+    let firsts = firsts.await;
+    for what in 0..MEETINGS {
+        assert_eq!(firsts.iter().filter(|firsts| firsts[what]).count(), 1);
     }
 }
 
 pub(crate) async fn of_many_who_ask_for_a_lease_one_gets_it(bench: &Bench) {
-    for _ in 0..ROUNDS {
-        let key = a_key();
-        let answers = at_once(bench, 16, |store, _| async move {
-            store.lease(&key, &Holder::draw(&SystemEntropy), MINUTE).await.unwrap()
-        });
-        let answers = answers.await;
-        assert_eq!(answers.iter().filter(|answer| **answer == Lease::Granted).count(), 1);
-        assert_eq!(answers.iter().filter(|answer| **answer == Lease::Held).count(), 15);
+    let keys: Arc<Vec<_>> = Arc::new((0..MEETINGS).map(|_| a_key()).collect());
+    let answers = at_once(bench, 8, |store, _| {
+        let (keys, holder) = (Arc::clone(&keys), Holder::draw(&SystemEntropy));
+        async move {
+            let mut answers = Vec::new();
+            for key in keys.iter() {
+                answers.push(store.lease(key, &holder, MINUTE).await.unwrap());
+            }
+            answers
+        }
+    });
+    let answers = answers.await;
+    for place in 0..MEETINGS {
+        assert_eq!(answers.iter().filter(|answers| answers[place] == Lease::Granted).count(), 1);
+        assert_eq!(answers.iter().filter(|answers| answers[place] == Lease::Held).count(), 7);
     }
 }
 
@@ -240,6 +264,7 @@ pub(crate) async fn no_two_workers_claim_the_same(bench: &Bench) {
                 return mine;
             }
             mine.extend(some.into_iter().map(|waiting| waiting.id));
+            assert!(mine.len() <= 100, "what was claimed comes again");
         }
     });
     let claimed: Vec<_> = claimed.await.into_iter().flatten().collect();
