@@ -3,9 +3,14 @@
 use std::{
     collections::{BTreeSet, HashSet},
     future::Future,
-    sync::{Arc, Barrier},
+    sync::{
+        Arc, Barrier,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
 };
 
+use futures_util::future::join_all;
 use tokio::{
     runtime::Handle,
     task::{JoinSet, yield_now},
@@ -22,8 +27,9 @@ use crate::{
 /// How often a race is run: it is lost now and then only.
 const ROUNDS: usize = 32;
 
-/// How often tasks that take the same way meet.
+/// How often they meet in [`at_meetings`], and how many.
 const MEETINGS: usize = 300;
+const WHO_MEET: usize = 4;
 
 /// Runs `many` at once and gives back what came of them in order. Each has a thread of its own: tasks of
 /// a store that never waits would run one after the other.
@@ -47,6 +53,34 @@ async fn at_once<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
     all.into_iter().map(|(_, outcome)| outcome).collect()
 }
 
+/// Lets several meet again and again and do `each` at the very same moment; gives back what came of every
+/// meeting. They spin, for a thread that sleeps wakes too late for a race of a few nanoseconds.
+async fn at_meetings<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+    bench: &Bench,
+    each: impl Fn(Arc<dyn Store>, usize, usize) -> F + Clone + Send + Sync + 'static,
+) -> Vec<Vec<T>> {
+    let arrived = Arc::new(AtomicUsize::new(0));
+    let ways = at_once(bench, WHO_MEET, |store, place| {
+        let (arrived, each) = (Arc::clone(&arrived), each.clone());
+        async move {
+            let mut outcomes = Vec::new();
+            for meeting in 0..MEETINGS {
+                arrived.fetch_add(1, Ordering::SeqCst);
+                let mut waited = 0_u32;
+                while arrived.load(Ordering::SeqCst) < WHO_MEET * (meeting + 1) {
+                    thread::yield_now();
+                    waited += 1;
+                    assert!(waited < 50_000_000, "somebody has given up");
+                }
+                outcomes.push(each(Arc::clone(&store), meeting, place).await);
+            }
+            outcomes
+        }
+    });
+    let mut ways: Vec<_> = ways.await.into_iter().map(Vec::into_iter).collect();
+    (0..MEETINGS).map(|_| ways.iter_mut().filter_map(Iterator::next).collect()).collect()
+}
+
 pub(crate) async fn many_sessions_at_once_are_all_kept(bench: &Bench) {
     let record = bench.record("anna", None);
     let keys = at_once(bench, 64, |store, _| {
@@ -68,21 +102,22 @@ pub(crate) async fn many_sessions_at_once_are_all_kept(bench: &Bench) {
 }
 
 pub(crate) async fn of_many_replacements_of_one_generation_one_wins(bench: &Bench) {
-    let key = bench.session("anna").await;
-    for round in 0..ROUNDS as u64 {
-        let old = bench.find(&key).await.unwrap().record;
-        let won = at_once(bench, 16, |store, place| {
-            let mut record = next(&old);
-            record.grant.access_token = Secret::new(format!("of-{place}"));
-            async move { store.replace(&key, round, Arc::new(record)).await.unwrap() }
-        });
-        let won = won.await;
+    let (key, first) = (a_key(), bench.record("anna", None));
+    let stored = Stored { last_seen: first.created, record: Arc::new(first.clone()) };
+    bench.store.insert(key, stored).await.unwrap();
+    let meetings = at_meetings(bench, move |store, meeting, place| {
+        let mut record = Record { generation: meeting as u64 + 1, ..first.clone() };
+        record.grant.access_token = Secret::new(format!("of-{place}"));
+        async move { store.replace(&key, meeting as u64, Arc::new(record)).await.unwrap() }
+    });
+    let meetings = meetings.await;
+    for won in &meetings {
         assert_eq!(won.iter().filter(|won| **won).count(), 1);
-        let winner = won.iter().position(|won| *won).unwrap();
-        let record = bench.find(&key).await.unwrap().record;
-        assert!(record.grant.access_token.matches(&format!("of-{winner}")), "what is kept is the winner's");
-        assert_eq!(record.generation, round + 1);
     }
+    let winner = meetings.last().unwrap().iter().position(|won| *won).unwrap();
+    let record = bench.find(&key).await.unwrap().record;
+    assert_eq!(record.generation, MEETINGS as u64);
+    assert!(record.grant.access_token.matches(&format!("of-{winner}")), "what is kept is the winner's");
 }
 
 /// An end that does not care for the generation wins over every refresh.
@@ -217,57 +252,40 @@ pub(crate) async fn a_session_that_was_seen_alive_after_its_use_is_not_swept(ben
     assert_eq!(bench.store.count().await, Ok(alive.len()));
 }
 
-/// All go through the same marks in the same order, so that they meet at nearly every one.
 pub(crate) async fn of_many_who_mark_one_is_first(bench: &Bench) {
-    let firsts = at_once(bench, 8, |store, _| async move {
-        let mut firsts = Vec::new();
-        for what in 0..MEETINGS {
-            firsts.push(store.mark(&Mark::of("jti", &what.to_string()), MINUTE).await.unwrap());
-        }
-        firsts
+    let meetings = at_meetings(bench, |store, meeting, _| async move {
+        store.mark(&Mark::of("jti", &meeting.to_string()), MINUTE).await.unwrap()
     });
-    let firsts = firsts.await;
-    for what in 0..MEETINGS {
-        assert_eq!(firsts.iter().filter(|firsts| firsts[what]).count(), 1);
+    for first in meetings.await {
+        assert_eq!(first.iter().filter(|first| **first).count(), 1);
     }
 }
 
 pub(crate) async fn of_many_who_ask_for_a_lease_one_gets_it(bench: &Bench) {
-    let keys: Arc<Vec<_>> = Arc::new((0..MEETINGS).map(|_| a_key()).collect());
-    let answers = at_once(bench, 8, |store, _| {
-        let (keys, holder) = (Arc::clone(&keys), Holder::draw(&SystemEntropy));
-        async move {
-            let mut answers = Vec::new();
-            for key in keys.iter() {
-                answers.push(store.lease(key, &holder, MINUTE).await.unwrap());
-            }
-            answers
-        }
+    let keys: Vec<_> = (0..MEETINGS).map(|_| a_key()).collect();
+    let meetings = at_meetings(bench, move |store, meeting, _| {
+        let (key, holder) = (keys[meeting], Holder::draw(&SystemEntropy));
+        async move { store.lease(&key, &holder, MINUTE).await.unwrap() }
     });
-    let answers = answers.await;
-    for place in 0..MEETINGS {
-        assert_eq!(answers.iter().filter(|answers| answers[place] == Lease::Granted).count(), 1);
-        assert_eq!(answers.iter().filter(|answers| answers[place] == Lease::Held).count(), 7);
+    for answers in meetings.await {
+        assert_eq!(answers.iter().filter(|answer| **answer == Lease::Granted).count(), 1);
+        assert_eq!(answers.iter().filter(|answer| **answer == Lease::Held).count(), WHO_MEET - 1);
     }
 }
 
 pub(crate) async fn no_two_workers_claim_the_same(bench: &Bench) {
-    for _ in 0..100 {
-        bench.enqueue(&bench.waiting()).await;
-    }
+    let queued = join_all((0..MEETINGS).map(|_| async {
+        let waiting = bench.waiting();
+        bench.enqueue(&waiting).await;
+        waiting.id
+    }));
+    let queued = queued.await.into_iter().collect::<HashSet<_>>();
     let now = bench.now();
-    let claimed = at_once(bench, 8, |store, place| async move {
-        let mut mine = Vec::new();
-        loop {
-            let some = store.claim(now, now.plus(MINUTE), 1 + place % 3).await.unwrap();
-            if some.is_empty() {
-                return mine;
-            }
-            mine.extend(some.into_iter().map(|waiting| waiting.id));
-            assert!(mine.len() <= 100, "what was claimed comes again");
-        }
+    // In some meetings each takes one, in others several: in the end there are more hands than work.
+    let meetings = at_meetings(bench, move |store, meeting, _| async move {
+        store.claim(now, now.plus(MINUTE), 1 + meeting % 3).await.unwrap()
     });
-    let claimed: Vec<_> = claimed.await.into_iter().flatten().collect();
-    assert_eq!(claimed.len(), 100);
-    assert_eq!(claimed.iter().collect::<HashSet<_>>().len(), 100);
+    let claimed: Vec<_> = meetings.await.into_iter().flatten().flatten().map(|waiting| waiting.id).collect();
+    assert_eq!(claimed.len(), queued.len(), "each once");
+    assert!(claimed.into_iter().collect::<HashSet<_>>() == queued);
 }
