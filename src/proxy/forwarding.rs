@@ -7,7 +7,6 @@ use super::exchange::Facts;
 use crate::{
     entropy::{self, Entropy},
     policy::App,
-    signin::CookieNames,
     web::{CookieJar, FoldedName, Scheme},
 };
 
@@ -97,11 +96,15 @@ fn is_stripped(app: &App, name: &str) -> bool {
         || (folded == "cookie" && !name.eq_ignore_ascii_case("cookie"))
 }
 
-/// Takes away what clients may not say, and the gateway's own cookies.
+/// Takes away what clients may not say, and each cookie, as name and value, that is kept back.
 ///
 /// # Errors
 /// When pingora cannot change a header.
-pub(super) fn clean(request: &mut RequestHeader, app: &App, names: &CookieNames) -> pingora::Result<()> {
+pub(super) fn clean(
+    request: &mut RequestHeader,
+    app: &App,
+    keeps_back: impl Fn(&[u8], &[u8]) -> bool,
+) -> pingora::Result<()> {
     let stripped: Vec<HeaderName> =
         request.headers.keys().filter(|name| is_stripped(app, name.as_str())).cloned().collect();
     for name in &stripped {
@@ -113,7 +116,7 @@ pub(super) fn clean(request: &mut RequestHeader, app: &App, names: &CookieNames)
     }
     request.remove_header(&header::COOKIE);
     let jar = CookieJar::parse(cookies.iter().map(HeaderValue::as_bytes));
-    if let Some(Ok(mut value)) = jar.without(|name| names.are_ours(name)).map(|kept| HeaderValue::from_bytes(&kept)) {
+    if let Some(Ok(mut value)) = jar.without(keeps_back).map(|kept| HeaderValue::from_bytes(&kept)) {
         value.set_sensitive(true);
         request.insert_header(header::COOKIE, value)?;
     }
@@ -142,7 +145,7 @@ pub(super) fn describe(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{entropy::SystemEntropy, policy::testing::app, proxy::exchange::tests::facts};
+    use crate::{entropy::SystemEntropy, policy::testing::app, proxy::exchange::tests::facts, signin::CookieNames};
 
     const NAMES: CookieNames = CookieNames::new(Scheme::Https);
 
@@ -151,7 +154,7 @@ mod tests {
         for (name, value) in fields {
             request.append_header(*name, *value).unwrap();
         }
-        clean(&mut request, &app("a.example"), &NAMES).unwrap();
+        clean(&mut request, &app("a.example"), |name, _| NAMES.are_ours(name)).unwrap();
         request
     }
 

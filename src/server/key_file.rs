@@ -1,9 +1,9 @@
-//! The key that seals cookies: read from its file, or made on the first start.
+//! The key that seals cookies and sessions: read from its file, or made on the first start.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, DirBuilder, OpenOptions},
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     entropy::Entropy,
-    session::{KeyProblem, Sealer},
+    session::{FileStore, KeyProblem, Sealer},
 };
 
 /// The name of the file in `state_dir`.
@@ -38,6 +38,19 @@ pub enum KeyFileError {
         /// What is wrong.
         problem: KeyProblem,
     },
+    /// The file is gone, and what was sealed with its key is there. A new key would open none of it.
+    #[error(
+        "{path} is missing, and without it nobody can open {sealed}; put the key file back, or, if it is lost, move \
+         {sealed} away: everybody signs in again then",
+        path = path.display(),
+        sealed = sealed.display()
+    )]
+    Lost {
+        /// The file.
+        path: PathBuf,
+        /// What it sealed.
+        sealed: PathBuf,
+    },
 }
 
 /// Loads the key from `configured`, or from `state_dir`, where it is made when it is not there.
@@ -57,7 +70,11 @@ pub(super) fn load(configured: Option<&Path>, state_dir: &Path, source: &dyn Ent
 /// is ever found, and nobody's key is replaced.
 fn make(path: &Path, state_dir: &Path, source: &dyn Entropy) -> Result<Zeroizing<String>, KeyFileError> {
     let failed = |action| move |error| KeyFileError::File { action, path: path.to_path_buf(), source: error };
-    fs::create_dir_all(state_dir).map_err(failed("make the folder of"))?;
+    let sealed = state_dir.join(FileStore::NAME);
+    if fs::exists(&sealed).map_err(failed("make"))? {
+        return Err(KeyFileError::Lost { path: path.to_path_buf(), sealed });
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(state_dir).map_err(failed("make the folder of"))?;
     let key = Sealer::new_key(source);
     let draft = state_dir.join(format!("{NAME}.{}", crate::entropy::hex::<4>(source)));
     let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).and_then(|mut file| {
@@ -92,6 +109,7 @@ mod tests {
         assert!(load(None, &state_dir, &SystemEntropy).unwrap().open("p", &sealed).is_ok());
         let mode = fs::metadata(state_dir.join(NAME)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(fs::metadata(&state_dir).unwrap().permissions().mode() & 0o777, 0o700);
         assert_eq!(fs::read_dir(&state_dir).unwrap().count(), 1, "no draft is left");
     }
 
@@ -106,5 +124,18 @@ mod tests {
         let error = load(Some(&elsewhere), folder.path(), &SystemEntropy).unwrap_err();
         assert!(error.to_string().starts_with("cannot read "), "{error}");
         assert!(!elsewhere.exists());
+    }
+
+    #[test]
+    fn a_lost_key_is_not_replaced_while_something_is_there_that_it_sealed() {
+        let folder = tempfile::tempdir().unwrap();
+        let sealed = folder.path().join(FileStore::NAME);
+        fs::write(&sealed, "sealed").unwrap();
+        let error = load(None, folder.path(), &SystemEntropy).unwrap_err();
+        assert!(matches!(error, KeyFileError::Lost { .. }), "{error}");
+        assert!(error.to_string().contains("put the key file back"), "{error}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no key is made");
+        fs::remove_file(sealed).unwrap();
+        assert!(load(None, folder.path(), &SystemEntropy).is_ok());
     }
 }

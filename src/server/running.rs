@@ -4,14 +4,14 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
-use super::{AdminAddress, KeyFileError, Settings, key_file, listener, listener::Acceptor};
+use super::{AdminAddress, KeyFileError, Settings, key_file, listener, listener::Acceptor, store, store::StoreProblem};
 use crate::{
-    admin::{Admin, Readiness},
+    admin::{self, Admin},
     apple::{Apple, BuildError},
     clock::{SharedClock, SystemClock},
     entropy::{SharedEntropy, SystemEntropy},
     proxy::{self, Connections, Gateway},
-    session::{MemoryStore, RevocationQueue, Sessions, Store},
+    session::{Codec, RevocationQueue, Revoke, Sessions, Store},
     signin::SignIn,
     web::Host,
 };
@@ -36,6 +36,9 @@ pub enum StartError {
     /// There is no key to seal cookies with.
     #[error("{0}; see [server] state_dir and [session] encryption_key_file")]
     KeyFile(#[from] KeyFileError),
+    /// The store of sessions does not open.
+    #[error(transparent)]
+    Store(#[from] StoreProblem),
     /// The client of Apple's service cannot be built.
     #[error(transparent)]
     Apple(#[from] BuildError),
@@ -79,9 +82,9 @@ impl Running {
     /// Builds a gateway and begins to listen: all of it or nothing.
     ///
     /// # Errors
-    /// When an address is taken, or the key cannot be read or made.
+    /// When an address is taken, the key cannot be read or made, or the store does not open.
     pub async fn start(settings: Settings, parts: Parts) -> Result<Self, StartError> {
-        let Parts { clock, entropy, store } = parts;
+        let Parts { clock, entropy, store: given } = parts;
         let mut sockets = Vec::new();
         for address in &settings.listen {
             let bound = listener::bind(*address).await;
@@ -90,7 +93,14 @@ impl Running {
         let sealer = Arc::new(key_file::load(settings.encryption_key_file.as_deref(), &settings.state_dir, &*entropy)?);
         let callback_host = settings.apple.redirect_uri.host_str().and_then(|host| Host::parse(host).ok());
         let apple = Arc::new(Apple::new(settings.apple, Arc::clone(&clock), Arc::clone(&entropy))?);
-        let store = store.unwrap_or_else(|| Arc::new(MemoryStore::new(settings.session, Arc::clone(&clock))));
+        let store = match given {
+            Some(store) => store,
+            None => {
+                let codec = Codec::new(Arc::clone(&sealer), Arc::clone(&entropy));
+                let surroundings = (Arc::clone(&clock), Arc::clone(&entropy));
+                store::open(settings.store, &settings.state_dir, settings.session, codec, surroundings).await?
+            }
+        };
         let sessions = Sessions::new(settings.session, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&entropy));
         let queue = RevocationQueue::new(
             store,
@@ -99,6 +109,16 @@ impl Running {
             Arc::clone(&entropy),
             sessions.bell(),
         );
+        let (drain, drains) = watch::channel(false);
+        let operators = admin::Parts {
+            apple: Arc::clone(&apple),
+            sessions: Arc::clone(&sessions),
+            queue: queue.clone(),
+            entropy: Arc::clone(&entropy),
+            refresh_before: settings.signin.refresh_before,
+            revoke: if settings.signin.revoke_on_sign_out { Revoke::Yes } else { Revoke::No },
+            draining: drains.clone(),
+        };
         let signin = SignIn::new(
             settings.signin,
             Arc::clone(&apple),
@@ -108,10 +128,9 @@ impl Running {
             Arc::clone(&clock),
             Arc::clone(&entropy),
         );
-        let admin = admin(&settings.admin_listen, Arc::clone(&apple)).await?;
+        let admin = admin(&settings.admin_listen, operators).await?;
         let connections = Connections::new(&settings.proxy, Arc::clone(&sessions), Arc::clone(&entropy));
         let gateway = Gateway::new(settings.proxy, settings.table, callback_host, signin, clock, entropy);
-        let (drain, drains) = watch::channel(false);
         let acceptor = Acceptor::new(proxy::proxy(gateway), connections, drains);
         let addresses: Vec<_> = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
         let tasks = acceptor.tasks().clone();
@@ -156,7 +175,6 @@ impl Running {
         if timeout(grace, self.connections.wait()).await.is_err() {
             tracing::warn!(event = "drain_incomplete", connections = self.connections.len());
         }
-        self.admin.stop().await;
         self.tending.abort();
         self.sessions.write_seen().await;
         self.revoking.abort();
@@ -166,15 +184,16 @@ impl Running {
             Ok(count) => tracing::warn!(event = "revocations_waiting", count),
             Err(error) => tracing::warn!(event = "revocations_waiting", reason = %error),
         }
+        // The last to go: until here operators can ask how it goes.
+        self.admin.stop().await;
         tracing::info!(event = "stopped");
     }
 }
 
-async fn admin(address: &AdminAddress, apple: Arc<Apple>) -> Result<Admin, StartError> {
+async fn admin(address: &AdminAddress, parts: admin::Parts) -> Result<Admin, StartError> {
     let failed = |address: String| move |source| StartError::Bind { address, source };
-    let readiness = Readiness::new(apple);
     match address {
-        AdminAddress::Tcp(address) => Admin::on_tcp(*address, readiness).await.map_err(failed(address.to_string())),
-        AdminAddress::Unix(path) => Admin::on_unix(path, readiness).map_err(failed(path.display().to_string())),
+        AdminAddress::Tcp(address) => Admin::on_tcp(*address, parts).await.map_err(failed(address.to_string())),
+        AdminAddress::Unix(path) => Admin::on_unix(path, parts).map_err(failed(path.display().to_string())),
     }
 }

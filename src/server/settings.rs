@@ -13,6 +13,17 @@ pub enum AdminAddress {
     Unix(PathBuf),
 }
 
+/// Where sessions are kept.
+#[derive(Clone, Debug)]
+pub enum StoreChoice {
+    /// In the memory of the process: gone with it.
+    Memory,
+    /// In a file of `state_dir`.
+    File,
+    /// In Redis.
+    Redis(session::RedisUrl),
+}
+
 /// The settings of all rooms.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -22,7 +33,9 @@ pub struct Settings {
     pub admin_listen: AdminAddress,
     /// Where the gateway keeps what must outlive it.
     pub state_dir: PathBuf,
-    /// The key that seals cookies; made in `state_dir` when none is given.
+    /// Where sessions are kept.
+    pub store: StoreChoice,
+    /// The key that seals cookies and what is stored; made in `state_dir` when none is given.
     pub encryption_key_file: Option<PathBuf>,
     /// How long requests in flight may go on after SIGTERM.
     pub shutdown_grace: Duration,

@@ -13,7 +13,8 @@ use schoolgate::{
     demo::StandIn,
 };
 use tokio::{
-    io::{AsyncBufReadExt, BufReader},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::UnixStream,
     process::{Child, Command},
     sync::watch,
     task::JoinHandle,
@@ -21,7 +22,7 @@ use tokio::{
 };
 
 use super::{
-    Browser, Echo,
+    Answer, Browser, Echo,
     world::{CALLBACK, configuration, stand_in},
 };
 
@@ -114,9 +115,9 @@ impl Program {
 
     /// Waits until it listens.
     pub async fn started(&mut self) {
-        self.logged("127.0.0.1:").await;
+        self.logged("\"started\"").await;
         let log = self.log();
-        let line = log.lines().find(|line| line.contains("started")).unwrap_or_else(|| panic!("{log}"));
+        let line = log.lines().find(|line| line.contains("\"started\"")).unwrap_or_else(|| panic!("{log}"));
         let address = line.split_once("127.0.0.1:").unwrap().1.split(']').next().unwrap();
         self.address = Some(SocketAddr::from(([127, 0, 0, 1], address.parse().unwrap())));
     }
@@ -139,10 +140,31 @@ impl Program {
         assert!(Command::new("sh").args(["-c", &kill]).status().await.unwrap().success());
     }
 
+    /// Ends it as a power cut does, and waits until it is gone.
+    pub async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
     /// Waits for the end; returns the exit status and all it said.
     pub async fn ended(mut self) -> (ExitStatus, String) {
         let Ok(status) = timeout(PATIENCE, self.child.wait()).await else { panic!("it goes on: {}", self.log()) };
         let _ = (&mut self.reader).await;
         (status.unwrap(), self.log())
+    }
+}
+
+/// What a unix socket answers.
+pub async fn ask(socket: &Path, method: &str, target: &str) -> Answer {
+    let mut stream = UnixStream::connect(socket).await.unwrap();
+    let request = format!("{method} {target} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{answer:?}"));
+    let headers = head.lines().skip(1).filter_map(|line| line.split_once(": "));
+    Answer {
+        status: head.split(' ').nth(1).unwrap().parse().unwrap(),
+        headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        body: body.into(),
     }
 }

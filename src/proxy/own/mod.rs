@@ -6,7 +6,7 @@ mod notifications;
 
 use std::sync::LazyLock;
 
-use http::{HeaderName, Method, header};
+use http::{Method, header};
 use pingora::{http::RequestHeader, proxy::Session};
 
 use self::elsewhere::is_from_elsewhere;
@@ -16,7 +16,7 @@ use crate::{
     identity::ScopeSet,
     pages::{self, Denial, Failure, ScopeMissing, SignInProblem, SignedIn},
     session::{ActiveSession, Origin, StoreError},
-    signin::{Finished, Problem},
+    signin::{Finished, LeftBy, Problem},
     web::{CanonicalPath, CookieJar, Form, Host, Kind, OWN_PREFIX, PathPrefix, ReturnPath, Target},
 };
 
@@ -175,7 +175,10 @@ impl Gateway {
 
     async fn callback(&self, form: &Form, jar: &CookieJar<'_>, origin: Origin, facts: &Facts) -> Answer {
         match self.signin.finish(form, jar, origin).await {
-            Finished::SignedIn { cookies, location } => Answer::redirect(303, location.as_str()).with_cookies(&cookies),
+            Finished::SignedIn { cookies, location, was_theirs } => {
+                let answer = Answer::redirect(303, location.as_str()).with_cookies(&cookies);
+                if was_theirs { answer } else { self.hand_over(&facts.host, answer) }
+            }
             Finished::AlreadySignedIn { location } => Answer::redirect(303, location.as_str()),
             Finished::Failed { problem, cookies, location } => {
                 tracing::info!(event = "sign_in_failed", reason = %problem, request_id = %facts.request_id);
@@ -212,7 +215,8 @@ impl Gateway {
                 told = SignInProblem::PermissionNotGiven;
             }
         }
-        Answer::page(pages::try_again(told, location, reference))
+        let answer = Answer::page(pages::try_again(told, location, reference));
+        if matches!(problem, Problem::Store(_)) { answer.with(header::RETRY_AFTER, "5") } else { answer }
     }
 
     async fn leave(
@@ -226,7 +230,7 @@ impl Gateway {
         if is_from_elsewhere(request, facts) {
             return Ok(Answer::page(pages::confirm_sign_out(return_to.as_ref())));
         }
-        let signed_out = self.signin.sign_out(jar).await?;
+        let signed_out = self.signin.sign_out(jar, LeftBy::Gateway).await?;
         let answer = match return_to {
             Some(path) => Answer::redirect(303, path.as_str()),
             // The page that is left goes into the browser's memory of pages only after what is cleared here.
@@ -236,8 +240,7 @@ impl Gateway {
             }
             None => Answer::page(pages::signed_out()),
         };
-        // The back button must not show what was seen before: https://www.w3.org/TR/clear-site-data/
-        Ok(answer.with(HeaderName::from_static("clear-site-data"), "\"cache\"").with_cookies(&signed_out.cookies))
+        Ok(self.farewell(&facts.host, signed_out).on(answer))
     }
 }
 

@@ -98,40 +98,21 @@ impl FileStore {
         codec: Codec,
         clock: SharedClock,
     ) -> Result<Self, FileStoreError> {
-        let started = Writer::start(checked.disk, Arc::clone(&clock));
-        let (writer, shared) = started.map_err(|error| wrong(error, path))?;
-        let readers = Arc::new(Semaphore::new(READERS));
-        let store = Self {
-            path: path.to_path_buf(),
-            lifetimes,
-            codec,
-            clock,
-            leases: Leases::default(),
-            readers,
-            shared,
-            writer,
-        };
-        store.greet(checked.proof);
-        Ok(store)
-    }
-
-    /// The first write: it tells whether the disk takes anything, and leaves what a quick opening needs.
-    /// Whether it succeeds or not, what is there can be read.
-    fn greet(&self, proof: Option<Vec<u8>>) {
-        let beat = self.beat();
-        let (call, _) = Call::new(move |changes: &mut Changes<'_>| {
-            beat(changes)?;
-            let Some(proof) = proof else { return Ok(()) };
-            tracing::info!(event = "store_key_changed");
-            changes.note("proof", &proof)
+        // The first write tells whether the disk takes anything, and leaves what a quick opening needs. Whether it
+        // succeeds or not, what is there can be read.
+        let (now, proof) = (clock.now(), checked.proof);
+        let (first, mut answer) = Call::new(move |changes: &mut Changes<'_>| {
+            beat(changes, now)?;
+            proof.map(|proof| changes.note("proof", &proof)).transpose()
         });
-        self.writer.try_queue(Box::new(call));
-    }
-
-    /// A write that changes nothing of importance.
-    fn beat(&self) -> impl FnOnce(&mut Changes<'_>) -> Result<(), Error> + Send + 'static {
-        let now = self.clock.now().millis().to_be_bytes();
-        move |changes| changes.note("beat", &now)
+        let started = Writer::start(checked.disk, Box::new(first), Arc::clone(&clock));
+        let (writer, shared) = started.map_err(|error| wrong(error, path))?;
+        if let Ok(Ok(Some(()))) = answer.try_recv() {
+            tracing::info!(event = "store_key_changed");
+        }
+        let readers = Arc::new(Semaphore::new(READERS));
+        let path = path.to_path_buf();
+        Ok(Self { path, lifetimes, codec, clock, leases: Leases::default(), readers, shared, writer })
     }
 
     /// Has the thread do something, and waits until it is on the disk.
@@ -197,13 +178,19 @@ impl FileStore {
     }
 }
 
+/// A write that changes nothing of importance.
+fn beat(changes: &mut Changes<'_>, now: Timestamp) -> Result<(), Error> {
+    changes.note("beat", &now.millis().to_be_bytes())
+}
+
 #[async_trait]
 impl Store for FileStore {
     async fn ready(&self) -> Result<(), StoreError> {
         self.read(View::count).await?;
         let is_stale = self.clock.now().since(self.shared.last_commit()) >= BEAT;
         if is_stale || self.shared.trouble().is_some() {
-            self.write(self.beat()).await?;
+            let now = self.clock.now();
+            self.write(move |changes| beat(changes, now)).await?;
         }
         Ok(())
     }

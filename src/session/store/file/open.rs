@@ -258,27 +258,29 @@ fn vouch(database: &Database, codec: &Codec, path: &Path) -> Result<(usize, Opti
 
 /// What the tree says of a file, in our words.
 pub(super) fn wrong(error: Error, path: &Path) -> FileStoreError {
-    let path_ = path.to_path_buf();
-    match error {
-        // Beyond its end there is nothing to read.
-        Error::Io(error) if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::InvalidData) => {
-            FileStoreError::Damaged { path: path_, why: error.to_string() }
-        }
-        Error::Io(source) => FileStoreError::System { action: "open", path: path_, source },
-        Error::DatabaseAlreadyOpen => FileStoreError::InUse { path: path_ },
+    let path = path.to_path_buf();
+    // Where there should be more of the file, its end is damage, and so is what cannot be a tree.
+    let is_damage = |error: &io::Error| matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::InvalidData);
+    if let Error::Io(source) = error {
+        return match is_damage(&source) {
+            true => FileStoreError::Damaged { path, why: source.to_string() },
+            false => FileStoreError::System { action: "open", path, source },
+        };
+    }
+    let is_foreign = matches!(
+        error,
         Error::UpgradeRequired(_)
-        | Error::TableDoesNotExist(_)
-        | Error::TableTypeMismatch { .. }
-        | Error::TableIsMultimap(_)
-        | Error::TableIsNotMultimap(_) => FileStoreError::Foreign { path: path_ },
-        // The list of redb's errors may grow.
-        error => FileStoreError::Damaged { path: path_, why: error.to_string() },
+            | Error::TableDoesNotExist(_)
+            | Error::TableTypeMismatch { .. }
+            | Error::TableIsMultimap(_)
+            | Error::TableIsNotMultimap(_)
+    );
+    match is_foreign {
+        true => FileStoreError::Foreign { path },
+        false => FileStoreError::Damaged { path, why: error.to_string() },
     }
 }
 
 fn into_io(error: Error) -> io::Error {
-    match error {
-        Error::Io(error) => error,
-        other => io::Error::other(other.to_string()),
-    }
+    if let Error::Io(error) = error { error } else { io::Error::other(error.to_string()) }
 }

@@ -125,16 +125,18 @@ impl Shared {
 
 /// What the tree says, and what to do about it.
 pub(super) fn reason(error: &Error) -> String {
-    let cure = match error {
-        Error::Io(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
+    let cure = match error_kind(error) {
+        Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
             "; make room on the disk of state_dir, and it goes on by itself"
         }
-        Error::Io(error) if error.kind() == ErrorKind::ReadOnlyFilesystem => {
-            "; make the disk of state_dir writable, and it goes on by itself"
-        }
-        _ => "",
+        Some(ErrorKind::ReadOnlyFilesystem) => "; make the disk of state_dir writable, and it goes on by itself",
+        Some(_) | None => "",
     };
     format!("{error}{cure}")
+}
+
+fn error_kind(error: &Error) -> Option<ErrorKind> {
+    if let Error::Io(error) = error { Some(error.kind()) } else { None }
 }
 
 /// The thread, from the side of those who give it work.
@@ -144,8 +146,12 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Opens the tree on a disk that was checked, and starts the thread.
-    pub(super) fn start(disk: Arc<dyn StorageBackend>, clock: SharedClock) -> Result<(Self, Arc<Shared>), Error> {
+    /// Opens the tree on a disk that was checked, does a first job, and starts the thread.
+    pub(super) fn start(
+        disk: Arc<dyn StorageBackend>,
+        first: Box<dyn Job>,
+        clock: SharedClock,
+    ) -> Result<(Self, Arc<Shared>), Error> {
         let tree = Tree::on(&disk)?;
         let shared = Arc::new(Shared {
             readable: RwLock::new(Arc::clone(&tree.database)),
@@ -154,7 +160,8 @@ impl Writer {
             clock,
         });
         let (jobs, queue) = mpsc::channel(MOST_WAITING);
-        let work = Work { shared: Arc::clone(&shared), disk, tree: Some(tree) };
+        let mut work = Work { shared: Arc::clone(&shared), disk, tree: Some(tree) };
+        work.write(vec![first]);
         let thread = thread::Builder::new().name("session-store".to_owned()).spawn(move || work.run(queue))?;
         Ok((Self { jobs: Some(jobs), thread: Some(thread) }, shared))
     }
@@ -163,13 +170,6 @@ impl Writer {
     pub(super) async fn queue(&self, job: Box<dyn Job>) {
         if let Some(jobs) = &self.jobs {
             let _ = jobs.send(job).await;
-        }
-    }
-
-    /// Queues a job when there is a place.
-    pub(super) fn try_queue(&self, job: Box<dyn Job>) {
-        if let Some(jobs) = &self.jobs {
-            let _ = jobs.try_send(job);
         }
     }
 }
@@ -214,11 +214,15 @@ impl Work {
             {
                 jobs.push(job);
             }
-            let written = self.tree().and_then(|database| self.commit(&database, &mut jobs));
-            let outcome = written.map_err(|error| self.recover(&error));
-            for job in jobs {
-                job.answer(outcome.as_ref().map(|()| ()).map_err(String::as_str));
-            }
+            self.write(jobs);
+        }
+    }
+
+    fn write(&mut self, mut jobs: Vec<Box<dyn Job>>) {
+        let written = self.tree().and_then(|database| self.commit(&database, &mut jobs));
+        let failure = written.err().map(|error| self.recover(&error));
+        for job in jobs {
+            job.answer(failure.as_deref().map_or(Ok(()), Err));
         }
     }
 

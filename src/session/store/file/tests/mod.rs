@@ -12,8 +12,21 @@ use crate::{
     clock::ManualClock,
     entropy::SystemEntropy,
     identity::Organization,
-    session::{Handle, Revocation, Sealer, SessionId, testing::active_session, testing::lifetimes},
+    session::{
+        Handle, MOST_WAITING, Revocation, Sealer, SessionId,
+        store::suite::{Bench, store_contract},
+        testing::{active_session, lifetimes},
+    },
 };
+
+store_contract!(make);
+
+async fn make() -> Bench {
+    let (place, clock) = (Place::new(), ManualClock::at(Timestamp::from_seconds(1_000_000)));
+    let shared: SharedClock = Arc::<ManualClock>::clone(&clock);
+    let store = FileStore::open(&place.path(), lifetimes(), place.codec(), shared).unwrap();
+    Bench { store: Arc::new(store), clock, elsewhere: None, keeps: Box::new(place) }
+}
 
 /// When the clock stands still.
 const NOW: Timestamp = Timestamp::from_seconds(1_000);
@@ -76,4 +89,24 @@ fn end(key: SessionKey, record: &Record) -> End {
 
 fn changed(record: &Record) -> Arc<Record> {
     Arc::new(Record { generation: record.generation + 1, ..record.clone() })
+}
+
+#[tokio::test]
+async fn a_full_queue_takes_nothing_more_and_the_session_ends_all_the_same() {
+    let place = Place::new();
+    let store = place.open();
+    let filling = store.write(|changes| {
+        for index in 0..MOST_WAITING {
+            let id = format!("{index:032x}");
+            assert!(changes.enqueue(&SealedWaiting { id, due: NOW, sealed: Vec::new() })?);
+        }
+        Ok(())
+    });
+    filling.await.unwrap();
+    let (key, stored) = sign_in(&store, "anna").await;
+    assert!(!store.enqueue(end(key, &stored.record).revocation.unwrap()).await.unwrap());
+    assert_eq!(store.remove(vec![end(key, &stored.record)]).await.unwrap(), [Removal::Removed { queued: false }]);
+    assert!(store.find(&key).await.unwrap().is_none());
+    store.write(|changes| changes.settle(&format!("{:032x}", 7))).await.unwrap();
+    assert!(store.enqueue(end(key, &stored.record).revocation.unwrap()).await.unwrap(), "there is room again");
 }
