@@ -182,7 +182,7 @@ impl Running {
         match self.queue.length().await {
             Ok(0) => {}
             Ok(count) => tracing::warn!(event = "revocations_waiting", count),
-            Err(error) => tracing::warn!(event = "revocations_waiting", reason = %error),
+            Err(error) => tracing::warn!(event = "revocation_queue_unavailable", reason = %error),
         }
         // The last to go: until here operators can ask how it goes.
         self.admin.stop().await;
