@@ -10,7 +10,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::Duration,
 };
 
@@ -23,7 +23,10 @@ use support::{
     Browser, Program, Site,
     world::{at, through_apple},
 };
-use tokio::time::{Instant, timeout};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout},
+};
 
 /// Long for a machine.
 const SOON: Duration = Duration::from_secs(30);
@@ -116,17 +119,17 @@ async fn crowd(program_at: Browser, told: Arc<Mutex<Told>>) {
         let answer = through_apple(&mut browser, "/start", "teacher-1").await;
         assert_eq!(answer.status, 303, "{}", answer.text());
         let is_even = {
-            let mut told = told.lock().unwrap();
+            let mut told = told.lock().await;
             told.answers += 1;
             told.signed_in.push(browser.clone());
-            told.answers % 2 == 0
+            told.answers.is_multiple_of(2)
         };
         if is_even {
-            let mut leaves = told.lock().unwrap().signed_in.remove(0);
+            let mut leaves = told.lock().await.signed_in.remove(0);
             let before = leaves.clone();
             // Until it is answered, nobody knows.
             assert_eq!(leaves.open(&at("/.schoolgate/sign-out")).await.status, 200);
-            let mut told = told.lock().unwrap();
+            let mut told = told.lock().await;
             told.answers += 1;
             told.signed_out.push(before);
         }
@@ -139,10 +142,10 @@ async fn what_was_answered_survives_a_kill_at_any_moment() {
     let told = Arc::new(Mutex::new(Told::default()));
     let mut program = run(&site, &[]).await;
     for round in 0..12 {
-        let before = told.lock().unwrap().answers;
+        let before = told.lock().await.answers;
         let crowd: Vec<_> = (0..6).map(|_| tokio::spawn(crowd(program.browser(), Arc::clone(&told)))).collect();
         let until = Instant::now() + SOON;
-        while told.lock().unwrap().answers < before + 1 + (round * 7) % 23 {
+        while told.lock().await.answers < before + 1 + (round * 7) % 23 {
             assert!(Instant::now() < until && !crowd.iter().all(tokio::task::JoinHandle::is_finished), "nobody comes");
             tokio::task::yield_now().await;
         }
@@ -151,7 +154,7 @@ async fn what_was_answered_survives_a_kill_at_any_moment() {
             assert!(member.await.is_err(), "its connection broke");
         }
         program = run(&site, &[]).await;
-        let mut told = told.lock().unwrap();
+        let mut told = told.lock().await;
         let Told { signed_in, signed_out, .. } = &mut *told;
         for browser in signed_in {
             assert_eq!(page_at(browser, &program).await, 200, "round {round}: a sign-in is lost");
@@ -160,7 +163,7 @@ async fn what_was_answered_survives_a_kill_at_any_moment() {
             assert_eq!(page_at(browser, &program).await, 401, "round {round}: a sign-out is undone");
         }
     }
-    let told = told.lock().unwrap();
+    let told = told.lock().await;
     assert!(told.signed_in.len() > 5 && told.signed_out.len() > 5, "{}", told.answers);
 }
 
