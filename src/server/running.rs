@@ -25,7 +25,7 @@ pub enum StartError {
     /// An address cannot be listened on.
     #[error(
         "cannot listen on {address}: {source}; see [server] listen and admin_listen: another program may listen there, \
-         or the port is below 1024"
+         the port is below 1024, or the folder of a socket is missing or belongs to another user"
     )]
     Bind {
         /// The address.
