@@ -28,8 +28,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(900);
 /// How often the queue is looked at when nothing is due: another process may have left something.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 
-/// What one process works on is nobody else's for so long, or twice the longest call to Apple.
-const CLAIM: Duration = Duration::from_secs(60);
+/// What one process works on is nobody else's for twice the longest call to Apple, and for so long at least. What
+/// a process took with it when it died waits for so long.
+const CLAIM: Duration = Duration::from_secs(10);
 
 /// What came of one try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -59,7 +59,12 @@ impl Site {
 
     /// Writes a configuration and starts the program with it.
     pub fn spawn(&self, text: &str) -> Program {
-        let path = self.path("gateway.toml");
+        self.spawn_as("gateway", text)
+    }
+
+    /// The same for one of several programs, which have a file each.
+    pub fn spawn_as(&self, name: &str, text: &str) -> Program {
+        let path = self.path(&format!("{name}.toml"));
         std::fs::write(&path, text).unwrap();
         Program::spawn(&path)
     }
@@ -152,7 +157,21 @@ impl Program {
 
     /// Sends SIGTERM, as systemd does.
     pub async fn terminate(&self) {
-        let kill = format!("kill -TERM {}", self.child.id().expect("it has ended already"));
+        self.signal("TERM").await;
+    }
+
+    /// Stops it in its tracks, as a machine that swaps does.
+    pub async fn freeze(&self) {
+        self.signal("STOP").await;
+    }
+
+    /// Lets it go on.
+    pub async fn thaw(&self) {
+        self.signal("CONT").await;
+    }
+
+    async fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id().expect("it has ended already"));
         assert!(Command::new("sh").args(["-c", &kill]).status().await.unwrap().success());
     }
 

@@ -251,6 +251,22 @@ impl<'t> Changes<'t> {
         Ok(claimed)
     }
 
+    /// Makes everything that waits due: whoever claimed it has ended, and a start is worth a try of the rest.
+    pub(super) fn unclaim(&mut self, now: Timestamp) -> Result<(), Error> {
+        let mut later = Vec::new();
+        for row in self.queue.iter()? {
+            let (id, row) = row?;
+            let (due, sealed) = row.value();
+            if due > now.millis() {
+                later.push((id.value().to_owned(), sealed.to_vec()));
+            }
+        }
+        for (id, sealed) in later {
+            self.put_waiting(&id, now.millis(), &sealed)?;
+        }
+        Ok(())
+    }
+
     fn first_due(&self, now: Timestamp) -> Result<Option<(u64, String)>, Error> {
         let first = self.due.first()?.map(|(row, _)| {
             let (due, id) = row.value();
