@@ -45,6 +45,13 @@ impl Timestamp {
         self.0 / 1000
     }
 
+    /// Reads RFC 3339, in any zone; `None` for anything else, and for what lies before the epoch.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let moment = time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).ok()?;
+        u64::try_from(moment.unix_timestamp_nanos() / 1_000_000).ok().map(Self)
+    }
+
     /// This moment and a while; the end of time instead of an overflow.
     #[must_use]
     pub fn plus(self, while_: Duration) -> Self {
@@ -189,6 +196,17 @@ mod tests {
     fn a_timestamp_reads_as_rfc_3339() {
         assert_eq!(Timestamp::from_seconds(1_700_000_000).to_string(), "2023-11-14T22:13:20Z");
         assert_eq!(Timestamp::from_millis(u64::MAX).to_string(), "(beyond the calendar)");
+    }
+
+    #[test]
+    fn what_rfc_3339_says_is_read_and_nothing_else() {
+        let moment = Timestamp::from_seconds(1_700_000_000);
+        for text in ["2023-11-14T22:13:20Z", "2023-11-14T23:13:20+01:00", "2023-11-14T22:13:20.0009Z"] {
+            assert_eq!(Timestamp::parse(text), Some(moment), "{text}");
+        }
+        for text in ["", "now", "2023-11-14", "2023-11-14T22:13:20", "1969-12-31T23:59:58Z", "(beyond the calendar)"] {
+            assert_eq!(Timestamp::parse(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -156,6 +156,52 @@ fn check_prints_a_valid_configuration_as_a_table() {
     assert!(!answer.stdout.contains("PRIVATE KEY"));
 }
 
+/// The valid configuration with an app that keeps sessions of its own.
+fn with_app_sessions() -> String {
+    let keys = "sign_out_paths = [\"/logout.php\", \"/static/out\"]\nclear_cookies = [\"PHPSESSID\", \"remember_me\"]\nheaders";
+    VALID.replacen("headers", keys, 1)
+}
+
+#[test]
+fn check_prints_how_the_sessions_of_apps_end() {
+    let folder = Folder::new();
+    let path = folder.write(&with_app_sessions());
+    let answer = folder.run(&["check", "--config", path.to_str().unwrap()]);
+    assert_eq!((answer.status, &*answer.stderr), (0, ""), "{answer:#?}");
+    let words: Vec<Vec<&str>> = answer.stdout.lines().map(|line| line.split_whitespace().collect()).collect();
+    for row in
+        ["HOST SIGN-OUT PATHS CLEARED COOKIES", "library.school.example /logout.php /static/out PHPSESSID remember_me"]
+    {
+        assert!(words.contains(&row.split(' ').collect()), "{row}\n{}", answer.stdout);
+    }
+    assert!(answer.stdout.ends_with("2 apps, 5 routes, 0 warnings\n"), "{}", answer.stdout);
+}
+
+#[test]
+fn explain_says_that_a_path_signs_out_and_whom_cookies_are_for() {
+    let folder = Folder::new();
+    let path = folder.write(&with_app_sessions());
+    let explain = |method, url| folder.run(&["explain", method, url, "--config", path.to_str().unwrap()]);
+    let ends = "the gateway's session ends first; the answer deletes the gateway's cookies, PHPSESSID, remember_me";
+    for url in [
+        "https://library.school.example/logout.php?x",
+        "https://library.school.example/Logout.php",
+        "https://library.school.example/static/out",
+    ] {
+        assert_eq!(explain("GET", url).says("sign-out"), ends, "{url}");
+        assert!(!explain("HEAD", url).stdout.contains("sign-out"), "{url}");
+    }
+    let answer = explain("GET", "https://library.school.example/logout.php/x");
+    assert!(!answer.stdout.contains("sign-out"), "{answer:#?}");
+    assert_eq!(answer.says("cookies"), "PHPSESSID, remember_me: only for whom the app has set them");
+    let path = folder.write(&with_app_sessions().replace("/static/out", "/STATIC"));
+    let answer =
+        folder.run(&["explain", "POST", "https://library.school.example/STATIC", "--config", path.to_str().unwrap()]);
+    assert!(answer.says("answer").starts_with("400") && answer.says("sign-out") == ends, "{answer:#?}");
+    let plain = folder.explain("GET", "https://library.school.example/logout.php");
+    assert!(!plain.stdout.contains("sign-out") && !plain.stdout.contains("cookies"), "{plain:#?}");
+}
+
 #[test]
 fn ten_mistakes_are_told_at_once_with_place_text_and_cure() {
     let folder = Folder::new();
@@ -192,7 +238,7 @@ path = "/a//b"
             ("7:13", "5 is a number", "client_id = \"org.example"),
             ("10:20", "other.p8\" is not there", "put the file there"),
             ("11:16", "callback\" has an IP address", "https://library.school.example/.schoolgate/callback"),
-            ("13:9", "\"redis://********@db:6379\" is not supported yet", "store = \"file\""),
+            ("13:9", "\"redis://********@db:6379\" needs encryption_key_file", "openssl rand -base64 32"),
             ("14:1", "app.name is missing", "name = \"library\""),
             ("16:12", "\"https://127.0.0.1:9000\" is not supported yet", "http://"),
             ("18:8", "\"/a//b\" is no path", "such as \"/admin\""),
@@ -344,15 +390,22 @@ fn explain_refuses_what_is_no_request() {
 #[test]
 fn every_command_has_help_and_wrong_usage_is_status_2() {
     let folder = Folder::new();
-    for command in [&[][..], &["run"], &["check"], &["explain"], &["demo"]] {
+    for command in [
+        &[][..],
+        &["run"],
+        &["check"],
+        &["explain"],
+        &["demo"],
+        &["sessions"],
+        &["sessions", "list"],
+        &["sessions", "end"],
+    ] {
         let answer = folder.run(&[command, &["--help"]].concat());
         assert_eq!((answer.status, &*answer.stderr), (0, ""), "{command:?}");
         assert!(answer.stdout.contains("Usage: schoolgate"), "{}", answer.stdout);
     }
     let help = folder.run(&["--help"]).stdout;
-    for later in ["doctor", "sessions"] {
-        assert!(!help.contains(later), "{help}");
-    }
+    assert!(!help.contains("doctor"), "{help}");
     assert_eq!(folder.run(&["--version"]).stdout, format!("schoolgate {}\n", env!("CARGO_PKG_VERSION")));
     for wrong in [&[][..], &["chek"], &["check", "--confg", "x"], &["explain", "GET"], &["demo", "--listen", "x"]] {
         assert_eq!(folder.run(wrong).status, 2, "{wrong:?}");
@@ -384,4 +437,36 @@ fn the_configuration_in_the_readme_is_valid() {
     let path = folder.write(&example);
     let answer = folder.run(&["check", "--config", path.to_str().unwrap()]);
     assert_eq!(answer.status, 0, "{}", answer.stderr);
+}
+
+/// As GitHub makes it.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim_start_matches('#').trim().chars().filter(|it| it.is_alphanumeric() || " -_".contains(*it));
+    kept.collect::<String>().to_lowercase().replace(' ', "-")
+}
+
+#[test]
+fn what_the_documentation_links_to_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let in_folder = |folder: PathBuf| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let pages: Vec<_> = in_folder(root.to_owned()).chain(in_folder(root.join("docs"))).collect();
+    let pages = pages.iter().filter(|path| path.extension().is_some_and(|it| it == "md"));
+    let mut links = 0;
+    for page in pages {
+        let text = fs::read_to_string(page).unwrap();
+        for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            if link.contains("://") {
+                continue;
+            }
+            links += 1;
+            let (file, place) = link.split_once('#').map_or((link, None), |(file, place)| (file, Some(place)));
+            let target = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            assert!(target.exists(), "{}: {link} leads nowhere", page.display());
+            let Some(place) = place else { continue };
+            let text = fs::read_to_string(&target).unwrap();
+            let found = text.lines().any(|line| line.starts_with('#') && anchor(line) == place);
+            assert!(found, "{}: {link} leads to no heading", page.display());
+        }
+    }
+    assert!(links > 10, "only {links} links");
 }

@@ -6,7 +6,7 @@ mod support;
 use std::{
     sync::{
         Arc, Weak,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -20,7 +20,15 @@ use schoolgate::{
         Sharing, Store, StoreError, Stored, Waiting,
     },
 };
-use support::{Answer, HOST, Request, World, world::at};
+use support::{Answer, Connection, HOST, Php, Request, World, php::COOKIE, world::at};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::Semaphore,
+    time::timeout,
+};
+
+/// No test waits longer.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A memory store that can be taken away.
 #[derive(Debug)]
@@ -29,6 +37,9 @@ struct Fragile {
     down: AtomicBool,
     keeps_nothing_new: AtomicBool,
     keeps_no_marks: AtomicBool,
+    /// Whoever removes something passes here, one at a time.
+    turnstile: Semaphore,
+    removals: AtomicUsize,
 }
 
 impl Fragile {
@@ -37,7 +48,8 @@ impl Fragile {
             Lifetimes { idle_timeout: Duration::from_secs(8 * 3600), max_lifetime: Duration::from_secs(86_400) };
         let inner = MemoryStore::new(lifetimes, Arc::new(SystemClock));
         let [down, keeps_nothing_new, keeps_no_marks] = [(); 3].map(|()| AtomicBool::new(false));
-        Arc::new(Self { inner, down, keeps_nothing_new, keeps_no_marks })
+        let (turnstile, removals) = (Semaphore::new(1), AtomicUsize::new(0));
+        Arc::new(Self { inner, down, keeps_nothing_new, keeps_no_marks, turnstile, removals })
     }
 
     fn up(&self) -> Result<&MemoryStore, StoreError> {
@@ -79,6 +91,8 @@ impl Store for Fragile {
     }
 
     async fn remove(&self, ends: Vec<End>) -> Result<Vec<Removal>, StoreError> {
+        self.removals.fetch_add(1, Ordering::SeqCst);
+        let _pass = self.turnstile.acquire().await.unwrap();
         self.up()?.remove(ends).await
     }
 
@@ -159,6 +173,48 @@ async fn a_store_that_is_down_denies_with_503_and_lets_public_routes_be() {
     assert_eq!(browser.open(&at("/")).await.status, 200, "all is as before");
 }
 
+/// An app with sessions of its own, before which the store can be taken away.
+async fn classroom() -> (Php, Arc<Fragile>, World) {
+    let (php, store) = (Php::start("; Path=/").await, Fragile::new());
+    let keys = "clear_cookies = [\"PHPSESSID\"]\nsign_out_paths = [\"/logout.php\", \"/public/logout.php\"]";
+    let kept = Arc::<Fragile>::clone(&store);
+    let world = World::before_with_store(&php.address.to_string(), &[("app", keys)], kept).await;
+    (php, store, world)
+}
+
+#[tokio::test]
+async fn an_apps_sign_out_does_not_reach_the_app_when_the_session_cannot_be_ended() {
+    let (php, store, world) = classroom().await;
+    let mut browser = world.signed_in("teacher-1").await;
+    store.is_down(true);
+    for path in ["/logout.php", "/public/logout.php"] {
+        let answer = browser.open(&at(path)).await;
+        assert_eq!((answer.status, answer.all("set-cookie").count()), (503, 0), "{path}: {}", answer.text());
+    }
+    assert_eq!(php.count(), 0);
+    store.is_down(false);
+    assert_eq!(browser.fetch(&at("/.schoolgate/me")).await.status, 200);
+    // Where there is no session, there is nothing to end.
+    store.is_down(true);
+    assert_eq!(world.browser().open(&at("/public/logout.php")).await.status, 200);
+}
+
+#[tokio::test]
+async fn on_a_public_page_an_apps_session_waits_until_it_is_known_whose_it_is() {
+    let (php, store, world) = classroom().await;
+    let mut browser = world.signed_in("teacher-1").await;
+    let said = browser.open(&at("/page")).await.text();
+    let kept = browser.cookie(HOST, COOKIE);
+    store.is_down(true);
+    let answer = browser.open(&at("/public/page")).await;
+    assert_eq!(answer.status, 200);
+    assert!(!php.last().1.contains(COOKIE), "nobody knows who it is: {:?}", php.last());
+    assert_eq!((answer.all("set-cookie").count(), browser.cookie(HOST, COOKIE)), (0, kept));
+    store.is_down(false);
+    assert_eq!(browser.open(&at("/public/page")).await.text(), said);
+    assert_eq!(browser.open(&at("/page")).await.text(), said);
+}
+
 #[tokio::test]
 async fn a_sign_in_that_cannot_be_kept_is_none_and_its_tokens_are_revoked() {
     let store = Fragile::new();
@@ -232,4 +288,71 @@ async fn a_notification_of_which_only_the_half_was_done_counts_once_more() {
     let mut again = world.signed_in("teacher-1").await;
     assert_eq!(post(&world, &body).await.status, 200);
     assert_eq!(again.fetch(&at("/.schoolgate/me")).await.status, 200, "from now on it is done");
+}
+
+#[tokio::test]
+async fn operators_are_told_that_the_store_is_down_and_nothing_that_was_true_before() {
+    let store = Fragile::new();
+    let world = World::with_store(Arc::<Fragile>::clone(&store)).await;
+    let mut browser = world.signed_in("teacher-1").await;
+    let admin = async |method: &str, target: &str| {
+        Request::new(method, target).header("Host", "localhost").send(world.admin).await
+    };
+    store.is_down(true);
+    let unready = admin("GET", "/readyz").await;
+    assert_eq!(unready.status, 503);
+    let expected = serde_json::json!({
+        "ready": false,
+        "missing": ["the session store is not available: down"],
+        "draining": false,
+        "sessions": null,
+        "revocations_waiting": null,
+    });
+    assert_eq!(unready.json(), expected);
+    assert_eq!(admin("GET", "/livez").await.status, 200, "a restart would not help");
+    let metrics = admin("GET", "/metrics").await;
+    assert!(metrics.status == 200 && metrics.text().contains("\nschoolgate_store_up 0\n"), "{}", metrics.text());
+    for name in ["schoolgate_sessions", "schoolgate_revocations_waiting"] {
+        assert!(!metrics.text().contains(name), "{}", metrics.text());
+    }
+    for (method, target) in [
+        ("GET", "/sessions"),
+        ("GET", "/sessions?user=x"),
+        ("DELETE", "/sessions?all=true"),
+        ("DELETE", "/sessions?user=x"),
+    ] {
+        let answer = admin(method, target).await;
+        assert_eq!((answer.status, answer.header("content-type")), (503, Some("application/problem+json")));
+        assert!(answer.header("retry-after").is_some() && answer.json()["detail"].to_string().contains("down"));
+    }
+    store.is_down(false);
+    assert_eq!(admin("GET", "/readyz").await.status, 200);
+    assert_eq!(browser.open(&at("/")).await.status, 200, "nothing has ended");
+}
+
+#[tokio::test]
+async fn an_administrator_who_does_not_wait_has_ended_the_sessions_all_the_same() {
+    let store = Fragile::new();
+    let world = World::with_store(Arc::<Fragile>::clone(&store)).await;
+    let mut browsers = [world.signed_in("teacher-1").await, world.signed_in("teacher-2").await];
+    let held = store.turnstile.acquire().await.unwrap();
+    let before = store.removals.load(Ordering::SeqCst);
+    let mut connection = Connection::open(world.admin).await;
+    connection.write(b"DELETE /sessions?all=true HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    while store.removals.load(Ordering::SeqCst) == before {
+        tokio::task::yield_now().await;
+    }
+    // They hang up, and the listener has noticed when it does so, too.
+    let mut stream = connection.into_stream();
+    stream.shutdown().await.unwrap();
+    assert_eq!(timeout(PATIENCE, stream.read(&mut [0; 1])).await.expect("it hangs up").unwrap(), 0);
+    drop(held);
+    let ended = async {
+        for browser in &mut browsers {
+            while browser.fetch(&at("/")).await.status != 401 {
+                tokio::task::yield_now().await;
+            }
+        }
+    };
+    timeout(PATIENCE, ended).await.expect("both sessions end");
 }

@@ -5,7 +5,8 @@ use std::{path::Path, process::ExitCode};
 use super::{describe, load, output};
 use crate::{
     config::{Loaded, Weight},
-    policy::{App, Route},
+    policy::{App, AppSessions, Route},
+    web::PathPrefix,
 };
 
 /// Checks the configuration and prints it as a table.
@@ -22,6 +23,11 @@ pub(super) fn run(path: &Path) -> ExitCode {
 fn report(path: &Path, loaded: &Loaded) -> String {
     let mut text = output::columns(&rows(loaded));
     text.push('\n');
+    let sessions = session_rows(loaded);
+    if sessions.len() > 1 {
+        text.push_str(&output::columns(&sessions));
+        text.push('\n');
+    }
     for note in &loaded.notes {
         text.push_str(&format!("{note}\n"));
     }
@@ -50,6 +56,21 @@ fn rows(loaded: &Loaded) -> Vec<[String; 7]> {
     let mut rows = vec![title];
     for app in apps(loaded) {
         rows.extend(app.routes.iter().enumerate().map(|(index, route)| row(app, route, index == 0)));
+    }
+    rows
+}
+
+/// The apps that keep sessions of their own, under a title.
+fn session_rows(loaded: &Loaded) -> Vec<[String; 3]> {
+    let listed = |texts: Vec<&str>| if texts.is_empty() { "-".to_owned() } else { texts.join(" ") };
+    let mut rows = vec![["HOST", "SIGN-OUT PATHS", "CLEARED COOKIES"].map(str::to_owned)];
+    for app in apps(loaded) {
+        let AppSessions { sign_out_paths, clear_cookies } = &app.sessions;
+        if !sign_out_paths.is_empty() || !clear_cookies.is_empty() {
+            let paths = sign_out_paths.iter().map(PathPrefix::as_str).collect();
+            let cookies = clear_cookies.iter().map(String::as_str).collect();
+            rows.push([app.host.to_string(), listed(paths), listed(cookies)]);
+        }
     }
     rows
 }

@@ -7,7 +7,7 @@ use http::Method;
 use super::{USAGE, describe, load, output};
 use crate::{
     config::Loaded,
-    policy::{Access, Lookup, Miss, Route},
+    policy::{Access, App, Lookup, Miss, Route},
     proxy::{Endpoint, is_own},
     web::{CanonicalPath, Host, OWN_PREFIX, Target, TargetError},
 };
@@ -138,6 +138,20 @@ fn met(lines: &mut Lines, lookup: &Lookup, method: &Method, target: &Target) {
     people(lines, route);
     headers(lines, route);
     add(lines, "always", ALWAYS.into());
+    if !app.sessions.clear_cookies.is_empty() {
+        add(lines, "cookies", format!("{}: only for whom the app has set them", app.sessions.clear_cookies.join(", ")));
+    }
+    sign_out(lines, app, method, target.path());
+}
+
+/// What becomes of the gateway's session on the app's own sign-out.
+fn sign_out(lines: &mut Lines, app: &App, method: &Method, path: &CanonicalPath) {
+    if app.sessions.end_with(method, path) {
+        let mut cookies = vec!["the gateway's cookies".to_owned()];
+        cookies.extend(app.sessions.clear_cookies.iter().cloned());
+        let text = format!("the gateway's session ends first; the answer deletes {}", cookies.join(", "));
+        add(lines, "sign-out", text);
+    }
 }
 
 fn methods(route: &Route) -> String {
@@ -212,6 +226,9 @@ fn missed(lines: &mut Lines, loaded: &Loaded, request: &Request, path: &Canonica
         }
     };
     add(lines, "answer", answer);
+    if let Some(app) = app {
+        sign_out(lines, app, &request.method, path);
+    }
 }
 
 fn unknown_host(loaded: &Loaded) -> String {

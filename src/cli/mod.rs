@@ -1,11 +1,14 @@
 //! The command line: one file per command.
 
+mod admin_client;
 mod check;
 mod demo;
 mod describe;
 mod explain;
 mod output;
 mod run;
+mod session_table;
+mod sessions;
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
@@ -50,6 +53,11 @@ enum Command {
     /// Which app and route it meets, whether it is let in without a sign-in, what scopes and people the
     /// route needs, and which headers the app gets. The gateway need not run.
     Explain(explain::Arguments),
+    /// Show or end the sessions of the running gateway.
+    ///
+    /// Asks it over its admin listener (server.admin_listen). Nothing else of the configuration is looked at.
+    #[command(subcommand)]
+    Sessions(sessions::Command),
     /// Try everything on this machine: no account, no configuration.
     Demo(demo::Arguments),
 }
@@ -61,6 +69,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Run => run::run(&config),
             Command::Check => check::run(&config),
             Command::Explain(arguments) => explain::run(&config, &arguments),
+            Command::Sessions(command) => sessions::run(&config, &command),
             Command::Demo(arguments) => demo::run(&arguments),
         },
         Err(answer) => {
@@ -92,6 +101,6 @@ mod tests {
     #[test]
     fn commands_of_later_releases_are_not_offered() {
         let help = Arguments::command().render_long_help().to_string();
-        assert!(help.contains("explain") && !help.contains("doctor") && !help.contains("sessions end"));
+        assert!(help.contains("explain") && help.contains("sessions") && !help.contains("doctor"));
     }
 }

@@ -25,6 +25,42 @@ pub(super) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     text
 }
 
+/// A text from elsewhere for a terminal: what could move the cursor, turn the reading direction round or hide
+/// something is shown as a replacement character.
+pub(super) fn harmless(text: &str) -> String {
+    text.chars().map(|letter| if is_treacherous(letter) { char::REPLACEMENT_CHARACTER } else { letter }).collect()
+}
+
+/// The same for JSON, where such a character can be written as an escape and keeps its meaning. Line ends
+/// outside texts stay.
+pub(super) fn harmless_json(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for letter in json.chars() {
+        if letter == '\n' || !is_treacherous(letter) {
+            shown.push(letter);
+        } else {
+            shown.extend(letter.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    shown
+}
+
+/// Control characters (C0 and C1, which terminals obey), and what Unicode formats with.
+fn is_treacherous(letter: char) -> bool {
+    let formats = matches!(letter,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
+    letter.is_control() || formats
+}
+
+/// The beginning of a text, with a mark when there is more of it.
+pub(super) fn fitted(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,5 +70,28 @@ mod tests {
         let row = |a: &str, b: &str| [a.to_owned(), b.to_owned()];
         assert_eq!(columns(&[row("HOST", "X"), row("é", "yes"), row("", "")]), "HOST  X\né     yes\n\n");
         assert_eq!(columns::<2>(&[]), "");
+    }
+
+    /// What somebody could want a terminal to do.
+    const EVIL: &str = "a\u{1b}[2J\u{9b}31m\u{7}\r\n\u{202e}b\u{200b}\u{7f}\u{e0041}";
+
+    #[test]
+    fn nothing_that_a_terminal_obeys_gets_through() {
+        assert_eq!(harmless(EVIL), "a�[2J�31m����b���");
+        assert_eq!(harmless("Zoë 王 😀 \u{301}"), "Zoë 王 😀 \u{301}");
+    }
+
+    #[test]
+    fn json_keeps_its_meaning_without_anything_that_a_terminal_obeys() {
+        let value = serde_json::json!([EVIL, "Zoë 😀"]);
+        let shown = harmless_json(&serde_json::to_string_pretty(&value).unwrap());
+        assert!(!shown.chars().any(|letter| letter != '\n' && is_treacherous(letter)), "{shown:?}");
+        assert!(shown.contains("Zoë 😀") && shown.contains("\\udb40\\udc41"), "{shown}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_is_cut_and_says_so() {
+        assert_eq!((fitted("été", 3), fitted("étés", 3)), ("été".to_owned(), "ét…".to_owned()));
     }
 }

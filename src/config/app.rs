@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    address, duration, headers,
+    address,
+    app_sessions::{self, AppSessionsAt},
+    duration, headers,
     report::{Entry, Fault, Report},
     route::{self, RouteAt},
     section::Section,
@@ -22,6 +24,7 @@ pub(super) struct AppAt {
     pub(super) host: Option<Entry<Host>>,
     pub(super) upstream: Option<Entry<Upstream>>,
     pub(super) routes: Vec<RouteAt>,
+    pub(super) sessions: AppSessionsAt,
     preserve_host: bool,
     upstream_timeout: Duration,
     max_body: u64,
@@ -34,7 +37,7 @@ impl AppAt {
     /// The app for the table; `None` when something was wrong.
     pub(super) fn into_app(self) -> Option<App> {
         let routes = self.routes.into_iter().map(|one| one.route).collect();
-        Some(App::new(
+        let app = App::new(
             self.name?.value,
             self.host?.value,
             self.upstream?.value,
@@ -42,7 +45,8 @@ impl AppAt {
             self.upstream_timeout,
             self.max_body,
             routes,
-        ))
+        );
+        Some(app.keeping(self.sessions.into_sessions()))
     }
 }
 
@@ -59,6 +63,7 @@ pub(super) fn read(mut section: Section<'_>, report: &Report<'_>, service: Servi
     let max_body = section
         .parsed("max_body", r#""100MiB""#, |text| size::between(text, (0, "0B"), LARGEST_BODY))
         .map_or(100 << 20, |entry| entry.value);
+    let sessions = app_sessions::read(&mut section, report);
     not_yet(&mut section);
     let own = headers::read(&mut section, report);
     let headers = headers::of_app(own.as_deref());
@@ -69,7 +74,7 @@ pub(super) fn read(mut section: Section<'_>, report: &Report<'_>, service: Servi
     }
     routes.extend(sections.into_iter().filter_map(|section| route::read(section, report, &headers, service)));
     section.finish();
-    AppAt { name, host, upstream, routes, preserve_host, upstream_timeout, max_body }
+    AppAt { name, host, upstream, routes, sessions, preserve_host, upstream_timeout, max_body }
 }
 
 fn not_yet(section: &mut Section<'_>) {
@@ -78,16 +83,6 @@ fn not_yet(section: &mut Section<'_>) {
     section.not_yet_unless_false(
         "keep_forms",
         "leave it out: a form that is sent after the session died must be filled in again",
-    );
-    section.not_yet_unless_empty(
-        "sign_out_paths",
-        r#"["/logout.php"]"#,
-        "leave it out, and link to /.schoolgate/sign-out from the app where you can",
-    );
-    section.not_yet_unless_empty(
-        "clear_cookies",
-        r#"["PHPSESSID"]"#,
-        "leave it out, and give the app's own sessions a short life on shared machines",
     );
 }
 

@@ -4,6 +4,7 @@ use http::Method;
 
 use super::{
     app::AppAt,
+    app_sessions,
     conflict::{met, same_path},
     report::{Entry, Report},
     route::RouteAt,
@@ -26,6 +27,7 @@ pub(super) fn check(apps: &[AppAt], report: &Report<'_>) {
             }
             unreachable(route, &app.routes, report);
         }
+        app_sessions::lint(app, report);
     }
     school_scopes(apps, report);
 }

@@ -8,6 +8,7 @@
 mod address;
 mod allow;
 mod app;
+mod app_sessions;
 mod apple;
 mod conflict;
 mod cross;
@@ -19,6 +20,7 @@ mod location;
 #[cfg(test)]
 mod mistakes;
 mod problem;
+mod redis_url;
 mod report;
 mod route;
 mod scopes;
@@ -34,7 +36,7 @@ mod tests;
 
 use std::{fs, io, path::Path};
 
-use toml::de::DeTable;
+use toml::{Spanned, de::DeTable};
 
 pub use problem::{Note, Problem, Problems, Weight};
 
@@ -42,7 +44,12 @@ use self::{
     app::AppAt, apple::Apple, report::Report, section::Section, server::Server, session::Session, source::Source,
     surroundings::Surroundings,
 };
-use crate::{policy::Table, server::Settings, signin, telemetry, web::Host};
+use crate::{
+    policy::Table,
+    server::{AdminAddress, Settings},
+    signin, telemetry,
+    web::Host,
+};
 
 /// Largest file that is read.
 const LARGEST: usize = 1 << 20;
@@ -63,6 +70,26 @@ pub struct Loaded {
 /// # Errors
 /// Everything that is wrong with the file, at once.
 pub fn load(path: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Problems> {
+    from_text(path, &text_of(path)?, environment)
+}
+
+/// Where the admin listener of the gateway is that runs on this configuration. Nothing else of the file is
+/// looked at: whoever asks a running gateway need not be able to read its keys.
+///
+/// # Errors
+/// When the file cannot be read, or is wrong in this.
+pub fn admin_address(path: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<AdminAddress, Problems> {
+    let text = text_of(path)?;
+    let source = Source::new(&text);
+    let report = Report::new(path, &source);
+    let document = document(&text, &report);
+    let mut server = Section::root(&report, document.get_ref()).section("server");
+    let address = server::admin_address(&mut server, &Surroundings::of(path, environment)).value;
+    report.finish()?;
+    Ok(address)
+}
+
+fn text_of(path: &Path) -> Result<String, Problems> {
     let problem = |message: String, cure: &str| Problems::new(path, vec![Problem::of_the_file(message, cure)]);
     let bytes = fs::read(path).map_err(|why| {
         let (message, cure) = unreadable(&why);
@@ -74,12 +101,11 @@ pub fn load(path: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result
             "name another with --config PATH",
         ));
     }
-    let text = String::from_utf8(bytes).map_err(|why| {
+    String::from_utf8(bytes).map_err(|why| {
         let fine = why.utf8_error().valid_up_to();
         let line = why.as_bytes()[..fine].iter().filter(|byte| **byte == b'\n').count() + 1;
         problem(format!("line {line} is not UTF-8"), "save the file as UTF-8")
-    })?;
-    from_text(path, &text, environment)
+    })
 }
 
 /// Why the file could not be read, and what to do about it.
@@ -103,10 +129,7 @@ fn unreadable(why: &io::Error) -> (String, &'static str) {
 pub fn from_text(path: &Path, text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Problems> {
     let source = Source::new(text);
     let report = Report::new(path, &source);
-    let (document, errors) = DeTable::parse_recoverable(text);
-    for error in errors {
-        report.syntax(error.span(), error.message());
-    }
+    let document = document(text, &report);
     let file = File::read(document.get_ref(), &report, &Surroundings::of(path, environment));
     let translated = file.and_then(|file| file.translate());
     let notes = report.finish()?;
@@ -118,6 +141,15 @@ pub fn from_text(path: &Path, text: &str, environment: &dyn Fn(&str) -> Option<S
             vec![Problem::of_the_file("is not complete", "compare it with gateway.toml.example")],
         )),
     }
+}
+
+/// The file as TOML; what is not goes into the report.
+fn document<'a>(text: &'a str, report: &Report<'_>) -> Spanned<DeTable<'a>> {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in errors {
+        report.syntax(error.span(), error.message());
+    }
+    document
 }
 
 /// The whole file, read.
@@ -159,12 +191,14 @@ impl File {
         let Self { server, apple, session, log_format, apps } = self;
         let apps: Vec<_> = apps.into_iter().map(AppAt::into_app).collect::<Option<_>>()?;
         let hosts = apps.iter().map(|app| app.host.clone()).collect();
+        let remembers_browsers = apps.iter().any(|app| !app.sessions.clear_cookies.is_empty());
         let signin = signin::Settings {
             scopes: apple.scopes,
             response_mode: apple.settings.as_ref().and_then(|settings| settings.response_mode),
             external_scheme: server.external_scheme.value,
             refresh_before: session.refresh_before,
             revoke_on_sign_out: session.revoke_on_sign_out,
+            remembers_browsers,
         };
         let settings = Settings {
             listen: server.listen,

@@ -87,25 +87,30 @@ pub(super) fn read(
 }
 
 fn path(text: &str) -> Result<CanonicalPath, Fault> {
-    let path = CanonicalPath::parse(text).map_err(|why| {
-        let cure = if text.contains('?') {
-            "write the path alone: a route does not look at the query".to_owned()
-        } else {
-            "write a path as browsers send it, such as \"/admin\"; it covers whatever lies below".to_owned()
-        };
-        Fault::new(format!("is no path for a route: {why}"), cure)
-    })?;
-    if path.as_str() != text {
-        return Err(Fault::new("has a second spelling", format!("write \"{path}\"")));
-    }
     if let Some(star) = text.split('/').position(|segment| matches!(segment, "*" | "**")) {
         let parent = text.split('/').take(star).collect::<Vec<_>>().join("/");
         let parent = if parent.is_empty() { "/" } else { &parent };
         let cure = format!("write \"{parent}\": a route covers whatever lies below its path");
         return Err(Fault::new("has a wildcard, which would be taken for a plain star", cure));
     }
+    path_for(text, "a route", "such as \"/admin\"; it covers whatever lies below")
+}
+
+/// A path for something, as browsers send it and apps get it.
+pub(super) fn path_for(text: &str, what: &str, example: &str) -> Result<CanonicalPath, Fault> {
+    let path = CanonicalPath::parse(text).map_err(|why| {
+        let cure = if text.contains('?') {
+            format!("write the path alone: {what} does not look at the query")
+        } else {
+            format!("write a path as browsers send it, {example}")
+        };
+        Fault::new(format!("is no path for {what}: {why}"), cure)
+    })?;
+    if path.as_str() != text {
+        return Err(Fault::new("has a second spelling", format!("write \"{path}\"")));
+    }
     if text.contains(';') {
-        let cure = "write the path without it: requests with such parameters meet the same route";
+        let cure = format!("write the path without it: requests with such parameters count for {what} too");
         return Err(Fault::new("has a semicolon, which apps read in different ways", cure));
     }
     let is_own = CanonicalPath::parse(OWN_PREFIX).is_ok_and(|own| PathPrefix::new(own).may_cover(&path));

@@ -132,12 +132,7 @@ fn admin(
     surroundings: &Surroundings<'_>,
     listen: &[Entry<SocketAddr>],
 ) -> AdminAddress {
-    let default = AdminAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 9180)));
-    let parsed = section.parsed("admin_listen", r#""127.0.0.1:9180""#, |text| address::admin(text, surroundings));
-    let Entry { value, place } = parsed.unwrap_or_else(|| {
-        let place = section.place().clone();
-        Entry { value: default, place: Place { key: "server.admin_listen".into(), ..place } }
-    });
+    let Entry { value, place } = admin_address(section, surroundings);
     if let AdminAddress::Tcp(address) = value {
         if listen.iter().any(|other| address::collide(other.value, address)) {
             let cure = "give it a port of its own, such as admin_listen = \"127.0.0.1:9180\"";
@@ -152,6 +147,16 @@ fn admin(
         }
     }
     value
+}
+
+/// Where operators ask: the key alone, without a look at anything else.
+pub(super) fn admin_address(section: &mut Section<'_>, surroundings: &Surroundings<'_>) -> Entry<AdminAddress> {
+    let default = AdminAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 9180)));
+    let parsed = section.parsed("admin_listen", r#""127.0.0.1:9180""#, |text| address::admin(text, surroundings));
+    parsed.unwrap_or_else(|| {
+        let place = section.place().clone();
+        Entry { value: default, place: Place { key: "server.admin_listen".into(), ..place } }
+    })
 }
 
 fn external_scheme(section: &mut Section<'_>) -> Entry<Scheme> {

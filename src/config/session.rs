@@ -3,14 +3,14 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
-    duration, key_file,
-    report::{Entry, Fault, Report},
+    duration, key_file, redis_url,
+    report::{Entry, Fault, Place, Report},
     section::Section,
     surroundings::Surroundings,
 };
 use crate::{
     server::StoreChoice,
-    session::{self, Sealer},
+    session::{self, RedisUrl, Sealer},
 };
 
 /// How long an access token of Apple's lives.
@@ -28,7 +28,7 @@ pub(super) struct Session {
 
 /// Reads `[session]`.
 pub(super) fn read(mut section: Section<'_>, report: &Report<'_>, surroundings: &Surroundings<'_>) -> Session {
-    let store = store(&mut section, report);
+    let store = store(&mut section, report, surroundings);
     let idle = section.parsed("idle_timeout", r#""8h""#, duration::positive);
     let longest = section.parsed("max_lifetime", r#""24h""#, duration::positive);
     let settings = lifetimes(idle, longest.map(|entry| entry.value), report);
@@ -41,10 +41,10 @@ pub(super) fn read(mut section: Section<'_>, report: &Report<'_>, surroundings: 
         );
     }
     let revoke_on_sign_out = section.flag("revoke_on_sign_out").is_none_or(|entry| entry.value);
-    let encryption_key_file = encryption_key(&mut section, report, surroundings);
+    let encryption_key_file = encryption_key(&mut section, store.needs_key.as_ref(), report, surroundings);
     section.finish();
     let refresh_before = refresh_before.map_or(Duration::from_secs(300), |entry| entry.value);
-    Session { store, settings, refresh_before, revoke_on_sign_out, encryption_key_file }
+    Session { settings, store: store.choice, refresh_before, revoke_on_sign_out, encryption_key_file }
 }
 
 /// Reads `[assertion]`.
@@ -56,9 +56,16 @@ pub(super) fn read_assertion(mut section: Section<'_>) {
     section.finish();
 }
 
-fn store(section: &mut Section<'_>, report: &Report<'_>) -> StoreChoice {
-    let meanwhile = "write store = \"file\": sessions are kept in state_dir and survive a restart";
-    let Some(entry) = section.text("store", r#""file""#) else { return StoreChoice::File };
+/// What `store` says.
+struct Chosen {
+    choice: StoreChoice,
+    /// Where it says that there must be an encryption key.
+    needs_key: Option<Place>,
+}
+
+fn store(section: &mut Section<'_>, report: &Report<'_>, surroundings: &Surroundings<'_>) -> Chosen {
+    let mut chosen = Chosen { choice: StoreChoice::File, needs_key: None };
+    let Some(entry) = section.text("store", r#""file""#) else { return chosen };
     match entry.value {
         "file" => {}
         "memory" => {
@@ -66,14 +73,20 @@ fn store(section: &mut Section<'_>, report: &Report<'_>) -> StoreChoice {
                 &entry.place,
                 "sessions are kept in memory and end with the process: people sign in again after a restart",
             );
-            return StoreChoice::Memory;
+            chosen.choice = StoreChoice::Memory;
         }
-        redis if redis.starts_with("redis:") || redis.starts_with("rediss:") => {
-            report.unsupported(&entry.place, meanwhile)
+        text if RedisUrl::is_meant(text) => {
+            if let Some(url) = redis_url::read(&entry, report, surroundings) {
+                chosen.choice = StoreChoice::Redis(url);
+            }
+            chosen.needs_key = Some(entry.place);
         }
-        _ => report.problem(&entry.place, "is no place for sessions", "write store = \"file\" or \"memory\""),
+        _ => {
+            let cure = "write store = \"file\", \"memory\" or \"redis://host:6379\"";
+            report.problem(&entry.place, "is no place for sessions", cure);
+        }
     }
-    StoreChoice::File
+    chosen
 }
 
 /// A session that may live for four hours does so without idle_timeout being lowered too; but to ask for
@@ -102,8 +115,23 @@ fn refresh_before(text: &str) -> Result<Duration, Fault> {
 }
 
 /// The key is read again when the gateway starts; here it only has to be one.
-fn encryption_key(section: &mut Section<'_>, report: &Report<'_>, surroundings: &Surroundings<'_>) -> Option<PathBuf> {
-    let text = section.text("encryption_key_file", r#""$CREDENTIALS_DIRECTORY/session.key""#)?;
+fn encryption_key(
+    section: &mut Section<'_>,
+    needed: Option<&Place>,
+    report: &Report<'_>,
+    surroundings: &Surroundings<'_>,
+) -> Option<PathBuf> {
+    let example = r#""$CREDENTIALS_DIRECTORY/session.key""#;
+    let Some(text) = section.text("encryption_key_file", example) else {
+        if let Some(place) = needed {
+            let cure = format!(
+                "add a line: encryption_key_file = {example}, with the same key for every gateway; make it with: \
+                 openssl rand -base64 32"
+            );
+            report.problem(place, "needs encryption_key_file, which is missing", cure);
+        }
+        return None;
+    };
     if Sealer::from_key_file(text.value).is_ok() {
         let cure = "keep the key in a file that only the service can read, and write the path of that file";
         report.hidden(&text.place, Fault::new("is a key itself, which does not belong in this file", cure));

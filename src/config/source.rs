@@ -105,9 +105,13 @@ fn mask(text: &str) -> String {
     let mut bytes = text.as_bytes().to_vec();
     for (at, _) in text.match_indices("://") {
         let authority = at + 3;
-        let end = text[authority..]
-            .find(|end: char| end.is_whitespace() || "/?#\"'".contains(end))
-            .map_or(text.len(), |length| authority + length);
+        let end = authority
+            + if REDIS.iter().any(|scheme| text[..at].ends_with(scheme)) {
+                end_of_text(&text[authority..])
+            } else {
+                let is_end = |end: char| end.is_whitespace() || "/?#\"'".contains(end);
+                text[authority..].find(is_end).unwrap_or(text.len() - authority)
+            };
         if let Some(user_end) = text[authority..end].rfind('@') {
             bytes[authority..authority + user_end].fill(b'*');
         }
@@ -130,6 +134,22 @@ fn mask(text: &str) -> String {
     }
     String::from_utf8(bytes).unwrap_or_default()
 }
+
+/// Where a text in quotation marks ends. The password of Redis may have characters that should have been
+/// encoded, a quotation mark among them.
+fn end_of_text(text: &str) -> usize {
+    let mut before = ' ';
+    for (at, letter) in text.char_indices() {
+        if letter == '\n' || letter == '"' && before != '\\' {
+            return at;
+        }
+        before = letter;
+    }
+    text.len()
+}
+
+/// How the schemes of Redis end.
+const REDIS: [&str; 4] = ["redis", "rediss", "+sentinel", "+cluster"];
 
 /// How every JWT begins: `{"` in base64url (RFC 7519, section 3.1).
 const TOKEN: &str = "eyJ";

@@ -39,12 +39,19 @@ path = "/static"
 access = "public"
 "#;
 
+/// An encryption key.
+const KEY: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+
 pub(super) fn read(text: &str) -> Result<Loaded, Problems> {
     let folder = tempfile::tempdir().unwrap();
     let key = folder.path().join("apple.p8");
     fs::write(&key, crate::apple::testing::client_key_pem()).unwrap();
     fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     fs::write(folder.path().join("other.key"), "c2hvcnQ=").unwrap();
+    for (name, content) in [("session.key", KEY), ("redis", "hunter2\n")] {
+        fs::write(folder.path().join(name), content).unwrap();
+        fs::set_permissions(folder.path().join(name), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    }
     let environment =
         |name: &str| (name == "CREDENTIALS_DIRECTORY").then(|| folder.path().to_str().unwrap().to_owned());
     from_text(Path::new("/etc/schoolgate/gateway.toml"), text, &environment)
@@ -128,7 +135,7 @@ fn every_supported_key_takes_effect() {
         .replace(
             "upstream = ",
             "preserve_host = false\nupstream_timeout = \"5s\"\nmax_body = \"0B\"\nheaders = { X-A = \"fixed\" }\n\
-             keep_forms = false\nsign_out_paths = []\nclear_cookies = []\nupstream = ",
+             keep_forms = false\nsign_out_paths = [\"/out\"]\nclear_cookies = [\"PHPSESSID\", \"a*b\"]\nupstream = ",
         );
     let settings = settings(&text);
     assert_eq!(settings.admin_listen, AdminAddress::Unix("/run/a.sock".into()));
@@ -142,10 +149,37 @@ fn every_supported_key_takes_effect() {
     assert!(!settings.signin.revoke_on_sign_out && settings.signin.refresh_before.is_zero());
     let app = settings.table.apps().next().unwrap();
     assert_eq!((app.preserve_host, app.max_body), (false, 0));
+    assert_eq!(app.sessions.sign_out_paths[0].as_str(), "/out");
+    assert_eq!(app.sessions.clear_cookies, ["PHPSESSID", "a*b"]);
     let (first, second) = (&app.routes[0], &app.routes[1]);
     assert_eq!((first.methods.len(), first.access, first.headers.names().count()), (2, Access::Required, 2));
     assert!(first.headers.iter().any(|(name, _)| name == "x-b") && second.headers.names().count() == 1);
     assert_eq!(first.allow.users[0].as_str(), "A.b");
+}
+
+/// The valid file with Redis in the place of memory.
+fn with_redis(url: &str) -> String {
+    changed("\"memory\"", &format!("\"{url}\"\nencryption_key_file = \"$CREDENTIALS_DIRECTORY/session.key\""))
+}
+
+#[test]
+fn sessions_may_be_kept_in_redis() {
+    let settings = settings(&with_redis("rediss+sentinel://sg@a,b/m/2?password_file=$CREDENTIALS_DIRECTORY/redis"));
+    let StoreChoice::Redis(url) = settings.store else { panic!("{:?}", settings.store) };
+    assert_eq!(url.to_string(), "rediss+sentinel://a:26379,b:26379/m/2");
+    assert!(settings.encryption_key_file.is_some());
+    assert!(notes(&with_redis("redis://[::1]/2")).iter().all(|note| !note.contains("session")));
+}
+
+#[test]
+fn a_password_of_redis_is_never_shown() {
+    for url in ["redis://:hunter2@db?x", "redis://:/hunter2@db", "redis://:# 'hunter2@db", "redis://:\\\"hunter2@db/x"]
+    {
+        let shown = read(&with_redis(url)).unwrap_err().to_string();
+        assert!(shown.contains("session.store") && !shown.contains("hunter2"), "{url}: {shown}");
+    }
+    let noted = notes(&with_redis("redis://:hunter2@localhost")).join("\n");
+    assert!(noted.contains("warning: the password stands in this file") && !noted.contains("hunter2"), "{noted}");
 }
 
 #[test]
@@ -227,14 +261,13 @@ fn one_path_may_have_routes_for_different_methods() {
 
 #[test]
 fn a_key_in_the_file_itself_is_refused_and_not_shown() {
-    let secret = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
     let pem = "-----BEGIN PRIVATE KEY-----MIGHAgEA-----END PRIVATE KEY-----";
     for text in [
-        changed("[session]", &format!("encryption_key_file = \"{secret}\"")),
+        changed("[session]", &format!("encryption_key_file = \"{KEY}\"")),
         changed("$CREDENTIALS_DIRECTORY/apple.p8", pem),
     ] {
         let shown = read(&text).unwrap_err().to_string();
-        assert!(shown.contains("is a key itself") && !shown.contains(secret) && !shown.contains("MIGH"), "{shown}");
+        assert!(shown.contains("is a key itself") && !shown.contains(KEY) && !shown.contains("MIGH"), "{shown}");
     }
 }
 
@@ -253,6 +286,7 @@ fn a_valid_file_says_what_is_odd() {
         (changed("[apple]", "clock_skew = \"10m\""), "warning: a clock that is off"),
         (changed("[apple]", "service = \"sign-in\"\nscopes = [\"email\"]"), "form_post"),
         (changed("[session]", "refresh_before = \"30m\""), "access tokens live one hour"),
+        (with_redis("redis://db"), ":12:9: warning: the way to Redis is not encrypted"),
         (route("path = \"/roster\"\nscopes = [\"edu.users.read\"]"), "only administrators and site managers"),
         (
             route("path = \"/x\"\nallow.email_domains = [\"a.example\"]"),
@@ -276,6 +310,16 @@ fn a_valid_file_says_what_is_odd() {
             "no request meets this route",
         ),
         (changed("\"public\"", "\"public\"\nunauthenticated = \"401\""), "has no effect"),
+        (
+            changed("[[app]]", "sign_out_paths = [\"/out\"]").replace("path = \"/\"", "path = \"/x\""),
+            ":15:19: warning: no route takes GET or POST of \"/out\"",
+        ),
+        (
+            changed("[[app]]", "sign_out_paths = [\"/out\"]")
+                .replace("path = \"/\"", "path = \"/\"\nmethods = [\"PUT\"]"),
+            "warning: no route takes GET or POST of \"/out\"",
+        ),
+        (changed("[[app]]", "clear_cookies = [\"wordpress_*\"]"), "warning: the star stands for itself"),
     ] {
         let notes = notes(&text).join("\n");
         assert!(notes.contains(said), "{said}\n{notes}");
@@ -285,7 +329,8 @@ fn a_valid_file_says_what_is_odd() {
 #[test]
 fn an_ordinary_file_has_no_warnings() {
     let route = "[[app.route]]\npath = \"/admin\"\nmethods = [\"POST\"]\nallow.organizations = [\"o\"]\n";
-    let notes = notes(&format!("{VALID}{route}"));
+    let own = "sign_out_paths = [\"/logout\", \"/static/logout\"]\nclear_cookies = [\"PHPSESSID\"]";
+    let notes = notes(&format!("{}{route}", changed("[[app]]", own)));
     assert!(notes.iter().all(|note| note.contains(": note: ")), "{notes:?}");
 }
 
@@ -299,6 +344,30 @@ fn a_file_that_cannot_be_read_says_so() {
     assert!(shown().contains("line 2 is not UTF-8"));
     fs::write(&path, "#".repeat(LARGEST + 1)).unwrap();
     assert!(shown().contains("larger than 1 MiB"));
+}
+
+#[test]
+fn where_the_admin_listener_is_can_be_read_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gateway.toml");
+    let read = |text: &str| {
+        fs::write(&path, text).unwrap();
+        admin_address(&path, &|_| None).map_err(|problems| problems.to_string())
+    };
+    let tcp = |text: &str| Ok(AdminAddress::Tcp(text.parse().unwrap()));
+    assert_eq!(read(""), tcp("127.0.0.1:9180"));
+    assert_eq!(read("[server]\nlisten = 5\nof_tomorrow = true\n[apple]\nkey_id = 5\n[x]\n"), tcp("127.0.0.1:9180"));
+    assert_eq!(read("[server]\nadmin_listen = \"[::1]:5\""), tcp("[::1]:5"));
+    let unix = folder.path().join("run/admin.sock");
+    assert_eq!(read("[server]\nadmin_listen = \"unix:run/admin.sock\""), Ok(AdminAddress::Unix(unix)));
+    for (text, word) in [
+        ("[server]\nadmin_listen = \"x\"", "server.admin_listen: \"x\" is not an address"),
+        ("[server]\nadmin_listen = 9180", "server.admin_listen: 9180 is a number"),
+        ("server = 5", "server: 5 is a number"),
+        ("[server]\nadmin_listen = \"127.0.0.1:1\"\n[apple", "does not read as TOML"),
+    ] {
+        assert!(read(text).unwrap_err().contains(word), "{text}");
+    }
 }
 
 /// Reads without key files, which is quick.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::LazyLock, time::Duration};
 
-use super::Route;
+use super::{AppSessions, Route};
 use crate::web::{FoldedName, Host};
 
 /// Where an app listens, as `http://host:port`.
@@ -39,6 +39,8 @@ pub struct App {
     pub max_body: u64,
     /// The rules, never empty.
     pub routes: Vec<Route>,
+    /// The sessions that the app itself keeps.
+    pub sessions: AppSessions,
     reserved: BTreeSet<FoldedName>,
 }
 
@@ -78,7 +80,15 @@ impl App {
     ) -> Self {
         let reserved =
             routes.iter().flat_map(|route| route.headers.names()).map(|name| FoldedName::of(name.as_str())).collect();
-        Self { name, host, upstream, preserve_host, upstream_timeout, max_body, routes, reserved }
+        let sessions = AppSessions::default();
+        Self { name, host, upstream, preserve_host, upstream_timeout, max_body, routes, sessions, reserved }
+    }
+
+    /// The same app with sessions of its own.
+    #[must_use]
+    pub fn keeping(mut self, sessions: AppSessions) -> Self {
+        self.sessions = sessions;
+        self
     }
 
     /// Whether a client's header of this name must not reach the app.

@@ -6,6 +6,7 @@
 
 mod allow;
 mod app;
+mod app_sessions;
 mod decision;
 mod route;
 mod table;
@@ -13,6 +14,7 @@ mod template;
 
 pub use allow::Allow;
 pub use app::{App, Upstream};
+pub use app_sessions::AppSessions;
 pub use decision::{Admission, Decision, Obstacle, decide};
 pub use route::{Access, Route, Unauthenticated};
 pub use table::{Lookup, Miss, Table};
@@ -22,6 +24,11 @@ pub use template::{HeaderSet, Template, TemplateError, Values, Variable};
 #[cfg(test)]
 pub(crate) mod testing {
     pub(crate) fn app(host: &str) -> super::App {
-        super::table::tests::app_with(host, &[("/", "required")])
+        app_with(host, &["/"])
+    }
+
+    pub(crate) fn app_with(host: &str, routes: &[&str]) -> super::App {
+        let routes: Vec<_> = routes.iter().map(|path| (*path, "required")).collect();
+        super::table::tests::app_with(host, &routes)
     }
 }

@@ -141,7 +141,7 @@ fn kind(head: &Head) -> Kind {
 async fn too_late(home: &Home<TcpStream>, peer: &Peer, exchange: &Exchange, limits: wire::Settings) {
     let Some(socket) = home.take() else { return };
     let facts = &exchange.facts;
-    let answer = Answer::failure(Failure::GatewayTimeout, facts.kind, &facts.request_id);
+    let answer = exchange.parting(Answer::failure(Failure::GatewayTimeout, facts.kind, &facts.request_id));
     access_log::line(exchange, answer.status());
     Guard::new(socket, peer.clone(), limits)
         .refuse(&answer.to_last_bytes(&facts.request_id, facts.method == Method::HEAD))

@@ -12,10 +12,12 @@ use std::{
 use http::Method;
 use tokio::{sync::Notify, time::Instant};
 
+use super::{Answer, farewell::Farewell};
 use crate::{
     clock::Stopwatch,
     policy::Admission,
     session::Sessions,
+    signin::Owner,
     web::{Host, Kind, Target},
 };
 
@@ -54,6 +56,8 @@ pub struct Exchange {
     /// Time since its head was complete.
     pub stopwatch: Stopwatch,
     admission: OnceLock<Admission>,
+    owner: OnceLock<Owner>,
+    farewell: OnceLock<Farewell>,
     stage: AtomicU8,
     status: AtomicU16,
     born: Instant,
@@ -70,6 +74,8 @@ impl Exchange {
             facts,
             stopwatch: Stopwatch::start(),
             admission: OnceLock::new(),
+            owner: OnceLock::new(),
+            farewell: OnceLock::new(),
             stage: AtomicU8::new(NOT_SENT),
             status: AtomicU16::new(0),
             born: Instant::now(),
@@ -89,6 +95,34 @@ impl Exchange {
     #[must_use]
     pub fn admission(&self) -> Option<&Admission> {
         self.admission.get()
+    }
+
+    /// Notes who uses the browser.
+    pub(super) fn is_of(&self, owner: Owner) {
+        let _ = self.owner.set(owner);
+    }
+
+    /// Who uses the browser, as far as it was asked.
+    pub(super) fn owner(&self) -> &Owner {
+        self.owner.get().unwrap_or(&Owner::Unknown)
+    }
+
+    /// The request has ended its session itself, before it goes to the app.
+    pub(super) fn take_leave(&self, farewell: Farewell) {
+        let _ = self.farewell.set(farewell);
+    }
+
+    /// What the answer has to say when the request has ended its session.
+    pub(super) fn farewell(&self) -> Option<&Farewell> {
+        self.farewell.get()
+    }
+
+    /// An answer of ours in the place of the app's.
+    pub(super) fn parting(&self, answer: Answer) -> Answer {
+        match self.farewell() {
+            Some(farewell) => farewell.on(answer),
+            None => answer,
+        }
     }
 
     /// The request goes to an app, which has `patience` to begin its answer.
@@ -117,8 +151,9 @@ impl Exchange {
         answered.then(|| self.status.load(Ordering::Relaxed))
     }
 
-    /// Resolves when the session that let the request through has ended; never for a request without one.
-    /// Most requests are over long before anybody asks.
+    /// Resolves when the session that let the request through has ended; never for a request without one, or
+    /// one that has ended it itself: that is no reason to cut it off. Most requests are over long before anybody
+    /// asks.
     pub async fn session_over(&self, sessions: &Sessions) {
         let session = loop {
             tokio::time::sleep(LONG).await;
@@ -126,7 +161,7 @@ impl Exchange {
                 break admission.session();
             }
         };
-        match session {
+        match session.filter(|_| self.farewell().is_none()) {
             Some(session) => sessions.ended(session).await,
             None => std::future::pending().await,
         }

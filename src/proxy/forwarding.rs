@@ -7,7 +7,6 @@ use super::exchange::Facts;
 use crate::{
     entropy::{self, Entropy},
     policy::App,
-    signin::CookieNames,
     web::{CookieJar, FoldedName, Scheme},
 };
 
@@ -56,6 +55,11 @@ const METHOD_OVERRIDES: &[&str] = &["x-http-method-override", "x-http-method", "
 /// them.
 const NOT_REMOVABLE: &[&str] = &["authorization", "content-encoding", "content-type", "cookie", "origin"];
 
+/// The cookies of a request.
+pub(super) fn cookies(request: &RequestHeader) -> CookieJar<'_> {
+    CookieJar::parse(request.headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes))
+}
+
 /// Takes out of `Connection` what it may not name: a header that the gateway sets, or one that it judged
 /// by. The others are removed on the way, as RFC 9110, section 7.6.1, has it.
 ///
@@ -97,23 +101,23 @@ fn is_stripped(app: &App, name: &str) -> bool {
         || (folded == "cookie" && !name.eq_ignore_ascii_case("cookie"))
 }
 
-/// Takes away what clients may not say, and the gateway's own cookies.
+/// Takes away what clients may not say, and each cookie, as name and value, that is kept back.
 ///
 /// # Errors
 /// When pingora cannot change a header.
-pub(super) fn clean(request: &mut RequestHeader, app: &App, names: &CookieNames) -> pingora::Result<()> {
+pub(super) fn clean(
+    request: &mut RequestHeader,
+    app: &App,
+    keeps_back: impl Fn(&[u8], &[u8]) -> bool,
+) -> pingora::Result<()> {
     let stripped: Vec<HeaderName> =
         request.headers.keys().filter(|name| is_stripped(app, name.as_str())).cloned().collect();
     for name in &stripped {
         request.remove_header(name);
     }
-    let cookies: Vec<HeaderValue> = request.headers.get_all(header::COOKIE).iter().cloned().collect();
-    if cookies.is_empty() {
-        return Ok(());
-    }
+    let kept = cookies(request).without(keeps_back);
     request.remove_header(&header::COOKIE);
-    let jar = CookieJar::parse(cookies.iter().map(HeaderValue::as_bytes));
-    if let Some(Ok(mut value)) = jar.without(|name| names.are_ours(name)).map(|kept| HeaderValue::from_bytes(&kept)) {
+    if let Some(Ok(mut value)) = kept.map(|kept| HeaderValue::from_bytes(&kept)) {
         value.set_sensitive(true);
         request.insert_header(header::COOKIE, value)?;
     }
@@ -142,7 +146,7 @@ pub(super) fn describe(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{entropy::SystemEntropy, policy::testing::app, proxy::exchange::tests::facts};
+    use crate::{entropy::SystemEntropy, policy::testing::app, proxy::exchange::tests::facts, signin::CookieNames};
 
     const NAMES: CookieNames = CookieNames::new(Scheme::Https);
 
@@ -151,7 +155,7 @@ mod tests {
         for (name, value) in fields {
             request.append_header(*name, *value).unwrap();
         }
-        clean(&mut request, &app("a.example"), &NAMES).unwrap();
+        clean(&mut request, &app("a.example"), |name, _| NAMES.are_ours(name)).unwrap();
         request
     }
 

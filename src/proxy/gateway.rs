@@ -7,7 +7,7 @@ use governor::{
     state::keyed::DefaultKeyedStateStore,
 };
 
-use super::{Settings, identity_headers::IdentityHeaders, resolver::Resolver};
+use super::{Settings, app_cookies::AppCookies, identity_headers::IdentityHeaders, resolver::Resolver};
 use crate::{clock::SharedClock, entropy::SharedEntropy, policy::Table, signin::SignIn, web::Host};
 
 /// Judges requests and sends the admitted ones on.
@@ -18,6 +18,7 @@ pub struct Gateway {
     pub(super) signin: Arc<SignIn>,
     pub(super) headers: IdentityHeaders,
     pub(super) resolver: Resolver,
+    pub(super) app_cookies: AppCookies,
     pub(super) sign_ins: SignInRate,
     pub(super) clock: SharedClock,
     pub(super) entropy: SharedEntropy,
@@ -38,7 +39,8 @@ impl Gateway {
     ) -> Self {
         let sign_ins = SignInRate::new(settings.sign_in_rate_per_ip, clock.clone());
         let (headers, resolver) = (IdentityHeaders::default(), Resolver::default());
-        Self { settings, table, signin, headers, resolver, sign_ins, clock, entropy, callback_host }
+        let app_cookies = AppCookies::default();
+        Self { settings, table, signin, headers, resolver, app_cookies, sign_ins, clock, entropy, callback_host }
     }
 
     /// Whether browsers reach this gateway by `host`.

@@ -6,9 +6,11 @@
 
 mod access_log;
 mod answer;
+mod app_cookies;
 mod connection;
 mod exchange;
 mod failures;
+mod farewell;
 mod forwarding;
 mod gateway;
 mod identity_headers;

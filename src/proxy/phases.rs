@@ -18,7 +18,7 @@ use super::{
     failures::{self, Outcome},
     forwarding, own, response_headers,
 };
-use crate::{pages::Failure, policy::Admission, web::CookieJar};
+use crate::{pages::Failure, policy::Admission};
 
 /// How long connecting to an app may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -51,6 +51,11 @@ impl Context {
     }
 }
 
+/// `100 Continue` and its kin are no answer yet.
+fn is_final(response: &ResponseHeader) -> bool {
+    !response.status.is_informational() || response.status == StatusCode::SWITCHING_PROTOCOLS
+}
+
 #[async_trait]
 impl ProxyHttp for Gateway {
     type CTX = Context;
@@ -72,17 +77,17 @@ impl ProxyHttp for Gateway {
         } else if own::is_own(facts.target.path()) {
             self.answer_own(session, facts).await?
         } else {
-            let cookies = session.req_header().headers.get_all(header::COOKIE).iter();
-            let jar = CookieJar::parse(cookies.map(http::HeaderValue::as_bytes));
-            match self.admit(facts, &jar).await {
-                Ok(admission) => match self.objection(session.req_header(), facts, &admission) {
-                    None => {
-                        forwarding::ignore_nominations(session.req_header_mut(), admission.app())?;
-                        exchange.admit(admission);
-                        return Ok(false);
-                    }
-                    Some(answer) => answer,
-                },
+            let jar = forwarding::cookies(session.req_header());
+            let judged = self.admit(facts, &jar).await.and_then(|admission| {
+                let objection = self.objection(session.req_header(), facts, &admission);
+                objection.map_or(Ok(admission), |answer| Err(Box::new(answer)))
+            });
+            match self.send_off(judged, session.req_header(), &jar, &exchange).await {
+                Ok(admission) => {
+                    forwarding::ignore_nominations(session.req_header_mut(), admission.app())?;
+                    exchange.admit(admission);
+                    return Ok(false);
+                }
                 Err(answer) => *answer,
             }
         };
@@ -116,7 +121,8 @@ impl ProxyHttp for Gateway {
         context.received = 0;
         let (exchange, admission) = context.parts()?;
         let app = admission.app();
-        forwarding::clean(request, app, self.signin.cookie_names())?;
+        let labels = self.labels_of(request, app);
+        forwarding::clean(request, app, |name, value| self.keeps_back(name, value, &labels, exchange))?;
         forwarding::describe(request, &exchange.facts, self.settings.external_scheme, &*self.entropy)?;
         for (name, value) in self.headers.of(admission).iter().flat_map(|headers| headers.iter()) {
             request.insert_header(name.clone(), value.clone())?;
@@ -151,9 +157,7 @@ impl ProxyHttp for Gateway {
         response: &mut ResponseHeader,
         context: &mut Context,
     ) -> pingora::Result<()> {
-        // `100 Continue` and its kin are no answer yet.
-        let final_ = !response.status.is_informational() || response.status == StatusCode::SWITCHING_PROTOCOLS;
-        if let Some(exchange) = context.exchange().filter(|_| final_) {
+        if let Some(exchange) = context.exchange().filter(|_| is_final(response)) {
             exchange.answered(response.status.as_u16());
         }
         Ok(())
@@ -165,8 +169,13 @@ impl ProxyHttp for Gateway {
         response: &mut ResponseHeader,
         context: &mut Context,
     ) -> pingora::Result<()> {
-        let signed_in = context.admission().is_some_and(|admission| admission.session().is_some());
-        response_headers::mend(response, self.signin.cookie_names(), signed_in)
+        let (exchange, admission) = context.parts()?;
+        response_headers::mend(response, self.signin.cookie_names(), admission.session().is_some())?;
+        self.label_cookies(response, admission.app(), exchange)?;
+        match exchange.farewell().filter(|_| is_final(response)) {
+            Some(farewell) => farewell.onto(response),
+            None => Ok(()),
+        }
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Context) -> FailToProxy {
@@ -174,7 +183,7 @@ impl ProxyHttp for Gateway {
         let error_code = match (failures::outcome(session, error), context.exchange()) {
             (Outcome::Answer(failure), Some(exchange)) if !answered => {
                 let facts = &exchange.facts;
-                let answer = Answer::failure(failure, facts.kind, &facts.request_id);
+                let answer = exchange.parting(Answer::failure(failure, facts.kind, &facts.request_id));
                 // A second answer, for lateness, must not follow this one.
                 exchange.answered(answer.status());
                 // Reused in name only: this is how pingora closes in order, so that the answer arrives.

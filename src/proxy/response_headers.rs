@@ -60,14 +60,27 @@ fn strip_hop_by_hop(response: &mut ResponseHeader) {
     }
 }
 
-/// Whatever shared caches may keep becomes `private` (RFC 9111, section 5.2.2.7).
-fn keep_out_of_shared_caches(response: &mut ResponseHeader) -> pingora::Result<()> {
+/// No cache may keep the answer, whatever the app says.
+///
+/// # Errors
+/// When pingora cannot change a header.
+pub(super) fn forbid_storing(response: &mut ResponseHeader) -> pingora::Result<()> {
+    strip_cache_overrides(response);
+    response.insert_header(header::CACHE_CONTROL, "private, no-store")
+}
+
+fn strip_cache_overrides(response: &mut ResponseHeader) {
     let overrules =
         |name: &&HeaderName| CACHE_OVERRIDES.contains(&name.as_str()) || name.as_str().ends_with(CACHE_OVERRIDE_SUFFIX);
     let overruling: Vec<HeaderName> = response.headers.keys().filter(overrules).cloned().collect();
     for name in &overruling {
         response.remove_header(name);
     }
+}
+
+/// Whatever shared caches may keep becomes `private` (RFC 9111, section 5.2.2.7).
+fn keep_out_of_shared_caches(response: &mut ResponseHeader) -> pingora::Result<()> {
+    strip_cache_overrides(response);
     let said: Vec<String> = response
         .headers
         .get_all(header::CACHE_CONTROL)

@@ -12,3 +12,4 @@ pub use key_file::KeyFileError;
 pub use running::{Parts, Running, StartError};
 pub use settings::{AdminAddress, Settings, StoreChoice};
 pub use signals::{Stops, run, run_until};
+pub use store::StoreProblem;

@@ -4,14 +4,14 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
-use super::{AdminAddress, KeyFileError, Settings, key_file, listener, listener::Acceptor, store};
+use super::{AdminAddress, KeyFileError, Settings, key_file, listener, listener::Acceptor, store, store::StoreProblem};
 use crate::{
-    admin::{Admin, Readiness},
+    admin::{self, Admin},
     apple::{Apple, BuildError},
     clock::{SharedClock, SystemClock},
     entropy::{SharedEntropy, SystemEntropy},
     proxy::{self, Connections, Gateway},
-    session::{Codec, FileStoreError, RevocationQueue, Sessions, Store},
+    session::{Codec, RevocationQueue, Revoke, Sessions, Store},
     signin::SignIn,
     web::Host,
 };
@@ -25,7 +25,7 @@ pub enum StartError {
     /// An address cannot be listened on.
     #[error(
         "cannot listen on {address}: {source}; see [server] listen and admin_listen: another program may listen there, \
-         or the port is below 1024"
+         the port is below 1024, or the folder of a socket is missing or belongs to another user"
     )]
     Bind {
         /// The address.
@@ -37,8 +37,8 @@ pub enum StartError {
     #[error("{0}; see [server] state_dir and [session] encryption_key_file")]
     KeyFile(#[from] KeyFileError),
     /// The store of sessions does not open.
-    #[error("{0}; see [session] store and [server] state_dir")]
-    Store(#[from] FileStoreError),
+    #[error(transparent)]
+    Store(#[from] StoreProblem),
     /// The client of Apple's service cannot be built.
     #[error(transparent)]
     Apple(#[from] BuildError),
@@ -97,7 +97,8 @@ impl Running {
             Some(store) => store,
             None => {
                 let codec = Codec::new(Arc::clone(&sealer), Arc::clone(&entropy));
-                store::open(settings.store, &settings.state_dir, settings.session, codec, Arc::clone(&clock))?
+                let surroundings = (Arc::clone(&clock), Arc::clone(&entropy));
+                store::open(settings.store, &settings.state_dir, settings.session, codec, surroundings).await?
             }
         };
         let sessions = Sessions::new(settings.session, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&entropy));
@@ -108,6 +109,16 @@ impl Running {
             Arc::clone(&entropy),
             sessions.bell(),
         );
+        let (drain, drains) = watch::channel(false);
+        let operators = admin::Parts {
+            apple: Arc::clone(&apple),
+            sessions: Arc::clone(&sessions),
+            queue: queue.clone(),
+            entropy: Arc::clone(&entropy),
+            refresh_before: settings.signin.refresh_before,
+            revoke: if settings.signin.revoke_on_sign_out { Revoke::Yes } else { Revoke::No },
+            draining: drains.clone(),
+        };
         let signin = SignIn::new(
             settings.signin,
             Arc::clone(&apple),
@@ -117,10 +128,9 @@ impl Running {
             Arc::clone(&clock),
             Arc::clone(&entropy),
         );
-        let admin = admin(&settings.admin_listen, Arc::clone(&apple)).await?;
+        let admin = admin(&settings.admin_listen, operators).await?;
         let connections = Connections::new(&settings.proxy, Arc::clone(&sessions), Arc::clone(&entropy));
         let gateway = Gateway::new(settings.proxy, settings.table, callback_host, signin, clock, entropy);
-        let (drain, drains) = watch::channel(false);
         let acceptor = Acceptor::new(proxy::proxy(gateway), connections, drains);
         let addresses: Vec<_> = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
         let tasks = acceptor.tasks().clone();
@@ -165,7 +175,6 @@ impl Running {
         if timeout(grace, self.connections.wait()).await.is_err() {
             tracing::warn!(event = "drain_incomplete", connections = self.connections.len());
         }
-        self.admin.stop().await;
         self.tending.abort();
         self.sessions.write_seen().await;
         self.revoking.abort();
@@ -173,17 +182,18 @@ impl Running {
         match self.queue.length().await {
             Ok(0) => {}
             Ok(count) => tracing::warn!(event = "revocations_waiting", count),
-            Err(error) => tracing::warn!(event = "revocations_waiting", reason = %error),
+            Err(error) => tracing::warn!(event = "revocation_queue_unavailable", reason = %error),
         }
+        // The last to go: until here operators can ask how it goes.
+        self.admin.stop().await;
         tracing::info!(event = "stopped");
     }
 }
 
-async fn admin(address: &AdminAddress, apple: Arc<Apple>) -> Result<Admin, StartError> {
+async fn admin(address: &AdminAddress, parts: admin::Parts) -> Result<Admin, StartError> {
     let failed = |address: String| move |source| StartError::Bind { address, source };
-    let readiness = Readiness::new(apple);
     match address {
-        AdminAddress::Tcp(address) => Admin::on_tcp(*address, readiness).await.map_err(failed(address.to_string())),
-        AdminAddress::Unix(path) => Admin::on_unix(path, readiness).map_err(failed(path.display().to_string())),
+        AdminAddress::Tcp(address) => Admin::on_tcp(*address, parts).await.map_err(failed(address.to_string())),
+        AdminAddress::Unix(path) => Admin::on_unix(path, parts).map_err(failed(path.display().to_string())),
     }
 }

@@ -20,6 +20,8 @@ pub enum StoreChoice {
     Memory,
     /// In a file of `state_dir`.
     File,
+    /// In Redis.
+    Redis(session::RedisUrl),
 }
 
 /// The settings of all rooms.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
+
 use super::{
     ActiveSession, Record, Revocation, SessionKey, Sessions, StoreError, Waiting,
     store::{End, Removal, Selector},
@@ -9,6 +11,9 @@ use super::{
 
 /// How many sessions are ended or read in one step.
 const BATCH: usize = 500;
+
+/// How many ends that leave a revocation are under way at once.
+const AT_ONCE: usize = 64;
 
 /// How often an end is tried against refreshes that change the session at the same time.
 const MOST_ENDS: usize = 16;
@@ -102,8 +107,10 @@ impl Sessions {
             }
             Revoke::Yes => {
                 let mut ended = 0;
-                for key in keys {
-                    ended += usize::from(self.end(key, revoke).await?.is_some());
+                for some in keys.chunks(AT_ONCE) {
+                    // Side by side: a store that writes to a disk has many in one commit.
+                    let ends: Vec<_> = some.iter().map(|key| self.end(key, revoke)).collect();
+                    ended += try_join_all(ends).await?.iter().filter(|record| record.is_some()).count();
                 }
                 Ok(ended)
             }

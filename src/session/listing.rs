@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Record, SessionKey, Sessions, StoreError};
+use super::{
+    Record, SessionKey, Sessions, StoreError,
+    store::{Selector, Stored},
+};
 use crate::clock::Timestamp;
 
 /// A session in a list.
@@ -31,12 +34,41 @@ impl Sessions {
         let page = self.near.store().page(after, most).await?;
         let next = page.last().filter(|_| page.len() == most).map(|(key, _)| *key);
         let now = self.clock.now();
-        let listed = page.into_iter().map(|(key, stored)| Listed {
-            key,
-            ends_at: self.ends_at(&stored),
-            last_seen: stored.last_seen,
-            record: stored.record,
-        });
-        Ok((listed.filter(|session| session.ends_at > now).collect(), next))
+        Ok((page.into_iter().filter_map(|(key, stored)| self.listed(key, stored, now)).collect(), next))
+    }
+
+    /// The same of somebody's sessions.
+    ///
+    /// # Errors
+    /// When the store is not available.
+    pub async fn list_of(
+        &self,
+        whose: &Selector,
+        after: Option<&SessionKey>,
+        most: usize,
+    ) -> Result<(Vec<Listed>, Option<SessionKey>), StoreError> {
+        let mut keys = self.near.store().keys_of(whose).await?;
+        keys.retain(|key| after.is_none_or(|after| key > after));
+        keys.sort_unstable();
+        let goes_on = keys.len() > most;
+        keys.truncate(most);
+        let now = self.clock.now();
+        let mut listed = Vec::new();
+        for key in &keys {
+            match self.near.store().find(key).await {
+                Ok(stored) => listed.extend(stored.and_then(|stored| self.listed(*key, stored, now))),
+                // It opens for nobody, so it is nobody's session, and must not hide the others.
+                Err(StoreError::Unreadable) => {}
+                Err(error @ StoreError::Unavailable(_)) => return Err(error),
+            }
+        }
+        Ok((listed, keys.last().copied().filter(|_| goes_on)))
+    }
+
+    /// `None` for a session that has ended by itself and waits to be swept.
+    fn listed(&self, key: SessionKey, stored: Stored, now: Timestamp) -> Option<Listed> {
+        let ends_at = self.ends_at(&stored);
+        let Stored { record, last_seen } = stored;
+        (ends_at > now).then_some(Listed { key, record, last_seen, ends_at })
     }
 }

@@ -131,7 +131,10 @@ impl Sessions {
             Ok(stored) => Ok(stored.filter(|stored| !self.is_over(stored))),
             // Whoever has the cookie may sign in anew. That no key opens the store at all is found at the start.
             Err(StoreError::Unreadable) => {
-                tracing::error!(event = "record_unreadable");
+                tracing::error!(
+                    event = "record_unreadable",
+                    "no key of the key file opens this session; put back the line that was taken out of it"
+                );
                 Ok(None)
             }
             Err(error @ StoreError::Unavailable(_)) => Err(error),
@@ -191,13 +194,21 @@ impl Sessions {
         self.near.store().release(session.key(), holder, cool_down).await
     }
 
-    /// The record of an identifier, of a session that is live or has ended by itself a while ago: who last
-    /// used this browser. It opens nothing.
+    /// The record of a key, of a session that is live or has ended by itself a while ago: who last used this
+    /// browser. It opens nothing.
     ///
     /// # Errors
     /// When the store is not available.
-    pub async fn last_record(&self, id: &SessionId) -> Result<Option<Arc<Record>>, StoreError> {
-        Ok(self.near.find_anew(&id.key()).await?.map(|stored| stored.record))
+    pub async fn last_record(&self, key: &SessionKey) -> Result<Option<Arc<Record>>, StoreError> {
+        Ok(self.near.find_anew(key).await?.map(|stored| stored.record))
+    }
+
+    /// The record of an identifier while its session is live. That somebody looks does not count as use.
+    ///
+    /// # Errors
+    /// When the store is not available.
+    pub async fn live_record(&self, id: &SessionId) -> Result<Option<Arc<Record>>, StoreError> {
+        Ok(self.look(&id.key()).await?.map(|stored| stored.record))
     }
 
     pub(super) fn ends_at(&self, stored: &Stored) -> Timestamp {
@@ -266,8 +277,9 @@ mod tests {
     use super::*;
     use crate::{
         clock::{Clock, ManualClock},
+        identity::Subject,
         session::{
-            Revoke,
+            Revoke, Selector,
             testing::{grant, origin, sessions_at, verified},
         },
     };
@@ -293,6 +305,20 @@ mod tests {
         signed_in(&sessions).await;
         let other = SessionId::draw(&crate::entropy::SystemEntropy);
         assert!(sessions.open(&other).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn to_look_whose_a_session_is_keeps_it_alive_no_longer() {
+        let (sessions, clock) = sessions_at(1_000);
+        let new = signed_in(&sessions).await;
+        for _ in 0..2 {
+            clock.advance(Duration::from_secs(3 * 3600));
+            assert!(sessions.live_record(&new.id).await.unwrap().is_some());
+        }
+        clock.advance(Duration::from_secs(3 * 3600));
+        assert!(sessions.live_record(&new.id).await.unwrap().is_none(), "looking counted as use");
+        let last = sessions.last_record(&new.id.key()).await.unwrap().expect("it is known whose it was");
+        assert_eq!(last.person.subject.as_str(), "anna");
     }
 
     #[tokio::test]
@@ -339,6 +365,37 @@ mod tests {
         sessions.end(new.session.key(), Revoke::No).await.unwrap();
         assert!(sessions.regrant(&renewed, grant("")).await.unwrap().is_none());
         assert!(sessions.open(&new.id).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn the_list_of_somebody_has_all_of_theirs_page_by_page_and_nobody_elses() {
+        let (sessions, clock) = sessions_at(1_000);
+        let over = signed_in(&sessions).await;
+        clock.advance(Duration::from_secs(9 * 3600));
+        let mut expected = Vec::new();
+        for _ in 0..5 {
+            expected.push(*signed_in(&sessions).await.session.key());
+        }
+        sessions.create(verified("ben"), grant(""), ScopeSet::new(), origin()).await.unwrap();
+        expected.sort_unstable();
+        let anna = Selector::Subject(Subject::parse("anna").unwrap());
+        for most in [1, 2, 3, 6, 7] {
+            let (mut found, mut after, mut pages) = (Vec::new(), None, 0);
+            loop {
+                let (page, next) = sessions.list_of(&anna, after.as_ref(), most).await.unwrap();
+                assert!(page.len() <= most);
+                found.extend(page.iter().map(|listed| listed.key));
+                pages += 1;
+                after = next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(pages, 6_usize.div_ceil(most), "{most}");
+            assert!(found == expected, "{most}");
+        }
+        let one = Selector::Handle(over.session.record().handle.clone());
+        assert!(sessions.list_of(&one, None, 10).await.unwrap().0.is_empty(), "it has ended by itself");
     }
 
     #[test]

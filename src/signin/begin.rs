@@ -38,7 +38,9 @@ impl SignIn {
         let now = self.clock.now();
         let source = &*self.entropy;
         let drawn = (self.apple.draw_state(), self.apple.draw_nonce(), self.apple.draw_verifier());
-        let transaction = Transaction::begin(drawn, now, asked, return_to, session);
+        // Also one that has ended by itself: whose it was counts when somebody comes back.
+        let had = session.map(|session| *session.key()).or_else(|| self.id_of(jar).map(|id| id.key()));
+        let transaction = Transaction::begin(drawn, now, asked, return_to, had);
         let cookie = transaction.cookie(&self.names, self.settings.response_mode, &self.sealer, source);
         let size = cookie.header_value().len();
         let mut cookies: Vec<_> = transaction::to_drop(&self.names, jar, &self.sealer, now, size)

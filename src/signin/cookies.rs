@@ -2,7 +2,11 @@
 
 use crate::web::Scheme;
 
-/// Names of the session cookie and of the sign-in cookies.
+/// What the names of labels begin with ([`Labels`](super::Labels)). No `__Host-`: a label lives where the
+/// cookie lives that it belongs to.
+const LABEL_PREFIX: &str = "schoolgate-of-";
+
+/// Names of the session cookie, of the sign-in cookies, and of labels.
 #[derive(Clone, Copy, Debug)]
 pub struct CookieNames {
     session: &'static str,
@@ -33,6 +37,12 @@ impl CookieNames {
         self.login_prefix
     }
 
+    /// The label of an app's cookie.
+    #[must_use]
+    pub fn label(&self, name: &str) -> String {
+        format!("{LABEL_PREFIX}{name}")
+    }
+
     /// Whether the cookies carry `Secure`.
     #[must_use]
     pub const fn secure(&self) -> bool {
@@ -43,11 +53,9 @@ impl CookieNames {
     /// Case does not count, for browsers differ about it in prefixes.
     #[must_use]
     pub fn are_ours(&self, name: &[u8]) -> bool {
-        let is = |ours: &str| name.eq_ignore_ascii_case(ours.as_bytes());
-        is(self.session)
-            || name
-                .get(..self.login_prefix.len())
-                .is_some_and(|start| start.eq_ignore_ascii_case(self.login_prefix.as_bytes()))
+        let begins =
+            |ours: &str| name.get(..ours.len()).is_some_and(|start| start.eq_ignore_ascii_case(ours.as_bytes()));
+        name.eq_ignore_ascii_case(self.session.as_bytes()) || begins(self.login_prefix) || begins(LABEL_PREFIX)
     }
 
     /// Whether a `Set-Cookie` of an app would set one of ours. A cookie without a name is sent back as
@@ -87,10 +95,20 @@ mod tests {
             "= __Host-schoolgate=x; Secure",
             "__Host-schoolgate-login-abc=x",
             "__Host-schoolgate",
+            "schoolgate-of-PHPSESSID=x",
+            "Schoolgate-Of-=x",
         ] {
             assert!(names.would_be_set_by(line.as_bytes()), "{line}");
         }
-        for line in ["PHPSESSID=x", "__Host-schoolgates=x", "a=__Host-schoolgate=x", "", "=", "schoolgate=x"] {
+        for line in [
+            "PHPSESSID=x",
+            "__Host-schoolgates=x",
+            "a=__Host-schoolgate=x",
+            "",
+            "=",
+            "schoolgate=x",
+            "schoolgate-office=1",
+        ] {
             assert!(!names.would_be_set_by(line.as_bytes()), "{line}");
         }
     }

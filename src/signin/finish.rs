@@ -48,6 +48,8 @@ pub enum Finished {
         cookies: Vec<SetCookie>,
         /// Where they wanted to go.
         location: ReturnPath,
+        /// Whether this browser was theirs before, as far as anybody knows: what apps keep in it may stay.
+        was_theirs: bool,
     },
     /// The callback was stale, and the browser has a session: on to where it wanted to go.
     AlreadySignedIn {
@@ -73,7 +75,7 @@ impl SignIn {
             Ok(callback) => callback,
             Err(error) => return failed(error.into(), Vec::new(), ReturnPath::root()),
         };
-        let (Callback::Granted { state, .. } | Callback::Denied { state, .. }) = &callback;
+        let state = callback.state();
         // 2. The state is of this browser: only its cookie opens to it.
         let Some(transaction) = Transaction::find(&self.names, jar, state, &self.sealer) else {
             return self.stale(jar, ReturnPath::root()).await;
@@ -92,10 +94,10 @@ impl SignIn {
         let name = Transaction::cookie_name(&self.names, state);
         let mut cookies = vec![transaction::deletion(&self.names, &name, self.settings.response_mode)];
         match self.redeem(callback, &transaction, jar, origin).await {
-            Ok(new) => {
+            Ok((new, was_theirs)) => {
                 let names = &self.names;
                 cookies.push(SetCookie::new(names.session(), new.id.expose(), SameSite::Lax, names.secure()));
-                Finished::SignedIn { cookies, location: transaction.return_to }
+                Finished::SignedIn { cookies, location: transaction.return_to, was_theirs }
             }
             Err(problem) => failed(problem, cookies, transaction.return_to),
         }
@@ -107,7 +109,7 @@ impl SignIn {
         transaction: &Transaction,
         jar: &CookieJar<'_>,
         origin: Origin,
-    ) -> Result<NewSession, Problem> {
+    ) -> Result<(NewSession, bool), Problem> {
         // 5. The person agreed.
         let code = match callback {
             Callback::Granted { code, .. } => code,
@@ -118,7 +120,11 @@ impl SignIn {
         // 7. and 8. Apple vouches for somebody, to us, in this very sign-in.
         let token = self.verify(&mut answer, transaction, &code).await?;
         let grant = granted(answer, &token, transaction);
-        self.take_over(token, grant, transaction, jar, origin).await
+        // Asked before the old session ends, for then nobody knows whose it was.
+        let was_theirs = self.was_theirs(&token.person().subject, transaction.replaces, jar).await;
+        let new = self.take_over(token, grant, transaction, jar, origin).await?;
+        self.remember_browser(&new.session).await;
+        Ok((new, was_theirs))
     }
 
     async fn verify(

@@ -4,8 +4,10 @@
 //! proxy translates requests into its calls, and what it returns into answers.
 
 mod begin;
+mod browser;
 mod cookies;
 mod finish;
+mod labels;
 mod notified;
 mod renew;
 mod settings;
@@ -23,10 +25,11 @@ use moka::sync::Cache;
 pub use begin::Begun;
 pub use cookies::CookieNames;
 pub use finish::{Finished, Problem};
+pub use labels::{Label, Labels, Owner};
 pub use notified::{Notified, NotifyProblem};
 pub use renew::RenewProblem;
 pub use settings::Settings;
-pub use sign_out::SignedOut;
+pub use sign_out::{LeftBy, SignedOut};
 
 use crate::{
     apple::Apple,
@@ -101,16 +104,27 @@ impl SignIn {
         if self.settings.revoke_on_sign_out { Revoke::Yes } else { Revoke::No }
     }
 
-    /// The session of a browser. Two different session cookies are none: one of them was planted.
+    /// The labels of apps' cookies.
+    #[must_use]
+    pub fn labels(&self) -> Labels<'_> {
+        Labels::new(&self.names, &self.sealer)
+    }
+
+    /// The session of a browser.
     ///
     /// # Errors
     /// When the store is not available.
     pub async fn session_of(&self, jar: &CookieJar<'_>) -> Result<Option<ActiveSession>, StoreError> {
-        let mut values = jar.values(self.names.session());
-        let Some(id) = values.next().and_then(SessionId::parse) else { return Ok(None) };
-        if !values.all(|other| other == id.expose()) {
-            return Ok(None);
+        match self.id_of(jar) {
+            Some(id) => self.sessions.open(&id).await,
+            None => Ok(None),
         }
-        self.sessions.open(&id).await
+    }
+
+    /// The session identifier that a browser shows. Two different ones are none: one of them was planted.
+    fn id_of(&self, jar: &CookieJar<'_>) -> Option<SessionId> {
+        let mut values = jar.values(self.names.session());
+        let id = values.next().and_then(SessionId::parse)?;
+        values.all(|other| other == id.expose()).then_some(id)
     }
 }

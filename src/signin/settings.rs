@@ -17,4 +17,6 @@ pub struct Settings {
     pub refresh_before: Duration,
     /// Whether tokens are revoked at Apple when a session ends.
     pub revoke_on_sign_out: bool,
+    /// Whether apps keep sessions of their own, so that it counts whose a browser was.
+    pub remembers_browsers: bool,
 }

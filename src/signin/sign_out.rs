@@ -8,6 +8,25 @@ use crate::{
     web::{CookieJar, SameSite, SetCookie},
 };
 
+/// What ended a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeftBy {
+    /// The gateway's own sign-out.
+    Gateway,
+    /// The app's.
+    App,
+}
+
+impl LeftBy {
+    /// The word in the log.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::App => "app",
+        }
+    }
+}
+
 /// A sign-out that is done: there is no session any more.
 #[derive(Debug)]
 pub struct SignedOut {
@@ -24,11 +43,11 @@ impl SignIn {
     /// # Errors
     /// When the store is not available: the session may then still be live, and nobody may be told
     /// otherwise.
-    pub async fn sign_out(&self, jar: &CookieJar<'_>) -> Result<SignedOut, StoreError> {
+    pub async fn sign_out(&self, jar: &CookieJar<'_>, by: LeftBy) -> Result<SignedOut, StoreError> {
         let mut ended = None;
         for id in jar.values(self.names.session()).filter_map(SessionId::parse) {
             if let Some(record) = self.sessions.end(&id.key(), self.revoke()).await? {
-                tracing::info!(event = "signed_out", session = %record.handle, subject = %record.person.subject);
+                tracing::info!(event = "signed_out", session = %record.handle, subject = %record.person.subject, by = by.word());
                 ended = Some(record);
             }
         }

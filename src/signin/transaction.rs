@@ -14,7 +14,7 @@ use crate::{
     entropy::Entropy,
     identity::ScopeSet,
     secret::Secret,
-    session::{ActiveSession, Sealer, SessionKey},
+    session::{Sealer, SessionKey},
     web::{CookieJar, ReturnPath, SameSite, SetCookie},
 };
 
@@ -33,7 +33,7 @@ pub(super) struct Transaction {
     pub(super) asked: ScopeSet,
     pub(super) return_to: ReturnPath,
     pub(super) began: Timestamp,
-    /// The session that the browser had: the new one takes its place.
+    /// The session that the browser had, live or not: the new one takes its place.
     pub(super) replaces: Option<SessionKey>,
 }
 
@@ -59,10 +59,10 @@ impl Transaction {
         now: Timestamp,
         asked: ScopeSet,
         return_to: ReturnPath,
-        session: Option<&ActiveSession>,
+        replaces: Option<SessionKey>,
     ) -> Self {
         let (state, nonce, verifier) = drawn;
-        Self { state, nonce, verifier, asked, return_to, began: now, replaces: session.map(|session| *session.key()) }
+        Self { state, nonce, verifier, asked, return_to, began: now, replaces }
     }
 
     /// Whether it has taken too long.
@@ -192,7 +192,7 @@ mod tests {
         let return_to = ReturnPath::parse("/a?b=c").unwrap();
         let text = || entropy::text::<32>(&SystemEntropy);
         let drawn = (Secret::new(text()), Secret::new(text()), Some(Secret::new(text())));
-        Transaction::begin(drawn, Timestamp::from_seconds(second), asked, return_to, Some(&session))
+        Transaction::begin(drawn, Timestamp::from_seconds(second), asked, return_to, Some(*session.key()))
     }
 
     fn pair(cookie: &SetCookie) -> (String, String) {

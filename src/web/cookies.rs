@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use super::CookieScope;
+
 /// A cookie name of ours: known at compile time but for a suffix.
 pub type CookieName = String;
 
@@ -54,22 +56,32 @@ impl<'a> CookieJar<'a> {
             .filter(move |(key, _)| key.starts_with(&*prefix))
     }
 
-    /// The header value for the app, without the cookies that `is_ours` names; `None` when nothing
-    /// is left. A pair without a name is kept only when its value could not be taken for one of ours.
-    pub fn without(&self, is_ours: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
+    /// The header value for the app, without the cookies that `drops` names and values; `None` when nothing
+    /// is left. A pair without a name is judged as the pair that a reader would take it for.
+    pub fn without(&self, drops: impl Fn(&[u8], &[u8]) -> bool) -> Option<Vec<u8>> {
         let kept: Vec<Vec<u8>> = self
             .0
             .iter()
-            .filter(|(key, value)| !is_ours(if key.is_empty() { first_name(value) } else { key }))
+            .filter(|(key, value)| {
+                let (name, value) = if key.is_empty() { as_read(value) } else { (*key, *value) };
+                !drops(name, value)
+            })
             .map(|(key, value)| if key.is_empty() { value.to_vec() } else { [key, b"=".as_slice(), value].concat() })
             .collect();
         (!kept.is_empty()).then(|| kept.join(b"; ".as_slice()))
     }
 }
 
-/// The name that a reader takes a nameless pair for: `=a=b` is sent on as `a=b`.
-fn first_name(value: &[u8]) -> &[u8] {
-    value.split(|byte| *byte == b'=').map(<[u8]>::trim_ascii).find(|part| !part.is_empty()).unwrap_or_default()
+/// What a reader takes a nameless pair for: `=a=b` is sent on as `a=b`.
+fn as_read(pair: &[u8]) -> (&[u8], &[u8]) {
+    let mut rest = pair.trim_ascii();
+    while let Some(bare) = rest.strip_prefix(b"=") {
+        rest = bare.trim_ascii();
+    }
+    match rest.iter().position(|byte| *byte == b'=') {
+        Some(at) => (rest[..at].trim_ascii(), rest[at + 1..].trim_ascii()),
+        None => (rest, &rest[rest.len()..]),
+    }
 }
 
 /// A `Set-Cookie` of the gateway: host-only, `Path=/`, `HttpOnly`, and `Secure` unless it is plain
@@ -79,6 +91,7 @@ fn first_name(value: &[u8]) -> &[u8] {
 pub struct SetCookie {
     name: CookieName,
     value: String,
+    scope: CookieScope,
     same_site: SameSite,
     secure: bool,
     max_age: Option<Duration>,
@@ -87,13 +100,21 @@ pub struct SetCookie {
 impl SetCookie {
     /// A cookie that lives until the browser closes.
     pub fn new(name: impl Into<CookieName>, value: impl Into<String>, same_site: SameSite, secure: bool) -> Self {
-        Self { name: name.into(), value: value.into(), same_site, secure, max_age: None }
+        let scope = CookieScope::host_only("/");
+        Self { name: name.into(), value: value.into(), scope, same_site, secure, max_age: None }
     }
 
     /// The same with a lifetime.
     #[must_use]
     pub fn lasting(mut self, max_age: Duration) -> Self {
         self.max_age = Some(max_age);
+        self
+    }
+
+    /// The same for another path or domain: an app's cookie is deleted where the app has set it.
+    #[must_use]
+    pub fn within(mut self, scope: CookieScope) -> Self {
+        self.scope = scope;
         self
     }
 
@@ -105,13 +126,19 @@ impl SetCookie {
     /// The header value.
     #[must_use]
     pub fn header_value(&self) -> String {
-        let mut built =
-            cookie::Cookie::build((&*self.name, &*self.value)).path("/").http_only(true).secure(self.secure).same_site(
-                match self.same_site {
-                    SameSite::Lax => cookie::SameSite::Lax,
-                    SameSite::None => cookie::SameSite::None,
-                },
-            );
+        let CookieScope { path, domain, partitioned } = &self.scope;
+        let mut built = cookie::Cookie::build((&*self.name, &*self.value))
+            .path(&**path)
+            .http_only(true)
+            .secure(self.secure)
+            .partitioned(*partitioned)
+            .same_site(match self.same_site {
+                SameSite::Lax => cookie::SameSite::Lax,
+                SameSite::None => cookie::SameSite::None,
+            });
+        if let Some(domain) = domain {
+            built = built.domain(&**domain);
+        }
         if let Some(max_age) = self.max_age {
             built =
                 built.max_age(cookie::time::Duration::seconds(i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX)));
@@ -146,9 +173,32 @@ mod tests {
             b"__Host-schoolgate=s; PHPSESSID=1".as_slice(),
             b"x=\xff; __Host-schoolgate-login-1=t; __Host-schoolgate",
         ]);
-        let ours = |name: &[u8]| name.starts_with(b"__Host-schoolgate");
+        let ours = |name: &[u8], _: &[u8]| name.starts_with(b"__Host-schoolgate");
         assert_eq!(jar.without(ours).unwrap(), b"PHPSESSID=1; x=\xff");
         assert_eq!(CookieJar::parse([b"__Host-schoolgate=s".as_slice()]).without(ours), None);
+    }
+
+    #[test]
+    fn a_pair_without_a_name_is_judged_as_what_it_will_be_read_as() {
+        let jar = CookieJar::parse([b"==PHPSESSID=1=2; a; lang=de".as_slice()]);
+        let judged = std::cell::RefCell::new(Vec::new());
+        let kept = jar.without(|name, value| {
+            judged.borrow_mut().push((name.to_vec(), value.to_vec()));
+            name == b"PHPSESSID"
+        });
+        assert_eq!(kept.unwrap(), b"a; lang=de");
+        let pair = |name: &[u8], value: &[u8]| (name.to_vec(), value.to_vec());
+        assert_eq!(judged.into_inner(), [pair(b"PHPSESSID", b"1=2"), pair(b"a", b""), pair(b"lang", b"de")]);
+    }
+
+    #[test]
+    fn a_deletion_elsewhere_says_where() {
+        let host = crate::web::Host::parse("library.school.example").unwrap();
+        let path = crate::web::CanonicalPath::parse("/a/b").unwrap();
+        let set = crate::web::AppSetCookie::parse(b"x=1; Domain=School.example; Partitioned").unwrap();
+        let gone = SetCookie::deletion("x", SameSite::Lax, true).within(set.scope(&host, &path).unwrap());
+        let expected = "x=; HttpOnly; SameSite=Lax; Partitioned; Secure; Path=/a; Domain=school.example; Max-Age=0";
+        assert_eq!(gone.header_value(), expected);
     }
 
     #[test]

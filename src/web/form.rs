@@ -30,6 +30,11 @@ impl Form {
         if fields.len() > MOST_FIELDS { Err(FormError::TooMany) } else { Ok(Self(fields)) }
     }
 
+    /// The names of the fields, for those who know all that there may be.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
     /// The value of a field that may stand at most once.
     ///
     /// # Errors
@@ -45,7 +50,7 @@ impl Form {
 
 impl fmt::Debug for Form {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+        f.debug_list().entries(self.names()).finish()
     }
 }
 

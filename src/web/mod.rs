@@ -4,6 +4,7 @@
 //! [`Target`] with its [`CanonicalPath`], a [`ReturnPath`]. Two spellings of one thing are refused,
 //! not repaired, where an app might read them differently.
 
+mod app_set_cookie;
 mod cookies;
 mod form;
 mod header;
@@ -14,6 +15,7 @@ mod return_path;
 mod scheme;
 mod target;
 
+pub use app_set_cookie::{AppSetCookie, CookieScope};
 pub use cookies::{CookieJar, CookieName, SameSite, SetCookie};
 pub use form::{Form, FormError};
 pub use header::FoldedName;

@@ -127,6 +127,14 @@ impl PathPrefix {
         let mut segments = path.segments().filter_map(loose);
         self.covers(path) || self.loose.iter().all(|rule| segments.next().is_some_and(|segment| segment == **rule))
     }
+
+    /// Whether an app might take `path` for this very one: as [`Self::may_cover`], with nothing below it.
+    #[must_use]
+    pub fn may_be(&self, path: &CanonicalPath) -> bool {
+        let mut segments = path.segments().filter_map(loose);
+        self.loose.iter().all(|rule| segments.next().is_some_and(|segment| segment == **rule))
+            && segments.next().is_none()
+    }
 }
 
 /// A segment as a lenient app might read it; `None` when it would see nothing there.
@@ -354,6 +362,26 @@ mod tests {
         }
         for (rule, path) in [("/%C3%BCbung", "/%C3%9Cbung"), ("/books", "/boo%E2%84%AA%C5%BF"), ("/%FF", "/%FF;x")] {
             assert!(prefix(rule).may_cover(&CanonicalPath::parse(path).unwrap()), "{rule} {path}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_taken_for_another_with_nothing_below_it() {
+        let logout = prefix("/app/logout.php");
+        for path in [
+            "/app/logout.php",
+            "/app/logout.php/",
+            "/APP/Logout.PHP",
+            "/app/logout.php;x",
+            "/app/logout.php.",
+            "/app/logout%252ephp",
+            "/app/logout.php%3fx",
+            "/;/app/logout.php",
+        ] {
+            assert!(logout.may_be(&CanonicalPath::parse(path).unwrap()), "{path}");
+        }
+        for path in ["/app/logout.php/x", "/app", "/logout.php", "/app/logout.phps", "/x/app/logout.php", "/"] {
+            assert!(!logout.may_be(&CanonicalPath::parse(path).unwrap()), "{path}");
         }
     }
 

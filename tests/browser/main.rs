@@ -5,6 +5,7 @@
 
 mod chromium;
 mod other_site;
+mod shared_machine;
 mod sign_in;
 mod sign_out;
 mod step_up;

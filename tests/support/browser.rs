@@ -1,4 +1,4 @@
-//! A browser as far as cookies, redirects and `SameSite` go.
+//! A browser as far as cookies, with path, domain and `SameSite`, and redirects go.
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
@@ -6,23 +6,45 @@ use url::Url;
 
 use super::{Answer, Request};
 
-/// Keeps cookies by host, as host-only cookies are kept.
+/// Keeps cookies as RFC 6265bis, section 5.7, has it: by name, domain and path.
 #[derive(Clone, Debug)]
 pub struct Browser {
     gateway: SocketAddr,
-    cookies: BTreeMap<(String, String), Cookie>,
+    cookies: Vec<Cookie>,
     heard: Vec<Answer>,
 }
 
 #[derive(Clone, Debug)]
 struct Cookie {
+    name: String,
     value: String,
+    /// The host, or with `below` also all hosts below it.
+    domain: String,
+    below: bool,
+    path: String,
     same_site: String,
+}
+
+impl Cookie {
+    fn is_at(&self, other: &Self) -> bool {
+        let place = |cookie: &Self| (cookie.name.clone(), cookie.domain.clone(), cookie.below, cookie.path.clone());
+        place(self) == place(other)
+    }
+
+    fn is_for(&self, host: &str) -> bool {
+        host == self.domain || self.below && host.ends_with(&format!(".{}", self.domain))
+    }
+
+    /// RFC 6265bis, section 5.1.4.
+    fn covers(&self, path: &str) -> bool {
+        path.strip_prefix(&*self.path)
+            .is_some_and(|rest| rest.is_empty() || self.path.ends_with('/') || rest.starts_with('/'))
+    }
 }
 
 impl Browser {
     pub fn new(gateway: SocketAddr) -> Self {
-        Self { gateway, cookies: BTreeMap::new(), heard: Vec::new() }
+        Self { gateway, cookies: Vec::new(), heard: Vec::new() }
     }
 
     /// Opens a page, without following anything.
@@ -44,37 +66,56 @@ impl Browser {
         let local = url.port().filter(|_| host == "127.0.0.1");
         let address = local.map_or(self.gateway, |port| SocketAddr::from(([127, 0, 0, 1], port)));
         let authority = url.port().map_or(host.clone(), |port| format!("{host}:{port}"));
-        let cookies: Vec<_> = self
-            .cookies
-            .iter()
-            .filter(|((of, _), cookie)| *of == host && (!cross_site || cookie.same_site == "None"))
-            .map(|((_, name), cookie)| format!("{name}={}", cookie.value))
-            .collect();
+        let sent = |cookie: &&Cookie| {
+            cookie.is_for(&host)
+                && cookie.covers(url.path())
+                && (!cross_site || cookie.same_site.eq_ignore_ascii_case("none"))
+        };
+        let mut cookies: Vec<_> = self.cookies.iter().filter(sent).collect();
+        // Longer paths first.
+        cookies.sort_by_key(|cookie| std::cmp::Reverse(cookie.path.len()));
+        let cookies: Vec<_> = cookies.iter().map(|cookie| format!("{}={}", cookie.name, cookie.value)).collect();
         let mut request = if request.has_header("host") { request } else { request.header("Host", &authority) };
         if !cookies.is_empty() {
             request = request.header("Cookie", &cookies.join("; "));
         }
         let answer = request.send(address).await;
         for line in answer.all("set-cookie") {
-            self.keep(&host, line);
+            self.keep(&host, url.path(), line);
         }
         self.heard.push(answer.clone());
         answer
     }
 
-    fn keep(&mut self, host: &str, line: &str) {
+    fn keep(&mut self, host: &str, path: &str, line: &str) {
         let mut parts = line.split(';').map(str::trim);
         let (name, value) = parts.next().unwrap().split_once('=').unwrap();
         let attributes: BTreeMap<String, String> = parts
             .map(|part| part.split_once('=').unwrap_or((part, "")))
             .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
             .collect();
-        let key = (host.to_owned(), name.to_owned());
-        if attributes.get("max-age").is_some_and(|age| age == "0") {
-            self.cookies.remove(&key);
-        } else {
-            let same_site = attributes.get("samesite").cloned().unwrap_or_default();
-            self.cookies.insert(key, Cookie { value: value.to_owned(), same_site });
+        let attribute = |name: &str| attributes.get(name).map(String::as_str).unwrap_or_default();
+        let domain = attribute("domain").trim_start_matches('.').to_ascii_lowercase();
+        let folder = path.rfind('/').filter(|at| *at > 0).map_or("/", |at| &path[..at]);
+        let path = Some(attribute("path")).filter(|path| path.starts_with('/')).unwrap_or(folder);
+        let below = !domain.is_empty();
+        let cookie = Cookie {
+            name: name.to_owned(),
+            value: value.to_owned(),
+            domain: if below { domain } else { host.to_owned() },
+            below,
+            path: path.to_owned(),
+            same_site: attribute("samesite").to_owned(),
+        };
+        let whole_host = !cookie.below && cookie.path == "/";
+        let secure = attributes.contains_key("secure");
+        if !cookie.is_for(host) || name.starts_with("__Host-") && !(whole_host && secure) {
+            return;
+        }
+        self.cookies.retain(|known| !known.is_at(&cookie));
+        let is_over = attribute("max-age") == "0" || attribute("expires").contains("1970");
+        if !is_over {
+            self.cookies.push(cookie);
         }
     }
 
@@ -88,19 +129,27 @@ impl Browser {
         self.gateway = gateway;
     }
 
-    /// The value of a cookie.
+    /// The value of a cookie, whatever its path.
     pub fn cookie(&self, host: &str, name: &str) -> Option<String> {
-        self.cookies.get(&(host.to_owned(), name.to_owned())).map(|cookie| cookie.value.clone())
+        self.cookies.iter().find(|cookie| cookie.is_for(host) && cookie.name == name).map(|cookie| cookie.value.clone())
     }
 
     /// Names of the cookies of a host.
     pub fn cookie_names(&self, host: &str) -> Vec<String> {
-        self.cookies.keys().filter(|(of, _)| of == host).map(|(_, name)| name.clone()).collect()
+        let mut names: Vec<_> =
+            self.cookies.iter().filter(|cookie| cookie.is_for(host)).map(|cookie| cookie.name.clone()).collect();
+        names.sort();
+        names
     }
 
     pub fn set_cookie(&mut self, host: &str, name: &str, value: &str) {
-        let cookie = Cookie { value: value.to_owned(), same_site: "Lax".to_owned() };
-        self.cookies.insert((host.to_owned(), name.to_owned()), cookie);
+        self.keep(host, "/", &format!("{name}={value}; Path=/; Secure; SameSite=Lax"));
+    }
+
+    /// Sets a cookie as an answer of `url` would.
+    pub fn set_by(&mut self, url: &str, line: &str) {
+        let url = Url::parse(url).unwrap();
+        self.keep(url.host_str().unwrap(), url.path(), line);
     }
 
     pub fn forget(&mut self) {

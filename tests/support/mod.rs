@@ -15,8 +15,10 @@ pub mod browser;
 pub mod demo;
 pub mod echo;
 pub mod http;
+pub mod php;
 pub mod program;
 pub mod raw_app;
+pub mod redis;
 pub mod relay;
 pub mod world;
 
@@ -24,6 +26,7 @@ pub use browser::Browser;
 pub use demo::{Demo, Ended};
 pub use echo::Echo;
 pub use http::{Answer, Connection, Request};
+pub use php::Php;
 pub use program::{Program, Site};
 pub use raw_app::RawApp;
 pub use relay::Relay;

@@ -13,7 +13,8 @@ use schoolgate::{
     demo::StandIn,
 };
 use tokio::{
-    io::{AsyncBufReadExt, BufReader},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::UnixStream,
     process::{Child, Command},
     sync::watch,
     task::JoinHandle,
@@ -21,8 +22,8 @@ use tokio::{
 };
 
 use super::{
-    Browser, Echo,
-    world::{CALLBACK, configuration, stand_in},
+    Answer, Browser, Echo,
+    world::{CALLBACK, configuration, stand_in, through_apple},
 };
 
 /// No test waits longer for the program to say or do something.
@@ -61,6 +62,14 @@ impl Site {
         let path = self.path("gateway.toml");
         std::fs::write(&path, text).unwrap();
         Program::spawn(&path)
+    }
+
+    /// What the program says with a configuration with which it must not start.
+    pub async fn fails(&self, text: &str) -> String {
+        let (status, said) = self.spawn(text).ended().await;
+        assert_eq!(status.code(), Some(1), "{said}");
+        assert!(!said.contains("panicked") && !said.contains("event=\"started\""), "{said}");
+        said
     }
 
     /// The program, once it listens.
@@ -112,11 +121,19 @@ impl Program {
         Browser::new(self.address())
     }
 
+    /// The browser of somebody who has signed in.
+    pub async fn signed_in(&self, person: &str) -> Browser {
+        let mut browser = self.browser();
+        let answer = through_apple(&mut browser, "/start", person).await;
+        assert_eq!((answer.status, answer.location()), (303, "/start"), "{}", answer.text());
+        browser
+    }
+
     /// Waits until it listens.
     pub async fn started(&mut self) {
-        self.logged("127.0.0.1:").await;
+        self.logged("\"started\"").await;
         let log = self.log();
-        let line = log.lines().find(|line| line.contains("started")).unwrap_or_else(|| panic!("{log}"));
+        let line = log.lines().find(|line| line.contains("\"started\"")).unwrap_or_else(|| panic!("{log}"));
         let address = line.split_once("127.0.0.1:").unwrap().1.split(']').next().unwrap();
         self.address = Some(SocketAddr::from(([127, 0, 0, 1], address.parse().unwrap())));
     }
@@ -149,5 +166,21 @@ impl Program {
         let Ok(status) = timeout(PATIENCE, self.child.wait()).await else { panic!("it goes on: {}", self.log()) };
         let _ = (&mut self.reader).await;
         (status.unwrap(), self.log())
+    }
+}
+
+/// What a unix socket answers.
+pub async fn ask(socket: &Path, method: &str, target: &str) -> Answer {
+    let mut stream = UnixStream::connect(socket).await.unwrap();
+    let request = format!("{method} {target} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{answer:?}"));
+    let headers = head.lines().skip(1).filter_map(|line| line.split_once(": "));
+    Answer {
+        status: head.split(' ').nth(1).unwrap().parse().unwrap(),
+        headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        body: body.into(),
     }
 }

@@ -122,6 +122,11 @@ impl World {
         Self::around(Echo::start().await, app, lines, clock(), None).await
     }
 
+    /// In front of another app, with another store of sessions.
+    pub async fn before_with_store(app: &str, lines: &[(&str, &str)], store: Arc<dyn Store>) -> Self {
+        Self::around(Echo::start().await, app, lines, clock(), Some(store)).await
+    }
+
     async fn around(
         echo: Echo,
         app: &str,
@@ -175,6 +180,11 @@ impl World {
         let calls = self.apple.calls();
         let reached = tokio::time::timeout(Duration::from_secs(20), calls.reached(endpoint, times)).await;
         assert!(reached.is_ok(), "{endpoint:?} was called {} times, not {times}", calls.count(endpoint));
+    }
+
+    /// What an app is told about a person.
+    pub fn subject(&self, person: &str) -> String {
+        self.apple.people().iter().find(|one| one.id == person).expect("there is such a person").subject.clone()
     }
 
     pub async fn stop(self) {

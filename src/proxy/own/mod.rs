@@ -6,17 +6,17 @@ mod notifications;
 
 use std::sync::LazyLock;
 
-use http::{HeaderName, Method, header};
+use http::{Method, header};
 use pingora::{http::RequestHeader, proxy::Session};
 
 use self::elsewhere::is_from_elsewhere;
-use super::{Answer, Gateway, exchange::Facts, judge::sessions_unavailable};
+use super::{Answer, Gateway, exchange::Facts, forwarding, judge::sessions_unavailable};
 use crate::{
     apple::{CallError, DeniedReason, VerifyError},
     identity::ScopeSet,
     pages::{self, Denial, Failure, ScopeMissing, SignInProblem, SignedIn},
     session::{ActiveSession, Origin, StoreError},
-    signin::{Finished, Problem},
+    signin::{Finished, LeftBy, Problem},
     web::{CanonicalPath, CookieJar, Form, Host, Kind, OWN_PREFIX, PathPrefix, ReturnPath, Target},
 };
 
@@ -102,7 +102,7 @@ impl Gateway {
             Err(failure) => return Ok(fail(failure)),
         };
         let request = session.req_header();
-        let jar = CookieJar::parse(request.headers.get_all(header::COOKIE).iter().map(http::HeaderValue::as_bytes));
+        let jar = forwarding::cookies(request);
         let answered = match endpoint {
             Endpoint::Home => self.home(&jar).await,
             Endpoint::Me => self.me(&jar, facts).await,
@@ -158,7 +158,7 @@ impl Gateway {
 
     /// Asks for the scopes of the page that the person comes from or goes to.
     async fn start_sign_in(&self, form: &Form, jar: &CookieJar<'_>, facts: &Facts) -> Answer {
-        let return_to = return_to(form);
+        let return_to = return_to(form).unwrap_or_else(ReturnPath::root);
         let scopes = self.scopes_at(&facts.host, &return_to);
         // An unreadable session is no reason not to sign in: it will be replaced.
         let session = self.signin.session_of(jar).await.ok().flatten();
@@ -175,7 +175,10 @@ impl Gateway {
 
     async fn callback(&self, form: &Form, jar: &CookieJar<'_>, origin: Origin, facts: &Facts) -> Answer {
         match self.signin.finish(form, jar, origin).await {
-            Finished::SignedIn { cookies, location } => Answer::redirect(303, location.as_str()).with_cookies(&cookies),
+            Finished::SignedIn { cookies, location, was_theirs } => {
+                let answer = Answer::redirect(303, location.as_str()).with_cookies(&cookies);
+                if was_theirs { answer } else { self.hand_over(&facts.host, answer) }
+            }
             Finished::AlreadySignedIn { location } => Answer::redirect(303, location.as_str()),
             Finished::Failed { problem, cookies, location } => {
                 tracing::info!(event = "sign_in_failed", reason = %problem, request_id = %facts.request_id);
@@ -223,11 +226,11 @@ impl Gateway {
         request: &RequestHeader,
         facts: &Facts,
     ) -> Result<Answer, StoreError> {
-        let return_to = form.only("return_to").ok().flatten().and_then(ReturnPath::parse);
+        let return_to = return_to(form);
         if is_from_elsewhere(request, facts) {
             return Ok(Answer::page(pages::confirm_sign_out(return_to.as_ref())));
         }
-        let signed_out = self.signin.sign_out(jar).await?;
+        let signed_out = self.signin.sign_out(jar, LeftBy::Gateway).await?;
         let answer = match return_to {
             Some(path) => Answer::redirect(303, path.as_str()),
             // The page that is left goes into the browser's memory of pages only after what is cleared here.
@@ -237,8 +240,7 @@ impl Gateway {
             }
             None => Answer::page(pages::signed_out()),
         };
-        // The back button must not show what was seen before: https://www.w3.org/TR/clear-site-data/
-        Ok(answer.with(HeaderName::from_static("clear-site-data"), "\"cache\"").with_cookies(&signed_out.cookies))
+        Ok(self.farewell(&facts.host, signed_out).on(answer))
     }
 }
 
@@ -248,9 +250,9 @@ fn origin(request: &RequestHeader, facts: &Facts) -> Origin {
     Origin::new(facts.client, user_agent)
 }
 
-/// Where somebody wants to go; the start page when that is nowhere of ours.
-fn return_to(form: &Form) -> ReturnPath {
-    form.only("return_to").ok().flatten().and_then(ReturnPath::parse).unwrap_or_else(ReturnPath::root)
+/// Where somebody wants to go, when that is a place of ours.
+fn return_to(form: &Form) -> Option<ReturnPath> {
+    form.only("return_to").ok().flatten().and_then(ReturnPath::parse)
 }
 
 /// What the person is told; the log has the rest.

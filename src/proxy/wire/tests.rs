@@ -607,30 +607,6 @@ async fn an_early_answer_reaches_a_client_that_is_still_sending() {
     closing.await.unwrap();
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_closer_ends_whatever_waits() {
-    let (mut guard, _client) = pair();
-    let closer = guard.closer();
-    let waiting = tokio::spawn(async move { next(&mut guard).await });
-    tokio::task::yield_now().await;
-    closer.close();
-    assert_eq!(waiting.await.unwrap(), Next::Closed);
-
-    let (mut guard, _client) = serving(WEBSOCKET).await;
-    guard.write_all(SWITCHING).await.unwrap();
-    let closer = guard.closer();
-    let (mut reader, mut writer) = tokio::io::split(guard);
-    let reading = tokio::spawn(async move { reader.read(&mut [0]).await });
-    // The client reads nothing: sooner or later a write waits.
-    let writing = tokio::spawn(async move { while writer.write_all(&[0; 4096]).await.is_ok() {} });
-    sleep(Duration::from_secs(1)).await;
-    assert!(!reading.is_finished() && !writing.is_finished() && !closer.is_closed());
-    closer.close();
-    assert_eq!(reading.await.unwrap().unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
-    writing.await.unwrap();
-    assert!(closer.is_closed());
-}
-
 #[tokio::test]
 async fn debug_shows_nothing_that_was_sent() {
     let (mut guard, _client) = serving(&GET.replace("/a", "/secret")).await;

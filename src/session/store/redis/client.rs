@@ -135,7 +135,17 @@ fn what_was_pushed(PushInfo { kind, data }: PushInfo) -> Option<Pushed> {
             Some(_) | None => None,
         },
         PushKind::Disconnection => Some(Pushed::Closed),
-        _ => None,
+        PushKind::Subscribe
+        | PushKind::Unsubscribe
+        | PushKind::PSubscribe
+        | PushKind::PUnsubscribe
+        | PushKind::SSubscribe
+        | PushKind::SUnsubscribe
+        | PushKind::PMessage
+        | PushKind::SMessage
+        | PushKind::Invalidate
+        | PushKind::Other(_)
+        | _ => None,
     }
 }
 
@@ -156,7 +166,9 @@ fn reply(value: Value) -> Result<Reply, Fault> {
         }
         Value::Double(number) => Ok(Reply::Bytes(number.to_string().into_bytes())),
         Value::ServerError(error) => Err(fault(&error.into())),
-        _ => Err(Fault::Gone("an answer of a kind that nobody asked for".to_owned())),
+        Value::Attribute { .. } | Value::BigNumber(_) | Value::Push { .. } | _ => {
+            Err(Fault::Gone("an answer of a kind that nobody asked for".to_owned()))
+        }
     }
 }
 

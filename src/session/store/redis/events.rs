@@ -32,7 +32,7 @@ const BEAT: Duration = Duration::from_secs(1);
 /// A beat that takes longer is lost.
 const LATE: Duration = Duration::from_secs(2);
 
-/// Wait after a connection could not be made.
+/// Wait before another connection is made.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Listens on behalf of a listener.
@@ -53,6 +53,12 @@ enum End {
     Unwanted,
 }
 
+/// A period of hearing that is over.
+struct Period {
+    has_heard: bool,
+    end: End,
+}
+
 impl Ear {
     /// Listens until the listener is gone.
     pub(super) async fn listen(self) {
@@ -63,27 +69,27 @@ impl Ear {
                 // Nobody reads any more when the period is over.
                 let _ = sender.send(what);
             };
-            let wire = match self.link.listen(&live, &self.keys.channel(), pass_on).await {
-                Ok(wire) => wire,
-                Err(error) => {
-                    tracing::debug!(event = "redis_news_away", reason = %error);
-                    sleep(PAUSE).await;
-                    continue;
+            match self.link.listen(&live, &self.keys.channel(), pass_on).await {
+                Ok(_wire) => {
+                    let period = self.hear(&live, &mut pushed).await;
+                    if let Some(listener) = self.listener.upgrade() {
+                        listener.missed();
+                    }
+                    // A server that takes no beat is tried again and again, and that is told once.
+                    if period.has_heard && period.end == End::Lost {
+                        tracing::warn!(event = "redis_news_lost");
+                    }
                 }
-            };
-            let end = self.hear(&live, &mut pushed).await;
-            drop(wire);
-            if let Some(listener) = self.listener.upgrade() {
-                listener.missed();
+                Err(error) => tracing::debug!(event = "redis_news_away", reason = %error),
             }
-            if end == End::Lost {
-                tracing::warn!(event = "redis_news_lost");
-            }
+            sleep(PAUSE).await;
         }
     }
 
     /// Hears for as long as every beat comes back in time.
-    async fn hear(&self, live: &Live, pushed: &mut UnboundedReceiver<Pushed>) -> End {
+    async fn hear(&self, live: &Live, pushed: &mut UnboundedReceiver<Pushed>) -> Period {
+        let mut has_heard = false;
+        let over = |has_heard, end| Period { has_heard, end };
         loop {
             let moment = self.clock.now();
             let call = scripts::BEAT
@@ -93,22 +99,23 @@ impl Ear {
             let there = async { live.run(&call).await.map_err(|_| End::Lost) };
             let there_and_back = async { tokio::try_join!(there, self.pass_on(pushed, Some(moment))) };
             tokio::select! {
-                outcome = there_and_back => if let Err(end) = outcome {
-                    return end;
+                outcome = there_and_back => match outcome {
+                    Ok(_) => has_heard = true,
+                    Err(end) => return over(has_heard, end),
                 },
                 () = self.clock.sleep(LATE) => {
                     // Whichever way it is that does not lead through: both are made anew.
                     live.give_up();
-                    return End::Lost;
+                    return over(has_heard, End::Lost);
                 }
-                () = live.lost() => return End::Lost,
+                () = live.lost() => return over(has_heard, End::Lost),
             }
             tokio::select! {
                 outcome = self.pass_on(pushed, None) => if let Err(end) = outcome {
-                    return end;
+                    return over(has_heard, end);
                 },
                 () = self.clock.sleep(BEAT) => {}
-                () = live.lost() => return End::Lost,
+                () = live.lost() => return over(has_heard, End::Lost),
             }
         }
     }

@@ -31,6 +31,9 @@ const CONNECTING: Duration = Duration::from_millis(1_900);
 /// Wait between two tries to connect.
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// Wait after a connection was lost: a server that takes connections and cuts them is not run down.
+const BREATH: Duration = Duration::from_millis(20);
+
 /// Why there is no connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Trouble {
@@ -57,6 +60,7 @@ impl From<Fault> for Trouble {
                 // Passes by itself: it starts, or another is the primary now, or a disk is full.
                 "LOADING" | "READONLY" | "MASTERDOWN" | "CLUSTERDOWN" | "MOVED" | "ASK" | "TRYAGAIN" | "MISCONF"
                 | "OOM" | "NOREPLICAS" | "BUSY" | "UNKILLABLE" => Self::Away(why),
+                "ERR" if why.contains("max number of clients") => Self::Away(why),
                 _ => Self::Refused(why),
             },
         }
@@ -182,7 +186,13 @@ impl Link {
     /// What there is when the first try is over.
     async fn settled(&self) -> State {
         let mut state = self.state.clone();
-        match state.wait_for(|state| !matches!(state, State::Connecting)).await {
+        let is_settled = |state: &State| match state {
+            State::Connecting => false,
+            // One that was given up is about to be replaced.
+            State::Live(live) => !live.lost.is_cancelled(),
+            State::Down(_) => true,
+        };
+        match state.wait_for(is_settled).await {
             Ok(state) => state.clone(),
             Err(_) => State::Connecting,
         }
@@ -251,6 +261,7 @@ impl Keeper {
                     self.state.send_replace(State::Live(live.clone()));
                     live.lost().await;
                     self.state.send_replace(State::Connecting);
+                    sleep(BREATH).await;
                     continue;
                 }
                 Ok(Err(trouble)) => trouble,

@@ -1,5 +1,6 @@
 //! A Redis server of a test's own. `tests/support/redis.rs` uses this file too, so it knows nothing of the
 //! crate.
+#![allow(dead_code, unreachable_pub, reason = "each of the two uses a part of this")]
 
 use std::{
     fs,
@@ -46,8 +47,17 @@ impl Server {
     /// A server whose options name the folder or the port: `prepare` fills the folder, `@FOLDER@` and
     /// `@PORT@` are replaced in the options. `cli` is what `redis-cli` needs to get in.
     pub fn prepared(program: &'static str, options: &[&str], cli: &[&str], prepare: impl FnOnce(&Path, u16)) -> Self {
+        Self::prepared_on(free_port(), program, options, cli, prepare)
+    }
+
+    fn prepared_on(
+        port: u16,
+        program: &'static str,
+        options: &[&str],
+        cli: &[&str],
+        prepare: impl FnOnce(&Path, u16),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let port = free_port();
         prepare(folder.path(), port);
         let filled = |texts: &[&str]| -> Vec<String> {
             let fill = |text: &&str| {
@@ -73,6 +83,7 @@ impl Server {
         }
         if self.program == "redis-server" {
             command.args(["--bind", "127.0.0.1", "--save", "", "--dir", ".", "--databases", "1000"]);
+            command.args(["--repl-diskless-sync-delay", "0"]);
         }
         command.args(&self.options);
         let log = fs::File::options().create(true).append(true).open(self.folder.path().join("log")).unwrap();
@@ -167,6 +178,155 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// An authority with a certificate for 127.0.0.1 and one for a client: `ca.pem`, `server.pem`, `server.key`,
+/// `client.pem`, `client.key`.
+pub fn certificates(folder: &Path) {
+    let openssl = |arguments: &[&str]| {
+        let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+        let key = if arguments[0] == "req" { &key[..] } else { &[] };
+        let mut command = Command::new("openssl");
+        let output = command.current_dir(folder).args(arguments).args(key).output();
+        let output = output.expect("openssl is not installed (make setup)");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    fs::write(folder.join("names"), "subjectAltName=IP:127.0.0.1,DNS:localhost\n").unwrap();
+    openssl(&["req", "-x509", "-subj", "/CN=ca", "-keyout", "ca.key", "-out", "ca.pem", "-days", "9"]);
+    for name in ["server", "client"] {
+        let (key, request, certificate) = (format!("{name}.key"), format!("{name}.csr"), format!("{name}.pem"));
+        openssl(&["req", "-subj", "/CN=x", "-keyout", &key, "-out", &request]);
+        let by = ["x509", "-req", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "9"];
+        openssl(&[&by[..], &["-extfile", "names", "-in", &request, "-out", &certificate]].concat());
+    }
+}
+
+/// A server that speaks TLS alone, and wants a certificate of its clients or not.
+pub fn server_with_tls(wants_certificate: bool) -> Server {
+    let wants = if wants_certificate { "yes" } else { "no" };
+    let options = ["--port", "0", "--tls-port", "@PORT@", "--tls-cert-file", "server.pem", "--tls-key-file"];
+    let rest = ["server.key", "--tls-ca-cert-file", "ca.pem", "--tls-auth-clients", wants];
+    let cli = ["--tls", "--cacert", "@FOLDER@/ca.pem", "--cert", "@FOLDER@/client.pem", "--key", "@FOLDER@/client.key"];
+    Server::prepared("redis-server", &[&options[..], &rest].concat(), &cli, |folder, _| certificates(folder))
+}
+
+/// Servers with replicas and Sentinels that watch them, under the name `school`.
+#[derive(Debug)]
+pub struct Sentinels {
+    /// The first is the primary at the start, the others its replicas.
+    pub servers: Vec<Server>,
+    pub sentinels: Vec<Server>,
+}
+
+impl Sentinels {
+    /// One primary, one replica, three Sentinels, all with the same password when there is one.
+    pub fn start(password: Option<&str>) -> Self {
+        let secret: Vec<&str> =
+            password.map(|word| vec!["--requirepass", word, "--masterauth", word]).unwrap_or_default();
+        let cli: Vec<&str> = password.map(|word| vec!["--no-auth-warning", "-a", word]).unwrap_or_default();
+        let primary = Server::prepared("redis-server", &secret, &cli, |_, _| {});
+        let port = primary.port().to_string();
+        let from = format!("127.0.0.1 {port}");
+        let options = [&secret[..], &["--replicaof", &from]].concat();
+        let replica = Server::prepared("redis-server", &options, &cli, |_, _| {});
+        replica.waits_until(&["INFO", "replication"], |said| said.contains("master_link_status:up"));
+        let auth = password.map(|word| format!("sentinel auth-pass school {word}\nrequirepass {word}\n"));
+        let ports = [free_port(), free_port(), free_port()];
+        let id = |port: u16| format!("{port:040x}");
+        // They know one another already, and look around more often than in life.
+        let sentinel = |port: u16| {
+            let others = ports.iter().filter(|other| **other != port);
+            let others =
+                others.map(|other| format!("sentinel known-sentinel school 127.0.0.1 {other} {}\n", id(*other)));
+            let text = format!(
+                "bind 127.0.0.1\nport {port}\nsentinel myid {}\nsentinel monitor school 127.0.0.1 {} 2\n\
+                 sentinel down-after-milliseconds school 1000\nsentinel failover-timeout school 3000\n\
+                 sentinel known-replica school 127.0.0.1 {}\n{}{}",
+                id(port),
+                primary.port(),
+                replica.port(),
+                others.collect::<String>(),
+                auth.as_deref().unwrap_or_default()
+            );
+            let prepare = |folder: &Path, _| fs::write(folder.join("sentinel.conf"), text).unwrap();
+            let server = Server::prepared_on(port, "redis-sentinel", &["sentinel.conf"], &cli, prepare);
+            let often = ["INFO-PERIOD", "200", "PUBLISH-PERIOD", "200", "ASK-PERIOD", "200", "PING-PERIOD", "200"];
+            assert_eq!(server.cli(&[&["SENTINEL", "DEBUG"], &often[..]].concat()), "OK");
+            server
+        };
+        let sentinels: Vec<_> = ports.map(sentinel).into();
+        for sentinel in &sentinels {
+            sentinel.waits_until(&["SENTINEL", "CKQUORUM", "school"], |said| said.starts_with("OK 3"));
+        }
+        Self { servers: vec![primary, replica], sentinels }
+    }
+
+    /// The Sentinels as a URL names them.
+    pub fn hosts(&self) -> String {
+        hosts(&self.sentinels)
+    }
+
+    /// Waits until all Sentinels agree on a primary.
+    pub fn waits_for_primary(&self, index: usize) {
+        let port = self.servers[index].port().to_string();
+        for sentinel in &self.sentinels {
+            sentinel.waits_until(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "school"], |said| said.contains(&port));
+        }
+    }
+}
+
+/// A cluster of three primaries, with a replica each when one is wanted.
+#[derive(Debug)]
+pub struct Cluster {
+    pub servers: Vec<Server>,
+}
+
+impl Cluster {
+    pub fn start(has_replicas: bool) -> Self {
+        let server = |_| {
+            let bus = free_port().to_string();
+            let options = ["--cluster-enabled", "yes", "--cluster-port", &bus, "--cluster-node-timeout", "1000"];
+            (Server::with(&options), bus)
+        };
+        let servers: Vec<_> = (0..if has_replicas { 6 } else { 3 }).map(server).collect();
+        let ids: Vec<_> = servers.iter().map(|(server, _)| server.cli(&["CLUSTER", "MYID"])).collect();
+        for (index, (server, _)) in servers.iter().enumerate() {
+            assert_eq!(server.cli(&["CLUSTER", "SET-CONFIG-EPOCH", &(index + 1).to_string()]), "OK");
+            if let Some((first, last)) = [("0", "5460"), ("5461", "10922"), ("10923", "16383")].get(index) {
+                assert_eq!(server.cli(&["CLUSTER", "ADDSLOTSRANGE", first, last]), "OK");
+            }
+        }
+        for (other, bus) in &servers[1..] {
+            servers[0].0.cli(&["CLUSTER", "MEET", "127.0.0.1", &other.port().to_string(), bus]);
+        }
+        let know_all = format!("cluster_known_nodes:{}", servers.len());
+        for (server, _) in &servers {
+            server.waits_until(&["CLUSTER", "INFO"], |said| said.contains(&know_all));
+        }
+        for (index, (server, _)) in servers.iter().enumerate().skip(3) {
+            server.waits_until(&["CLUSTER", "REPLICATE", &ids[index - 3]], |said| said == "OK");
+            server.waits_until(&["INFO", "replication"], |said| said.contains("master_link_status:up"));
+        }
+        for (server, _) in &servers {
+            server.waits_until(&["CLUSTER", "INFO"], |said| said.contains("cluster_state:ok"));
+        }
+        Self { servers: servers.into_iter().map(|(server, _)| server).collect() }
+    }
+
+    /// The nodes as a URL names them.
+    pub fn hosts(&self) -> String {
+        hosts(&self.servers)
+    }
+
+    /// The node that has the slot of a key.
+    pub fn node_of(&self, key: &str) -> usize {
+        let slot: u16 = self.servers[0].cli(&["CLUSTER", "KEYSLOT", key]).parse().unwrap();
+        usize::from(slot > 5460) + usize::from(slot > 10922)
+    }
+}
+
+fn hosts(servers: &[Server]) -> String {
+    servers.iter().map(|server| format!("127.0.0.1:{}", server.port())).collect::<Vec<_>>().join(",")
 }
 
 /// A port that nobody listens on.

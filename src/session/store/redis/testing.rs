@@ -10,12 +10,12 @@ use std::{
 
 use super::{RedisStore, RedisUrl, keys::Keys, process::Server};
 use crate::{
-    clock::{ManualClock, SharedClock, Timestamp},
+    clock::{ManualClock, SharedClock, SystemClock, Timestamp},
     entropy::SystemEntropy,
     session::{
-        Codec,
+        Codec, SessionId, SessionKey, Store, StoreError, Stored,
         store::suite::Bench,
-        testing::{codec, lifetimes},
+        testing::{codec, lifetimes, record_of},
     },
 };
 
@@ -48,15 +48,48 @@ pub(super) async fn store_at(url: RedisUrl, tag: &str, codec: Codec, clock: Shar
     RedisStore::with_keys(url, keys, codec, lifetimes(), clock, Arc::new(SystemEntropy)).await.unwrap()
 }
 
+/// A store on a server of the test's own, with the real clock.
+pub(super) async fn store_on(server: &Server, codec: Codec) -> Arc<RedisStore> {
+    Arc::new(store_at(url(server), "schoolgate", codec, Arc::new(SystemClock)).await)
+}
+
+/// A session that is kept now.
+pub(super) async fn session(store: &RedisStore) -> SessionKey {
+    let key = SessionId::draw(&SystemEntropy).key();
+    let now = store.clock.now();
+    let record = Arc::new(record_of("anna", Some("org-1"), now));
+    store.insert(key, Stored { record, last_seen: now }).await.unwrap();
+    key
+}
+
+/// Waits until the store works.
+pub(super) async fn works(store: &RedisStore) {
+    for _ in 0..600 {
+        match store.ready().await {
+            Ok(()) => return,
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+    panic!("it does not recover: {:?}", store.ready().await);
+}
+
+/// What is wrong with the store.
+pub(super) async fn trouble(store: &RedisStore) -> String {
+    match store.ready().await.unwrap_err() {
+        StoreError::Unavailable(why) => why,
+        StoreError::Unreadable => panic!("unreadable"),
+    }
+}
+
 /// A store on the bench, at a place that `redis-cli` of `server` reaches.
 pub(super) async fn bench_at(url: RedisUrl, server: &'static Server) -> Bench {
-    let tag = own_tag();
+    let (tag, database) = (own_tag(), url.database.to_string());
     let clock = ManualClock::at(Timestamp::from_seconds(1_800_000_000));
     let shared: SharedClock = Arc::<ManualClock>::clone(&clock);
     let store = Arc::new(store_at(url, &tag, codec(), shared).await);
     let elsewhere = move |passed: Duration| {
         let (prefix, passed) = (format!("{{{tag}}}:"), passed.as_millis().to_string());
-        let said = server.cli(&["-c", "EVAL", PASS, "1", &prefix, &prefix, &passed]);
+        let said = server.cli(&["-c", "-n", &database, "EVAL", PASS, "1", &prefix, &prefix, &passed]);
         assert_eq!(said, "");
     };
     Bench { store, clock, elsewhere: Some(Box::new(elsewhere)), keeps: Box::new(()) }

@@ -25,6 +25,12 @@ local function forget_tags(prefix, tags, member)
   end)
 end
 
+-- Tells who listens. What was done is done, also when nobody may be told: then no beat comes back either, and
+-- everybody knows that they hear nothing.
+local function tell(channel, message)
+  redis.pcall('PUBLISH', channel, message)
+end
+
 -- The lifetimes, from the present moment on, in four arguments: now, idle time, longest life, slack.
 local function times(at)
   local now, idle, longest, slack = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])

@@ -25,6 +25,6 @@ for at = 5, #KEYS do
   outcomes[#outcomes + 1] = outcome
 end
 if #gone > 0 then
-  redis.call('PUBLISH', ARGV[2], 'e' .. table.concat(gone))
+  tell(ARGV[2], 'e' .. table.concat(gone))
 end
 return outcomes

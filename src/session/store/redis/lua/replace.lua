@@ -18,5 +18,5 @@ if known[2] ~= tags then
     keep(KEYS[at], life.span(last))
   end
 end
-redis.call('PUBLISH', ARGV[7], 'c' .. member .. ARGV[3])
+tell(ARGV[7], 'c' .. member .. ARGV[3])
 return 1

@@ -10,6 +10,6 @@ for _, member in ipairs(members) do
   forget_tags(ARGV[2], tags, member)
 end
 if #members > 0 then
-  redis.call('PUBLISH', ARGV[3], 'e' .. table.concat(members))
+  tell(ARGV[3], 'e' .. table.concat(members))
 end
 return #members

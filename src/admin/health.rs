@@ -1,0 +1,81 @@
+//! How the parts of the gateway are, asked at one moment.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use tokio::{sync::watch, time::timeout};
+
+use crate::{
+    apple::{Apple, KeysStatus},
+    session::{RevocationQueue, Sessions, StoreError},
+};
+
+/// Who asks for health wants an answer soon; a store that takes longer is not well.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Knows whom to ask.
+#[derive(Clone, Debug)]
+pub(super) struct Health {
+    apple: Arc<Apple>,
+    sessions: Arc<Sessions>,
+    queue: RevocationQueue,
+    draining: watch::Receiver<bool>,
+}
+
+/// What they said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Vitals {
+    /// How it stands with Apple's keys.
+    pub(super) keys: KeysStatus,
+    /// Whether the store can be used, or why not.
+    pub(super) store: Result<(), String>,
+    /// How many sessions there are.
+    pub(super) sessions: Option<usize>,
+    /// How many revocations wait.
+    pub(super) revocations_waiting: Option<usize>,
+    /// Whether the gateway stops.
+    pub(super) draining: bool,
+}
+
+impl Health {
+    pub(super) fn new(
+        apple: Arc<Apple>,
+        sessions: Arc<Sessions>,
+        queue: RevocationQueue,
+        draining: watch::Receiver<bool>,
+    ) -> Self {
+        Self { apple, sessions, queue, draining }
+    }
+
+    /// Asks everybody.
+    pub(super) async fn ask(&self) -> Vitals {
+        let (keys, store, sessions, waiting) = tokio::join!(
+            self.apple.keys_ready(),
+            in_time(self.sessions.ready()),
+            in_time(self.sessions.count()),
+            in_time(self.queue.length()),
+        );
+        let draining = *self.draining.borrow();
+        Vitals { keys, store, sessions: sessions.ok(), revocations_waiting: waiting.ok(), draining }
+    }
+}
+
+async fn in_time<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, String> {
+    match timeout(PATIENCE, answer).await {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("the session store has not answered within {} s", PATIENCE.as_secs())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_never_answers_is_not_waited_for() {
+        let silence = in_time(std::future::pending::<Result<(), StoreError>>()).await;
+        assert_eq!(silence, Err("the session store has not answered within 2 s".to_owned()));
+        assert_eq!(in_time(async { Ok(5) }).await, Ok(5));
+        let down = in_time::<()>(async { Err(StoreError::Unavailable("disk full".into())) }).await;
+        assert_eq!(down, Err("the session store is not available: disk full".to_owned()));
+    }
+}

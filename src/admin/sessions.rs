@@ -1,0 +1,66 @@
+//! The sessions as an administrator sees them: the list, and their end.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    Ended, SessionEntry, SessionPage,
+    query::{End, Page},
+    reply::Refusal,
+};
+use crate::session::{Revoke, Sessions, StoreError};
+
+/// Shows and ends sessions.
+#[derive(Clone, Debug)]
+pub(super) struct SessionsEndpoint {
+    sessions: Arc<Sessions>,
+    refresh_before: Duration,
+    revoke: Revoke,
+}
+
+impl SessionsEndpoint {
+    pub(super) fn new(sessions: Arc<Sessions>, refresh_before: Duration, revoke: Revoke) -> Self {
+        Self { sessions, refresh_before, revoke }
+    }
+
+    /// A part of the list.
+    pub(super) async fn page(&self, page: &Page) -> Result<SessionPage, Refusal> {
+        let listed = match &page.whose {
+            Some(whose) => self.sessions.list_of(whose, page.after.as_ref(), page.most).await,
+            None => self.sessions.list(page.after.as_ref(), page.most).await,
+        };
+        let (listed, next) = listed.map_err(|error| unavailable(&error))?;
+        Ok(SessionPage {
+            sessions: listed.iter().map(|listed| SessionEntry::of(listed, self.refresh_before)).collect(),
+            // The key of a session is the hash of its cookie, and opens nothing.
+            next: next.map(|key| key.to_text()),
+        })
+    }
+
+    /// Ends sessions as their people would. Once begun it goes on to its end and into the log, even when whoever
+    /// asked does not wait.
+    pub(super) async fn end(&self, end: End, request_id: &str) -> Result<Ended, Refusal> {
+        let (this, request_id) = (self.clone(), request_id.to_owned());
+        let ending = tokio::spawn(async move {
+            let outcome = this.sessions.end_all(end.whose(), this.revoke).await;
+            let (selector, whose) = end.words();
+            match &outcome {
+                Ok(count) => {
+                    tracing::info!(event = "sessions_ended_by_administrator", selector, whose, count, %request_id);
+                }
+                Err(error) => {
+                    tracing::warn!(event = "sessions_not_all_ended", selector, whose, reason = %error, %request_id);
+                }
+            }
+            outcome
+        });
+        match ending.await {
+            Ok(Ok(ended)) => Ok(Ended { ended }),
+            Ok(Err(error)) => Err(unavailable(&error)),
+            Err(_) => Err(Refusal::mistake("The sessions may not all have ended. The log has more.")),
+        }
+    }
+}
+
+fn unavailable(error: &StoreError) -> Refusal {
+    Refusal::unavailable(format!("Try again: {error}. /readyz says when it is back."))
+}

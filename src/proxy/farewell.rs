@@ -1,0 +1,106 @@
+//! The end of a session, as the browser is told of it; and the app's own sign-out, which ends it too.
+
+use http::{HeaderName, HeaderValue, header};
+use pingora::http::{RequestHeader, ResponseHeader};
+
+use super::{Answer, Gateway, exchange::Exchange, judge::sessions_unavailable, response_headers};
+use crate::{
+    pages::Failure,
+    policy::Admission,
+    signin::{LeftBy, SignedOut},
+    web::{CookieJar, Host, SetCookie},
+};
+
+/// <https://www.w3.org/TR/clear-site-data/>
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+
+/// The back button must not show what was seen before.
+const CACHE: &str = "\"cache\"";
+
+/// How browsers mark a request that nobody made: <https://wicg.github.io/nav-speculation/prefetch.html>, and
+/// what Safari sends.
+const PURPOSES: &[&str] = &["sec-purpose", "purpose"];
+
+/// What an answer says beside its own when a person has gone: cookies go, and pages in the browser's caches.
+#[derive(Clone, Debug)]
+pub(super) struct Farewell(Vec<SetCookie>);
+
+impl Farewell {
+    /// Adds it to an answer of ours.
+    #[must_use]
+    pub(super) fn on(&self, answer: Answer) -> Answer {
+        answer.with(CLEAR_SITE_DATA, CACHE).with_cookies(&self.0)
+    }
+
+    /// Adds it to an answer of the app, which no cache may keep: it would be shown instead of signing out.
+    ///
+    /// # Errors
+    /// When pingora cannot change a header.
+    pub(super) fn onto(&self, response: &mut ResponseHeader) -> pingora::Result<()> {
+        response_headers::forbid_storing(response)?;
+        response.append_header(CLEAR_SITE_DATA, CACHE)?;
+        for cookie in self.0.iter().filter_map(|cookie| HeaderValue::from_str(&cookie.header_value()).ok()) {
+            response.append_header(header::SET_COOKIE, cookie)?;
+        }
+        Ok(())
+    }
+}
+
+impl Gateway {
+    /// What to tell a browser whose session has ended at this host.
+    pub(super) fn farewell(&self, host: &Host, signed_out: SignedOut) -> Farewell {
+        let mut cookies = signed_out.cookies;
+        cookies.extend(self.app_cookies_to_delete(host));
+        Farewell(cookies)
+    }
+
+    /// Somebody else has signed in at this host: what its app kept in the browser for whoever was here before
+    /// goes, and so do the pages.
+    pub(super) fn hand_over(&self, host: &Host, answer: Answer) -> Answer {
+        let cookies = self.app_cookies_to_delete(host);
+        if cookies.is_empty() { answer } else { Farewell(cookies).on(answer) }
+    }
+
+    fn app_cookies_to_delete(&self, host: &Host) -> Vec<SetCookie> {
+        let app = self.table.app(host);
+        app.map(|app| self.app_cookies.deletions(app, self.signin.cookie_names())).unwrap_or_default()
+    }
+
+    /// The last step before a judged request goes its way. Who asks the app for its sign-out leaves the
+    /// gateway too: the session ends first and for good, whatever the app or the rules then say.
+    pub(super) async fn send_off(
+        &self,
+        judged: Result<Admission, Box<Answer>>,
+        request: &RequestHeader,
+        jar: &CookieJar<'_>,
+        exchange: &Exchange,
+    ) -> Result<Admission, Box<Answer>> {
+        let facts = &exchange.facts;
+        if let Ok(admission) = &judged {
+            self.note_owner(admission, jar, exchange).await;
+        }
+        let app = self.table.app(&facts.host);
+        if !app.is_some_and(|app| app.sessions.end_with(&facts.method, facts.target.path())) {
+            return judged;
+        }
+        if is_a_guess(request) {
+            // Then the browser asks again when the person really wants to leave.
+            return Err(Box::new(Answer::failure(Failure::Unavailable, facts.kind, &facts.request_id)));
+        }
+        let signed_out = self.signin.sign_out(jar, LeftBy::App).await;
+        let farewell = self.farewell(&facts.host, signed_out.map_err(|error| sessions_unavailable(&error, facts))?);
+        match judged {
+            Ok(admission) => {
+                exchange.take_leave(farewell);
+                Ok(admission)
+            }
+            Err(answer) => Err(Box::new(farewell.on(*answer))),
+        }
+    }
+}
+
+/// Whether the browser only guesses that somebody will want this page.
+fn is_a_guess(request: &RequestHeader) -> bool {
+    let values = PURPOSES.iter().flat_map(|name| request.headers.get_all(*name));
+    values.filter_map(|value| value.to_str().ok()).any(|value| value.to_ascii_lowercase().contains("prefetch"))
+}

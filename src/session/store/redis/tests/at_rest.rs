@@ -1,0 +1,131 @@
+//! What stands in Redis: nothing that anybody can read, and nothing that stays for ever.
+
+use std::{fs, path::Path, sync::Arc, time::Duration};
+
+use crate::{
+    clock::SystemClock,
+    entropy::SystemEntropy,
+    session::{
+        End, Holder, Mark, Revocation, SessionId, Store, StoreError, Stored, Waiting,
+        store::redis::{keys::Keys, process::Server, testing},
+        testing::{codec, record_of},
+    },
+};
+
+fn bytes_below(folder: &Path) -> Vec<u8> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        all.extend(if path.is_dir() { bytes_below(&path) } else { fs::read(path).unwrap() });
+    }
+    all
+}
+
+#[tokio::test]
+async fn nothing_of_a_person_and_no_token_and_no_cookie_is_ever_written() {
+    let server = Server::with(&["--appendonly", "yes", "--appenddirname", "written"]);
+    let store = testing::store_on(&server, codec()).await;
+    let id = SessionId::draw(&SystemEntropy);
+    let now = store.clock.now();
+    let record = Arc::new(record_of("anna", Some("org-1"), now));
+    store.insert(id.key(), Stored { record: Arc::clone(&record), last_seen: now }).await.unwrap();
+    let waiting = Waiting::new(Revocation::of(&record), now, &SystemEntropy);
+    store.lease(&id.key(), &Holder::draw(&SystemEntropy), Duration::from_secs(9)).await.unwrap();
+    store.mark(&Mark::of("kind", "state"), Duration::from_secs(9)).await.unwrap();
+    store.remove(vec![End { key: id.key(), expected: None, revocation: Some(waiting) }]).await.unwrap();
+    let written = bytes_below(&server.path("written"));
+    let has = |text: &[u8]| written.windows(text.len()).any(|window| window == text);
+    assert!(has(b"{schoolgate}:session:") && has(b"{schoolgate}:waiting"));
+    for secret in ["anna", "org-1", "access-1", "refresh-1", "raw", "edu.users", "Test/1.0", "state", id.expose()] {
+        assert!(!has(secret.as_bytes()), "{secret}");
+    }
+}
+
+#[tokio::test]
+async fn whatever_belongs_to_sessions_goes_away_by_itself() {
+    let server = Server::start();
+    let store = testing::store_on(&server, codec()).await;
+    let key = testing::session(&store).await;
+    store.touch(&[(key, store.clock.now().plus(Duration::from_secs(60)))]).await.unwrap();
+    store.lease(&key, &Holder::draw(&SystemEntropy), Duration::from_secs(9)).await.unwrap();
+    store.mark(&Mark::of("a", "b"), Duration::from_secs(9)).await.unwrap();
+    let for_ever = "local all = {} for _, key in ipairs(redis.call('KEYS', '*')) do \
+        if redis.call('PTTL', key) < 0 then all[#all + 1] = key end end return all";
+    assert_eq!(server.cli(&["EVAL", for_ever, "0"]), "{schoolgate}:proof");
+}
+
+#[tokio::test]
+async fn a_broken_record_is_told_from_none_and_leaves_no_gap_in_a_page() {
+    let server = Server::start();
+    let store = testing::store_on(&server, codec()).await;
+    let mut keys = Vec::new();
+    for _ in 0..6 {
+        keys.push(testing::session(&store).await);
+    }
+    keys.sort_unstable();
+    // Two are broken: one is empty, one has another's record.
+    let names = Keys::new(0);
+    for (broken, value) in [(0, "''"), (3, "redis.call('HGET', KEYS[2], 'r')")] {
+        let script = format!("return redis.call('HSET', KEYS[1], 'r', {value})");
+        let call = crate::session::store::redis::words::Words::of("EVAL")
+            .arg(script)
+            .arg("2")
+            .arg(names.session(&keys[broken]))
+            .arg(names.session(&keys[5]));
+        store.link.ask(&call).await.unwrap();
+        assert_eq!(store.find(&keys[broken]).await.unwrap_err(), StoreError::Unreadable);
+    }
+    let page = store.page(None, 3).await.unwrap();
+    assert_eq!(page.iter().map(|(key, _)| *key).collect::<Vec<_>>(), [keys[1], keys[2], keys[4]]);
+    let page = store.page(Some(&keys[4]), 3).await.unwrap();
+    assert_eq!(page.iter().map(|(key, _)| *key).collect::<Vec<_>>(), [keys[5]]);
+}
+
+#[tokio::test]
+async fn a_revocation_that_does_not_open_is_dropped_and_the_next_is_worked_on() {
+    let server = Server::start();
+    let store = testing::store_on(&server, codec()).await;
+    let now = store.clock.now();
+    let waiting = |seconds| {
+        let queued = now.minus(Duration::from_secs(seconds));
+        Waiting::new(Revocation::of(&record_of("anna", None, now)), queued, &SystemEntropy)
+    };
+    let (broken, fine) = (waiting(2), waiting(1));
+    store.enqueue(broken.clone()).await.unwrap();
+    store.enqueue(fine.clone()).await.unwrap();
+    assert_eq!(server.cli(&["HSET", "{schoolgate}:waiting", &broken.id, "broken"]), "0");
+    let claimed = store.claim(now, now.plus(Duration::from_secs(60)), 1).await.unwrap();
+    assert_eq!(claimed.iter().map(|waiting| &waiting.id).collect::<Vec<_>>(), [&fine.id]);
+    assert_eq!(store.queue().await.unwrap().length, 1);
+}
+
+#[tokio::test]
+async fn a_full_queue_takes_no_more_and_sessions_end_all_the_same() {
+    let server = Server::start();
+    let store = testing::store_on(&server, codec()).await;
+    let fill = "for at = 1, 100000 do redis.call('ZADD', '{schoolgate}:queue', at, at) end return 'full'";
+    assert_eq!(server.cli(&["EVAL", fill, "0"]), "full");
+    let now = store.clock.now();
+    let waiting = || Waiting::new(Revocation::of(&record_of("anna", None, now)), now, &SystemEntropy);
+    assert!(!store.enqueue(waiting()).await.unwrap());
+    let key = testing::session(&store).await;
+    let removed = store.remove(vec![End { key, expected: None, revocation: Some(waiting()) }]).await.unwrap();
+    assert_eq!(removed, [crate::session::Removal::Removed { queued: false }]);
+    assert!(store.find(&key).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn stores_with_other_databases_share_nothing() {
+    let server = Server::start();
+    let (one, other) = (codec(), codec());
+    let at = async |database: u32, codec| {
+        let url = format!("redis://127.0.0.1:{}/{database}", server.port());
+        let url = crate::session::RedisUrl::parse(&url).unwrap();
+        testing::store_at(url, "schoolgate", codec, Arc::new(SystemClock)).await
+    };
+    let (one, other) = (at(0, one).await, at(7, other).await);
+    let key = testing::session(&one).await;
+    assert!(other.find(&key).await.unwrap().is_none());
+    assert_eq!((one.count().await.unwrap(), other.count().await.unwrap()), (1, 0));
+    assert_ne!(one.keys.channel(), other.keys.channel());
+}

@@ -1,0 +1,69 @@
+//! Whose a browser is and was, for apps that keep sessions of their own in it.
+
+use std::time::Duration;
+
+use super::{Owner, SignIn};
+use crate::{
+    identity::Subject,
+    session::{ActiveSession, Mark, SessionId, SessionKey},
+    web::CookieJar,
+};
+
+/// How long after a sign-in it is known whose the browser was: until the next day. A store keeps only so many
+/// marks.
+const REMEMBERED: Duration = Duration::from_secs(2 * 24 * 3600);
+
+impl SignIn {
+    /// Who is signed in, where a request needs no session: it does not count as use of one.
+    pub async fn owner_of(&self, jar: &CookieJar<'_>) -> Owner {
+        let Some(id) = self.id_of(jar) else { return Owner::Nobody };
+        match self.sessions.live_record(&id).await {
+            Ok(Some(record)) => Owner::Person(record.person.subject.clone()),
+            Ok(None) => Owner::Nobody,
+            Err(_) => Owner::Unknown,
+        }
+    }
+
+    /// Whether this browser was the person's until now: every session that it shows was theirs. A form post
+    /// from Apple's site shows none; then it is the one that the browser had when the sign-in began. When
+    /// nobody can say, it was another's.
+    pub(super) async fn was_theirs(&self, person: &Subject, before: Option<SessionKey>, jar: &CookieJar<'_>) -> bool {
+        let shown: Vec<_> = jar.values(self.names.session()).map(SessionId::parse).collect();
+        if shown.is_empty() {
+            return match before {
+                Some(key) => self.was_of(&key, person).await,
+                None => false,
+            };
+        }
+        for id in shown {
+            let Some(id) = id else { return false };
+            if !self.was_of(&id.key(), person).await {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Whether a session, of which there may be nothing left, was a person's.
+    async fn was_of(&self, key: &SessionKey, person: &Subject) -> bool {
+        match self.sessions.last_record(key).await {
+            Ok(Some(record)) => record.person.subject == *person,
+            Ok(None) => self.sessions.is_marked(&whose(key, person)).await.unwrap_or(false),
+            Err(_) => false,
+        }
+    }
+
+    /// Notes whose a browser is, for longer than the session lives. When that fails, it will be nobody's.
+    pub(super) async fn remember_browser(&self, session: &ActiveSession) {
+        if self.settings.remembers_browsers {
+            let mark = whose(session.key(), &session.record().person.subject);
+            if let Err(error) = self.sessions.mark(&mark, REMEMBERED).await {
+                tracing::warn!(event = "browser_not_remembered", session = %session.record().handle, reason = %error);
+            }
+        }
+    }
+}
+
+fn whose(key: &SessionKey, person: &Subject) -> Mark {
+    Mark::of("whose browser", &format!("{} {person}", key.to_text()))
+}
