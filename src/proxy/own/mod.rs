@@ -106,7 +106,7 @@ impl Gateway {
         let answered = match endpoint {
             Endpoint::Home => self.home(&jar).await,
             Endpoint::Me => self.me(&jar, facts).await,
-            Endpoint::SignIn => Ok(self.start_sign_in(&form, &jar, facts).await),
+            Endpoint::SignIn => self.start_sign_in(&form, &jar, facts).await,
             Endpoint::Callback => Ok(self.callback(&form, &jar, origin(request, facts), facts).await),
             Endpoint::SignOut => self.leave(&form, &jar, request, facts).await,
             Endpoint::Notifications => return self.notified(session, facts).await,
@@ -157,12 +157,13 @@ impl Gateway {
     }
 
     /// Asks for the scopes of the page that the person comes from or goes to.
-    async fn start_sign_in(&self, form: &Form, jar: &CookieJar<'_>, facts: &Facts) -> Answer {
+    async fn start_sign_in(&self, form: &Form, jar: &CookieJar<'_>, facts: &Facts) -> Result<Answer, StoreError> {
         let return_to = return_to(form).unwrap_or_else(ReturnPath::root);
         let scopes = self.scopes_at(&facts.host, &return_to);
-        // An unreadable session is no reason not to sign in: it will be replaced.
-        let session = self.signin.session_of(jar).await.ok().flatten();
-        self.to_apple(&scopes, session.as_ref(), return_to, facts, jar)
+        // While nobody knows whether there is one, nobody is sent to Apple: what comes back could not be kept, and
+        // the sign-in would not know what it replaces.
+        let session = self.signin.session_of(jar).await?;
+        Ok(self.to_apple(&scopes, session.as_ref(), return_to, facts, jar))
     }
 
     fn scopes_at(&self, host: &Host, path: &ReturnPath) -> ScopeSet {

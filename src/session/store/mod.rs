@@ -157,13 +157,14 @@ pub struct Queue {
 pub enum Sharing {
     /// Nobody, and it is in this process's memory: there is nothing to be gained by a cache.
     Memory,
-    /// Nobody: what this process wrote is what there is.
+    /// Nobody: what this process wrote is what there is. A [`Listener`] hears of it as soon as it is done, for a
+    /// call that was given up may be done later.
     Alone,
     /// Other processes. They tell a [`Listener`].
     Shared,
 }
 
-/// Hears what any process, this one included, does to the sessions of a shared store. Calls are short
+/// Hears what any process, this one included, does to the sessions of a store that is not memory. Calls are short
 /// and never block.
 pub trait Listener: Send + Sync {
     /// The record of a session is of this generation now.

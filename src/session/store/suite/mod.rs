@@ -49,7 +49,7 @@ macro_rules! store_contract {
                 a_replaced_record_is_still_found_by_its_names,
                 pages_of_any_size_show_every_session_once_in_the_order_of_keys,
                 every_session_counts_once,
-                who_listens_hears_of_every_change_when_there_is_anybody_else,
+                who_listens_hears_of_every_change_that_a_caller_may_not_know_of,
             }
             ends {
                 a_removed_session_is_nowhere,

@@ -317,7 +317,7 @@ impl Listener for Heard {
 }
 
 /// A listener hears of what comes after it began to listen, which takes a moment: hence several changes.
-pub(crate) async fn who_listens_hears_of_every_change_when_there_is_anybody_else(bench: &Bench) {
+pub(crate) async fn who_listens_hears_of_every_change_that_a_caller_may_not_know_of(bench: &Bench) {
     let heard = Arc::new(Heard::default());
     let listener: Arc<dyn Listener> = Arc::<Heard>::clone(&heard);
     let sharing = bench.store.listen(Arc::downgrade(&listener));
@@ -327,7 +327,7 @@ pub(crate) async fn who_listens_hears_of_every_change_when_there_is_anybody_else
         loop {
             assert!(bench.refresh(&session).await);
             generation += 1;
-            if sharing != Sharing::Shared || heard.any(&session, |told| told == Some(generation)) {
+            if sharing == Sharing::Memory || heard.any(&session, |told| told == Some(generation)) {
                 break;
             }
             tokio::time::sleep(POLL).await;
@@ -336,14 +336,14 @@ pub(crate) async fn who_listens_hears_of_every_change_when_there_is_anybody_else
     tokio::time::timeout(PATIENCE, told_of_change).await.expect("the change is told");
     bench.remove(&session).await;
     let told_of_end = async {
-        while sharing == Sharing::Shared && !heard.any(&session, |told| told.is_none()) {
+        while sharing != Sharing::Memory && !heard.any(&session, |told| told.is_none()) {
             tokio::time::sleep(POLL).await;
         }
     };
     tokio::time::timeout(PATIENCE, told_of_end).await.expect("the end is told");
     assert!(!heard.any(&other, |_| true), "nothing happened to this one");
     assert!(!heard.any(&session, |told| told > Some(generation)), "a generation that never was");
-    if sharing != Sharing::Shared {
-        assert!(!heard.any(&session, |_| true), "there is nobody else to hear of");
+    if sharing == Sharing::Memory {
+        assert!(!heard.any(&session, |_| true), "its caller knows already");
     }
 }

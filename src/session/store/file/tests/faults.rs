@@ -14,7 +14,14 @@ use std::{
 use redb::StorageBackend;
 
 use super::*;
-use crate::session::store::file::disk::Disk;
+use crate::{
+    identity::ScopeSet,
+    session::{
+        Revoke, Sessions,
+        store::file::disk::Disk,
+        testing::{grant, origin, verified},
+    },
+};
 
 /// What a disk can be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -386,4 +393,32 @@ async fn the_tree_that_failed_writes_nothing_any_more() {
     let store = place.open();
     assert!(store.find(&key).await.unwrap().is_some());
     assert_eq!(store.count().await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn a_session_whose_end_came_late_from_a_disk_that_hung_does_not_live_on_in_memory() {
+    for is_patient in [true, false] {
+        let place = Place::new();
+        let disk = Faulty::at(&place);
+        let store = Arc::new(place.open_on(Arc::<Faulty>::clone(&disk)).unwrap());
+        let behind: Arc<dyn Store> = Arc::<FileStore>::clone(&store);
+        let sessions = Sessions::new(lifetimes(), behind, ManualClock::at(NOW), Arc::new(SystemEntropy));
+        let new = sessions.create(verified("anna"), grant(""), ScopeSet::new(), origin()).await.unwrap();
+        let opens = async || sessions.open(&new.id).await.unwrap().is_some();
+        assert!(opens().await);
+        disk.has(Some(Trouble::Hang));
+        tokio::time::pause();
+        if is_patient {
+            assert!(sessions.end(new.session.key(), Revoke::No).await.is_err());
+        } else {
+            let gone = tokio::time::timeout(Duration::from_secs(1), sessions.end(new.session.key(), Revoke::No));
+            assert!(gone.await.is_err(), "whoever asked has gone");
+        }
+        tokio::time::resume();
+        assert!(opens().await, "it has not ended yet, and is known here again");
+        disk.has(None);
+        sign_in(&store, "ben").await;
+        assert!(store.find(new.session.key()).await.unwrap().is_none());
+        assert!(!opens().await, "an ended session lives");
+    }
 }
