@@ -21,6 +21,7 @@ use schoolgate::{
 };
 use support::{
     Browser, Program, Site,
+    program::ask,
     world::{at, through_apple},
 };
 use tokio::{
@@ -239,8 +240,11 @@ async fn a_full_disk_turns_new_people_away_and_nobody_else_and_is_over_when_ther
         assert_eq!(page(browser).await, 200, "who is signed in goes on");
     }
     assert!(!program.log().contains("panicked"));
+    let unready = ask(&site.path("admin.sock"), "GET", "/readyz").await;
+    assert!(unready.status == 503 && unready.text().contains("make room"), "{}", unready.text());
 
     disk.make_room();
+    assert_eq!(ask(&site.path("admin.sock"), "GET", "/readyz").await.status, 200);
     people.push(program.signed_in("teacher-1").await);
     program.logged("store_recovered").await;
     for browser in &mut people {

@@ -58,6 +58,9 @@ const BEAT: Duration = Duration::from_secs(30);
 /// its caller knows nothing of it.
 type Listeners = Arc<Mutex<Vec<Weak<dyn Listener>>>>;
 
+/// With less room on its disk the store is not ready: the next sign-ins may find none.
+const LEAST_ROOM: u64 = 256 * 1024;
+
 /// The file store.
 pub struct FileStore {
     path: PathBuf,
@@ -189,6 +192,22 @@ impl FileStore {
         reading.await.unwrap_or_else(|error| Err(error.to_string()))
     }
 
+    /// Small writes may still go well on a full disk, in room that the file has already.
+    async fn has_room(&self) -> Result<(), StoreError> {
+        let path = self.path.clone();
+        let looking = task::spawn_blocking(move || disk::room_beside(&path));
+        match timeout(PATIENCE, looking).await {
+            Ok(Ok(Ok(room))) if room >= LEAST_ROOM => Ok(()),
+            Ok(Ok(Ok(room))) => {
+                let why = format!("{room} bytes are left on the disk; make room, and it goes on by itself");
+                Err(self.unavailable(&why))
+            }
+            Ok(Ok(Err(error))) => Err(self.unavailable(&error.to_string())),
+            Ok(Err(error)) => Err(self.unavailable(&error.to_string())),
+            Err(_) => Err(self.unavailable(SILENT)),
+        }
+    }
+
     fn unavailable(&self, why: &str) -> StoreError {
         StoreError::Unavailable(format!("{}: {why}", self.path.display()))
     }
@@ -212,7 +231,7 @@ impl Store for FileStore {
             let now = self.clock.now();
             self.write(move |changes| beat(changes, now)).await?;
         }
-        Ok(())
+        self.has_room().await
     }
 
     fn listen(&self, listener: Weak<dyn Listener>) -> Sharing {
