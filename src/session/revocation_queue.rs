@@ -159,7 +159,7 @@ impl Inner {
                 Ok(Some(waiting)) => waiting,
                 Ok(None) => return self.until_due(now).await,
                 Err(error) => {
-                    tracing::warn!(event = "revocations_delayed", reason = %error);
+                    tracing::warn!(event = "revocation_queue_unavailable", reason = %error);
                     return LOOK_EVERY;
                 }
             };

@@ -23,7 +23,7 @@ use tokio::{
 
 use super::{
     Answer, Browser, Echo,
-    world::{CALLBACK, configuration, stand_in},
+    world::{CALLBACK, configuration, stand_in, through_apple},
 };
 
 /// No test waits longer for the program to say or do something.
@@ -67,6 +67,14 @@ impl Site {
         let path = self.path(&format!("{name}.toml"));
         std::fs::write(&path, text).unwrap();
         Program::spawn(&path)
+    }
+
+    /// What the program says with a configuration with which it must not start.
+    pub async fn fails(&self, text: &str) -> String {
+        let (status, said) = self.spawn(text).ended().await;
+        assert_eq!(status.code(), Some(1), "{said}");
+        assert!(!said.contains("panicked") && !said.contains("event=\"started\""), "{said}");
+        said
     }
 
     /// The program, once it listens.
@@ -116,6 +124,14 @@ impl Program {
 
     pub fn browser(&self) -> Browser {
         Browser::new(self.address())
+    }
+
+    /// The browser of somebody who has signed in.
+    pub async fn signed_in(&self, person: &str) -> Browser {
+        let mut browser = self.browser();
+        let answer = through_apple(&mut browser, "/start", person).await;
+        assert_eq!((answer.status, answer.location()), (303, "/start"), "{}", answer.text());
+        browser
     }
 
     /// Waits until it listens.

@@ -225,6 +225,9 @@ impl<'t> Changes<'t> {
         let mut claimed = Vec::new();
         while claimed.len() < most {
             let Some((due, id)) = self.first_due(now)? else { break };
+            // Whatever it leads to, it does not lead there again.
+            self.due.remove((due, id.as_str()))?;
+            self.any = true;
             let sealed = self.queue.get(id.as_str())?.map(|row| row.value().1.to_vec());
             match sealed.as_deref().map(|sealed| codec.open_waiting(&id, sealed)) {
                 Some(Ok(waiting)) => {
@@ -238,10 +241,7 @@ impl<'t> Changes<'t> {
                     );
                     self.settle(&id)?;
                 }
-                None => {
-                    self.due.remove((due, id.as_str()))?;
-                    self.any = true;
-                }
+                None => {}
             }
             // What is due again already would be claimed twice.
             if until <= now {
