@@ -196,10 +196,10 @@ impl Guest {
                 Some(callback) => self.come_back_again(callback).await,
                 None => self.sign_in().await,
             },
-            (State::SignedIn(_), 0) => self.sign_out().await,
-            (State::SignedIn(_), 1) => self.sign_in_over_it().await,
-            (State::SignedIn(_), 2 | 3) => self.see_classes().await,
-            (State::SignedIn(_), 4..=6) => self.look_around().await,
+            (State::SignedIn(_), 0 | 1) => self.sign_out().await,
+            (State::SignedIn(_), 2) => self.sign_in_over_it().await,
+            (State::SignedIn(_), 3 | 4) => self.see_classes().await,
+            (State::SignedIn(_), 5..=7) => self.look_around().await,
             (State::SignedIn(_), _) => self.look().await,
         }
     }
