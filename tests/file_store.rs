@@ -44,23 +44,13 @@ async fn run(site: &Site, lines: &[(&str, &str)]) -> Program {
 
 /// Starts the program, which must not start; returns what it says.
 async fn fails(site: &Site) -> String {
-    let (status, said) = site.spawn(&with_file(site, &[])).ended().await;
-    assert_eq!(status.code(), Some(1), "{said}");
-    assert!(!said.contains("panicked") && !said.contains("event=\"started\""), "{said}");
-    said
+    site.fails(&with_file(site, &[])).await
 }
 
 async fn stop(program: Program) {
     program.terminate().await;
     let (status, log) = timeout(SOON, program.ended()).await.unwrap();
     assert_eq!(status.code(), Some(0), "{log}");
-}
-
-async fn signed_in(program: &Program) -> Browser {
-    let mut browser = program.browser();
-    let answer = through_apple(&mut browser, "/start", "teacher-1").await;
-    assert_eq!((answer.status, answer.location()), (303, "/start"), "{}", answer.text());
-    browser
 }
 
 /// The status of a page for a script, which is never sent to Apple.
@@ -78,7 +68,7 @@ async fn page_at(browser: &mut Browser, program: &Program) -> u16 {
 async fn a_restart_signs_nobody_out_and_brings_nobody_back() {
     let site = Site::start().await;
     let program = run(&site, &[]).await;
-    let (mut stays, mut leaves) = (signed_in(&program).await, signed_in(&program).await);
+    let (mut stays, mut leaves) = (program.signed_in("teacher-1").await, program.signed_in("teacher-1").await);
     let cookies = leaves.clone();
     assert_eq!(leaves.open(&at("/.schoolgate/sign-out")).await.status, 200);
     stop(program).await;
@@ -171,12 +161,12 @@ async fn what_was_answered_survives_a_kill_at_any_moment() {
 async fn tokens_of_who_signed_out_are_revoked_after_a_kill() {
     let site = Site::start().await;
     let program = run(&site, &[]).await;
-    let mut browser = signed_in(&program).await;
+    let mut browser = program.signed_in("teacher-1").await;
     site.apple.switches().trouble(Endpoint::Revoke, Trouble::Status(503));
     assert_eq!(browser.open(&at("/.schoolgate/sign-out")).await.status, 200);
     program.logged("revocation_delayed").await;
     // What is written after the delay is on the disk after it, too.
-    signed_in(&program).await;
+    program.signed_in("teacher-1").await;
     program.kill().await;
     site.apple.switches().heal(Endpoint::Revoke);
     run(&site, &[]).await.logged("\"revoked\"").await;
@@ -226,7 +216,7 @@ async fn a_full_disk_turns_new_people_away_and_nobody_else_and_is_over_when_ther
     let disk = SmallDisk::at(&site.path("state"));
     // Short, so that uses are noted all the time.
     let program = run(&site, &[("session", "idle_timeout = \"2m\"")]).await;
-    let mut people = vec![signed_in(&program).await];
+    let mut people = vec![program.signed_in("teacher-1").await];
     disk.fill();
     // There is room in the file itself for a few.
     let refused = loop {
@@ -251,7 +241,7 @@ async fn a_full_disk_turns_new_people_away_and_nobody_else_and_is_over_when_ther
     assert!(!program.log().contains("panicked"));
 
     disk.make_room();
-    people.push(signed_in(&program).await);
+    people.push(program.signed_in("teacher-1").await);
     program.logged("store_recovered").await;
     for browser in &mut people {
         assert_eq!(page(browser).await, 200);
@@ -264,7 +254,7 @@ async fn a_full_disk_turns_new_people_away_and_nobody_else_and_is_over_when_ther
         assert_eq!(page_at(browser, &program).await, 200, "nothing is lost");
     }
     disk.make_room();
-    signed_in(&program).await;
+    program.signed_in("teacher-1").await;
     stop(program).await;
 }
 
@@ -278,7 +268,7 @@ async fn a_disk_that_is_full_or_read_only_from_the_start_is_a_clear_error() {
     disk.make_room();
     assert_eq!(fs::read_dir(site.path("state")).unwrap().count(), 0, "nothing half-made is left");
     let program = run(&site, &[]).await;
-    let mut browser = signed_in(&program).await;
+    let mut browser = program.signed_in("teacher-1").await;
     stop(program).await;
     disk.read_only(true);
     let said = fails(&site).await;
@@ -292,7 +282,7 @@ async fn a_disk_that_is_full_or_read_only_from_the_start_is_a_clear_error() {
 async fn a_second_gateway_with_the_same_folder_does_not_start() {
     let site = Site::start().await;
     let program = run(&site, &[]).await;
-    let mut browser = signed_in(&program).await;
+    let mut browser = program.signed_in("teacher-1").await;
     let text = with_file(&site, &[]).replace("admin.sock", "other.sock");
     let (status, said) = site.spawn(&text).ended().await;
     assert_eq!(status.code(), Some(1), "{said}");
@@ -304,7 +294,7 @@ async fn a_second_gateway_with_the_same_folder_does_not_start() {
 async fn a_wrong_or_missing_key_is_an_error_and_never_a_new_start() {
     let site = Site::start().await;
     let program = run(&site, &[]).await;
-    let mut browser = signed_in(&program).await;
+    let mut browser = program.signed_in("teacher-1").await;
     stop(program).await;
     let (file, key) = (site.path("state/sessions.redb"), site.path("state/session.key"));
     let (sessions, old) = (fs::read(&file).unwrap(), fs::read_to_string(&key).unwrap());
@@ -327,7 +317,7 @@ async fn a_wrong_or_missing_key_is_an_error_and_never_a_new_start() {
     let program = run(&site, &[]).await;
     assert!(program.log().contains("store_key_changed"), "{}", program.log());
     assert_eq!(page_at(&mut browser, &program).await, 200, "nobody is signed out");
-    let mut later = signed_in(&program).await;
+    let mut later = program.signed_in("teacher-1").await;
     stop(program).await;
     fs::write(&key, &new).unwrap();
     let program = run(&site, &[]).await;
@@ -339,7 +329,7 @@ async fn a_wrong_or_missing_key_is_an_error_and_never_a_new_start() {
 async fn a_damaged_file_is_an_error_and_stays_as_it_is() {
     let site = Site::start().await;
     let program = run(&site, &[]).await;
-    let mut browser = signed_in(&program).await;
+    let mut browser = program.signed_in("teacher-1").await;
     stop(program).await;
     let file = site.path("state/sessions.redb");
     let whole = fs::read(&file).unwrap();

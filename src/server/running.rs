@@ -25,7 +25,7 @@ pub enum StartError {
     /// An address cannot be listened on.
     #[error(
         "cannot listen on {address}: {source}; see [server] listen and admin_listen: another program may listen there, \
-         or the port is below 1024"
+         the port is below 1024, or the folder of a socket is missing or belongs to another user"
     )]
     Bind {
         /// The address.
@@ -182,7 +182,7 @@ impl Running {
         match self.queue.length().await {
             Ok(0) => {}
             Ok(count) => tracing::warn!(event = "revocations_waiting", count),
-            Err(error) => tracing::warn!(event = "revocations_waiting", reason = %error),
+            Err(error) => tracing::warn!(event = "revocation_queue_unavailable", reason = %error),
         }
         // The last to go: until here operators can ask how it goes.
         self.admin.stop().await;

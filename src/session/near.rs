@@ -1,6 +1,6 @@
 //! The near cache: what this process knows of the sessions in a store, so that a request asks nobody.
 //!
-//! Three rules keep it honest. A session that has ended leaves a stone that no late reader can move, for
+//! Three rules keep it honest. A session that has ended leaves a tombstone that no late reader can move, for
 //! keys are never used again. A record never gives way to an older generation. And where other processes
 //! write to the store too, an entry is worth something only while it is fresh, or while this process hears
 //! what the others do.
@@ -21,6 +21,7 @@ use super::{
     watches::Watches,
 };
 use crate::clock::{SharedClock, Timestamp};
+
 /// Most bytes of records that are kept, as estimated by [`weight`].
 const MOST_BYTES: u64 = 128 * 1024 * 1024;
 
@@ -224,7 +225,7 @@ impl Near {
             let (checked, period) = (self.clock.now(), self.known.period.load(Ordering::Acquire));
             let told = self.known.told(key);
             let Some(stored) = self.store.find(key).await? else {
-                // No stone for a key that was never here: strangers could fill the cache with them.
+                // No tombstone for a key that was never here: strangers could fill the cache with them.
                 self.known.slots.entry_by_ref(key).and_compute_with(|slot| match slot {
                     Some(_) => Op::Put(Slot::Gone),
                     None => Op::Nop,

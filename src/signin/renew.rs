@@ -235,6 +235,8 @@ impl SignIn {
         };
         match answer {
             Ok(answer) => self.keep(session, answer, token.clone()).await,
+            // `invalid_request` is no end: TN3107 says that Apple uses it for "the user has revoked authorization" too,
+            // but also for every mistake of ours, and a mistake of ours must not sign a school out.
             Err(CallError::InvalidGrant) => self.over(session, "invalid_grant").await,
             Err(error) => Err(self.failed_refresh(session, &error)),
         }

@@ -10,7 +10,7 @@ use http::{Method, header};
 use pingora::{http::RequestHeader, proxy::Session};
 
 use self::elsewhere::is_from_elsewhere;
-use super::{Answer, Gateway, exchange::Facts, judge::sessions_unavailable};
+use super::{Answer, Gateway, exchange::Facts, forwarding, judge::sessions_unavailable};
 use crate::{
     apple::{CallError, DeniedReason, VerifyError},
     identity::ScopeSet,
@@ -102,7 +102,7 @@ impl Gateway {
             Err(failure) => return Ok(fail(failure)),
         };
         let request = session.req_header();
-        let jar = CookieJar::parse(request.headers.get_all(header::COOKIE).iter().map(http::HeaderValue::as_bytes));
+        let jar = forwarding::cookies(request);
         let answered = match endpoint {
             Endpoint::Home => self.home(&jar).await,
             Endpoint::Me => self.me(&jar, facts).await,
@@ -158,7 +158,7 @@ impl Gateway {
 
     /// Asks for the scopes of the page that the person comes from or goes to.
     async fn start_sign_in(&self, form: &Form, jar: &CookieJar<'_>, facts: &Facts) -> Result<Answer, StoreError> {
-        let return_to = return_to(form);
+        let return_to = return_to(form).unwrap_or_else(ReturnPath::root);
         let scopes = self.scopes_at(&facts.host, &return_to);
         // While nobody knows whether there is one, nobody is sent to Apple: what comes back could not be kept, and
         // the sign-in would not know what it replaces.
@@ -227,7 +227,7 @@ impl Gateway {
         request: &RequestHeader,
         facts: &Facts,
     ) -> Result<Answer, StoreError> {
-        let return_to = form.only("return_to").ok().flatten().and_then(ReturnPath::parse);
+        let return_to = return_to(form);
         if is_from_elsewhere(request, facts) {
             return Ok(Answer::page(pages::confirm_sign_out(return_to.as_ref())));
         }
@@ -251,9 +251,9 @@ fn origin(request: &RequestHeader, facts: &Facts) -> Origin {
     Origin::new(facts.client, user_agent)
 }
 
-/// Where somebody wants to go; the start page when that is nowhere of ours.
-fn return_to(form: &Form) -> ReturnPath {
-    form.only("return_to").ok().flatten().and_then(ReturnPath::parse).unwrap_or_else(ReturnPath::root)
+/// Where somebody wants to go, when that is a place of ours.
+fn return_to(form: &Form) -> Option<ReturnPath> {
+    form.only("return_to").ok().flatten().and_then(ReturnPath::parse)
 }
 
 /// What the person is told; the log has the rest.

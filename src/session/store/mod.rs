@@ -1,4 +1,4 @@
-//! What every store of sessions must do. One suite (`suite.rs`) holds all of them to it.
+//! What every store of sessions must do. One suite of tests (`suite/`) holds all of them to it.
 
 mod file;
 mod memory;
@@ -8,7 +8,11 @@ pub(crate) mod shared;
 #[cfg(test)]
 pub(crate) mod suite;
 
-use std::{fmt, sync::Arc, sync::Weak, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use aws_lc_rs::digest;

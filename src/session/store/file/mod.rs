@@ -103,11 +103,12 @@ impl FileStore {
         codec: Codec,
         clock: SharedClock,
     ) -> Result<Self, FileStoreError> {
-        // The first write tells whether the disk takes anything, and leaves what a quick opening needs. Whether it
-        // succeeds or not, what is there can be read.
+        // The first write tells whether the disk takes anything, leaves what a quick opening needs, and puts back
+        // into the queue what another process worked on. Whether it succeeds or not, what is there can be read.
         let (now, proof) = (clock.now(), checked.proof);
         let (first, mut answer) = Call::new(move |changes: &mut Changes<'_>| {
             beat(changes, now)?;
+            changes.unclaim(now)?;
             proof.map(|proof| changes.note("proof", &proof)).transpose()
         });
         let started = Writer::start(checked.disk, Box::new(first), Arc::clone(&clock));

@@ -131,11 +131,16 @@ macro_rules! store_contract {
         #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
         async fn $clause() {
             let bench = $make().await;
-            $crate::session::store::suite::$part::$clause(&bench).await;
+            let clause = $crate::session::store::suite::$part::$clause(&bench);
+            let patience = $crate::session::store::suite::PATIENCE;
+            tokio::time::timeout(patience, clause).await.expect("the clause comes to an end");
         }
     )*)* };
 }
 pub(crate) use store_contract;
+
+/// How long a clause may take: one that waits for what a broken store never does fails instead.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How far from the end of something a test looks: a server's clock runs on while a test runs.
 pub(super) const MARGIN: Duration = Duration::from_secs(5);
@@ -236,6 +241,7 @@ impl Bench {
         loop {
             let page = self.store.page(all.last(), most).await.unwrap();
             assert!(page.len() <= most);
+            assert!(page.iter().all(|(key, _)| all.last().is_none_or(|last| key > last)), "a page goes back");
             if page.is_empty() {
                 return all;
             }

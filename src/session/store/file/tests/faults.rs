@@ -364,3 +364,61 @@ async fn a_session_whose_end_came_late_from_a_disk_that_hung_does_not_live_on_in
         assert!(!opens().await, "an ended session lives");
     }
 }
+
+#[tokio::test]
+async fn what_was_not_in_memory_can_be_read_on_a_disk_that_takes_nothing_at_all() {
+    let place = Place::new();
+    let store = place.open();
+    let mut known = Vec::new();
+    for _ in 0..40 {
+        known.push(sign_in(&store, "anna").await.0);
+    }
+    drop(store);
+    let disk = Faulty::at(&place);
+    let store = place.open_on(Arc::<Faulty>::clone(&disk)).unwrap();
+    disk.has(Some(Trouble::FullFrom(0)));
+    let (key, stored) = new_session("ben");
+    assert!(store.insert(key, stored).await.is_err());
+    for key in &known {
+        assert!(store.find(key).await.unwrap().is_some());
+    }
+    assert!(store.find(&key).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn after_a_failure_the_file_is_opened_without_a_walk_through_it() {
+    let place = Place::new();
+    let disk = Faulty::at(&place);
+    let store = place.open_on(Arc::<Faulty>::clone(&disk)).unwrap();
+    let sign_ins = (0..1_000).map(|_| sign_in(&store, "anna"));
+    futures_util::future::join_all(sign_ins).await;
+    disk.has(Some(Trouble::Once(0)));
+    let (key, stored) = new_session("ben");
+    assert!(store.insert(key, stored).await.is_err());
+    let steps = disk.steps.load(Ordering::SeqCst);
+    assert!(steps < 100, "{steps} steps");
+}
+
+#[tokio::test]
+async fn the_tree_that_failed_writes_nothing_any_more() {
+    let place = Place::new();
+    let store = place.open();
+    let (key, _) = sign_in(&store, "anna").await;
+    let old = store.shared.readable();
+    assert!(store.write::<()>(|_| panic!("a fault of ours")).await.is_err());
+    assert!(!Arc::ptr_eq(&old, &store.shared.readable()));
+    let late = guarded(|| {
+        let transaction = old.begin_write()?;
+        let mut changes = Changes::new(&transaction)?;
+        changes.remove(&[SealedEnd { key, expected: None, revocation: None }])?;
+        drop(changes);
+        Ok(transaction.commit()?)
+    });
+    assert!(late.is_err());
+    drop(old);
+    sign_in(&store, "ben").await;
+    drop(store);
+    let store = place.open();
+    assert!(store.find(&key).await.unwrap().is_some());
+    assert_eq!(store.count().await.unwrap(), 2);
+}
