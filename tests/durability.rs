@@ -13,8 +13,12 @@ use std::{
 };
 
 use futures_util::future::{join_all, try_join_all};
-use schoolgate::demo::{Endpoint, Others, Trouble};
-use support::{Dice, District, Guest, HOST, Program, Request, Site, Tally, Town, redis::Server};
+use schoolgate::demo::{Endpoint, Gate, Others, Trouble};
+use support::{
+    Dice, District, Guest, HOST, Program, Request, Site, Tally, Town,
+    redis::Server,
+    world::{at, through_apple},
+};
 use tokio::{
     task::block_in_place,
     time::{Instant, sleep},
@@ -28,7 +32,7 @@ const SOON: Duration = Duration::from_secs(30);
 const LINES: &[(&str, &str)] = &[
     ("session", "refresh_before = \"1s\""),
     ("server", "sign_in_rate_per_ip = 100000"),
-    ("apple", "timeout = \"3s\""),
+    ("apple", "timeout = \"5s\""),
 ];
 
 /// Around the gateways: an Apple that gives a new refresh token each time, and takes the old one no more.
@@ -158,6 +162,46 @@ async fn a_gateway_with_a_file_is_killed_a_hundred_times() {
     println!("100 kills in {:?}: {tally:?}", begun.elapsed());
     let Tally { sign_ins, step_ups, sign_outs, refreshes, lost, .. } = tally;
     assert!(sign_ins > 50 && step_ups > 20 && sign_outs > 20 && refreshes > 100 && lost > 50, "{tally:?}");
+}
+
+#[tokio::test]
+async fn a_refresh_that_nobody_waits_for_is_kept_by_a_gateway_that_stops() {
+    let site = Site::start().await;
+    let lifetime = |seconds| {
+        site.apple.switches().change(|behaviour| {
+            behaviour.access_token_lifetime = Duration::from_secs(seconds);
+            behaviour.refresh_rotation = true;
+        });
+    };
+    let lines = [("session", "refresh_before = \"2s\"")];
+    let text = site.configuration(&lines).replace("store = \"memory\"", "store = \"file\"");
+    let mut program = site.spawn(&text);
+    program.started().await;
+    let mut browser = program.browser();
+    lifetime(10);
+    assert_eq!(through_apple(&mut browser, "/start", "teacher-1").await.status, 303);
+    lifetime(3600);
+    let gate = Gate::closed();
+    site.apple.switches().trouble(Endpoint::Refresh, Trouble::HoldAnswer(gate.clone()));
+    // Twice `refresh_before` ahead of its end, the token is refreshed while it still serves.
+    while site.apple.calls().count(Endpoint::Refresh) == 0 {
+        assert_eq!(browser.fetch(&at("/")).await.status, 200);
+        sleep(Duration::from_millis(100)).await;
+    }
+    program.terminate().await;
+    program.logged("draining").await;
+    // Apple has given a new refresh token, and takes the old one no more.
+    sleep(Duration::from_secs(1)).await;
+    gate.open();
+    let (status, log) = program.ended().await;
+    assert_eq!(status.code(), Some(0), "{log}");
+
+    let mut program = site.spawn(&text);
+    program.started().await;
+    browser.move_to(program.address());
+    let answer = browser.fetch(&at("/after")).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(site.apple.calls().count(Endpoint::Refresh), 1);
 }
 
 /// The number of gateways that share one Redis.

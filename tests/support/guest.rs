@@ -112,15 +112,29 @@ struct Tokens {
 /// What may have become of a session while nobody heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Doubt {
-    /// Apple may have given a new refresh token that nobody has. `served`: the app saw the request, so it was
-    /// not so.
-    Page { served: bool },
+    /// Apple may have given a new refresh token that nobody has. `kept`: that is not so, for the app saw the
+    /// request, or the gateway is alive to keep it.
+    Page { kept: bool },
     /// It may have been signed out; then its tokens are revoked.
     SignOut,
     /// Another may have taken its place; another person's tokens are revoked then.
     Replaced { by_same: bool },
     /// More than one of these.
     Anything,
+}
+
+impl Doubt {
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Page { kept }, Self::Page { kept: other }) => Self::Page { kept: kept && other },
+            (one, Self::Page { kept: true }) => one,
+            _ => Self::Anything,
+        }
+    }
+}
+
+fn doubt_of_a_page(unanswered: Unanswered) -> Doubt {
+    Doubt::Page { kept: unanswered == Unanswered::Unavailable }
 }
 
 enum State {
@@ -299,6 +313,7 @@ impl Guest {
 
     fn signed_in(&mut self, callback: &str, person: &'static str, classes: bool) {
         self.tally.sign_ins += 1;
+        self.settle();
         let cookie = self.browser.cookie(HOST, COOKIE).unwrap();
         let before = std::mem::replace(&mut self.state, State::SignedOut);
         let mut may_see_classes = classes;
@@ -329,6 +344,7 @@ impl Guest {
         assert_eq!(answer.status, if path.contains("return_to") { 303 } else { 200 }, "{self}: {}", answer.text());
         assert_eq!(self.browser.cookie(HOST, COOKIE), None, "{self}");
         self.tally.sign_outs += 1;
+        self.settle();
         if let State::SignedIn(known) = std::mem::replace(&mut self.state, State::SignedOut) {
             self.bury(&known, "signed out");
             self.to_be_revoked.push(known.code);
@@ -350,7 +366,7 @@ impl Guest {
                 Ok(())
             }
             Err(unanswered) => {
-                self.doubt(unanswered, Doubt::Page { served: false });
+                self.doubt(unanswered, doubt_of_a_page(unanswered));
                 Err(unanswered)
             }
         }
@@ -371,7 +387,7 @@ impl Guest {
             match self.answered(visit.await.unwrap()) {
                 Ok(answer) => answers.push(answer),
                 Err(unanswered) => {
-                    self.doubt(unanswered, Doubt::Page { served: false });
+                    self.doubt(unanswered, doubt_of_a_page(unanswered));
                     outcome = Err(unanswered);
                 }
             }
@@ -411,7 +427,7 @@ impl Guest {
         let answer = match self.fetch(&target).await {
             Ok(answer) => answer,
             Err(unanswered) => {
-                self.doubt(unanswered, Doubt::Page { served: false });
+                self.doubt(unanswered, doubt_of_a_page(unanswered));
                 return Err(unanswered);
             }
         };
@@ -424,7 +440,7 @@ impl Guest {
             return Ok(());
         }
         assert_eq!(answer.status, 401, "{self}: {}", answer.text());
-        assert_ne!(doubt, Doubt::Page { served: true }, "{self}: a session that served an app is gone");
+        assert_ne!(doubt, Doubt::Page { kept: true }, "{self}: a session is gone that nobody has ended");
         self.tally.gone += 1;
         self.unsettled.clear();
         self.bury(&known, "gone");
@@ -452,6 +468,9 @@ impl Guest {
 
     /// Looks what the app has seen of this session.
     fn settle(&mut self) {
+        if self.unsettled.is_empty() {
+            return;
+        }
         let seen: Vec<_> = self.unsettled.drain(..).map(|target| self.town.site.echo.seen_at(&target)).collect();
         let all = seen.iter().all(Option::is_some);
         let (State::SignedIn(known) | State::Unknown(known, ..)) = &mut self.state else { panic!("{}", self.name) };
@@ -468,8 +487,8 @@ impl Guest {
             let newest = newest.into_iter().filter(|token| !known.tokens.newest.contains(token));
             known.tokens.older.extend(newest);
         }
-        if let State::Unknown(_, Doubt::Page { served }, _) = &mut self.state {
-            *served = all;
+        if let State::Unknown(_, Doubt::Page { kept }, _) = &mut self.state {
+            *kept |= all;
         }
     }
 
@@ -487,10 +506,7 @@ impl Guest {
         self.state = match std::mem::replace(&mut self.state, State::SignedOut) {
             State::SignedOut => State::SignedOut,
             State::SignedIn(known) => State::Unknown(known, new, Instant::now()),
-            State::Unknown(known, Doubt::Page { .. }, since) if matches!(new, Doubt::Page { .. }) => {
-                State::Unknown(known, new, since)
-            }
-            State::Unknown(known, _, since) => State::Unknown(known, Doubt::Anything, since),
+            State::Unknown(known, old, since) => State::Unknown(known, old.and(new), since),
         };
     }
 
@@ -528,7 +544,7 @@ impl Guest {
         {
             assert!(answer.header("retry-after").is_some(), "{self}: {answer:?}");
             self.tally.lost += 1;
-            return Err(Unanswered::Lost);
+            return Err(Unanswered::Unavailable);
         }
         self.tally.lost += usize::from(matches!(answer, Err(Unanswered::Lost)));
         answer

@@ -89,6 +89,8 @@ pub enum Unanswered {
     NotSent,
     /// Nobody knows what has happened.
     Lost,
+    /// The answer was that nobody can say at this moment.
+    Unavailable,
 }
 
 /// An answer.
