@@ -6,6 +6,7 @@
     clippy::unwrap_used,
     reason = "a test fails by panicking"
 )]
+#![allow(clippy::print_stdout, reason = "a proof says what it measured")]
 
 mod support;
 

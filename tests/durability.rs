@@ -1,6 +1,7 @@
 //! What was answered survives `kill -9` at any moment, and what was ended does not come back: with the real
 //! program, people who sign in and out all the time, and access tokens that live for a second.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, reason = "a proof says what it measured")]
 
 mod support;
 

@@ -40,6 +40,9 @@ pub struct Facts {
     pub request_id: String,
 }
 
+/// How long an app may take over the whole answer to its own sign-out.
+const LAST_WORDS: Duration = Duration::from_secs(600);
+
 /// From here on a request is long: its session is watched.
 const LONG: Duration = Duration::from_millis(250);
 
@@ -161,7 +164,9 @@ impl Exchange {
                 break admission.session();
             }
         };
-        match session.filter(|_| self.farewell().is_none()) {
+        match session {
+            // The request that ended the session itself may have its answer, and no stream instead of one.
+            Some(_) if self.farewell().is_some() => tokio::time::sleep(LAST_WORDS).await,
             Some(session) => sessions.ended(session).await,
             None => std::future::pending().await,
         }

@@ -1,4 +1,5 @@
 //! Chance that a test can repeat.
+#![allow(clippy::print_stdout, reason = "whoever repeats a test needs its seed")]
 
 use schoolgate::entropy::{self, SystemEntropy};
 

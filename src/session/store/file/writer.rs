@@ -24,7 +24,7 @@ use crate::clock::{SharedClock, Timestamp};
 const MOST_IN_ONE: usize = 256;
 
 /// Most calls that wait for the thread; who comes then waits for a place.
-const MOST_WAITING: usize = 1024;
+const MOST_JOBS: usize = 1024;
 
 /// Something to write.
 pub(super) trait Job: Send {
@@ -172,7 +172,7 @@ impl Writer {
             last_commit: AtomicU64::new(0),
             clock,
         });
-        let (jobs, queue) = mpsc::channel(MOST_WAITING);
+        let (jobs, queue) = mpsc::channel(MOST_JOBS);
         let mut work = Work { shared: Arc::clone(&shared), disk, tree: Some(tree) };
         work.write(vec![first]);
         let thread = thread::Builder::new().name("session-store".to_owned()).spawn(move || work.run(queue))?;

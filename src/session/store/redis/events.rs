@@ -128,11 +128,9 @@ impl Ear {
             match News::read(&message) {
                 Some(News::Changed(key, generation)) => listener.changed(&key, generation),
                 Some(News::Ended(keys)) => keys.iter().for_each(|key| listener.ended(key)),
-                Some(News::Beat { name, moment }) if name == self.name => {
+                Some(News::Beat { name, moment }) if name == self.name && until == Some(moment) => {
                     listener.heard(moment);
-                    if until == Some(moment) {
-                        return Ok(());
-                    }
+                    return Ok(());
                 }
                 Some(News::Beat { .. }) | None => {}
             }

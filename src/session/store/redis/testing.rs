@@ -45,7 +45,10 @@ pub(super) fn url(server: &Server) -> RedisUrl {
 /// A store at a place.
 pub(super) async fn store_at(url: RedisUrl, tag: &str, codec: Codec, clock: SharedClock) -> RedisStore {
     let keys = Keys::with_tag(tag, url.database);
-    RedisStore::with_keys(url, keys, codec, lifetimes(), clock, Arc::new(SystemEntropy)).await.unwrap()
+    let store = RedisStore::with_keys(url, keys, codec, lifetimes(), clock, Arc::new(SystemEntropy)).await.unwrap();
+    // A busy machine may take longer than the store is patient.
+    works(&store).await;
+    store
 }
 
 /// A store on a server of the test's own, with the real clock.
@@ -79,6 +82,17 @@ pub(super) async fn trouble(store: &RedisStore) -> String {
         StoreError::Unavailable(why) => why,
         StoreError::Unreadable => panic!("unreadable"),
     }
+}
+
+/// Waits until the store says what is wrong.
+pub(super) async fn says(store: &RedisStore, what: &str) {
+    for _ in 0..600 {
+        if trouble(store).await.contains(what) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{}", trouble(store).await);
 }
 
 /// A store on the bench, at a place that `redis-cli` of `server` reaches.

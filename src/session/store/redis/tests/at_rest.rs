@@ -23,7 +23,7 @@ fn bytes_below(folder: &Path) -> Vec<u8> {
 
 #[tokio::test]
 async fn nothing_of_a_person_and_no_token_and_no_cookie_is_ever_written() {
-    let server = Server::with(&["--appendonly", "yes", "--appenddirname", "written"]);
+    let server = Server::with(&["--appendonly", "yes", "--appendfsync", "always", "--appenddirname", "written"]);
     let store = testing::store_on(&server, codec()).await;
     let id = SessionId::draw(&SystemEntropy);
     let now = store.clock.now();
@@ -52,6 +52,16 @@ async fn whatever_belongs_to_sessions_goes_away_by_itself() {
     let for_ever = "local all = {} for _, key in ipairs(redis.call('KEYS', '*')) do \
         if redis.call('PTTL', key) < 0 then all[#all + 1] = key end end return all";
     assert_eq!(server.cli(&["EVAL", for_ever, "0"]), "{schoolgate}:proof");
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_sessions_that_were_ended_or_swept() {
+    let server = Server::start();
+    let store = testing::store_on(&server, codec()).await;
+    let (ended, _swept) = (testing::session(&store).await, testing::session(&store).await);
+    store.remove(vec![End { key: ended, expected: None, revocation: None }]).await.unwrap();
+    assert_eq!(store.sweep(store.clock.now().plus(Duration::from_secs(9 * 3600))).await.unwrap(), 1);
+    server.waits_until(&["KEYS", "*"], |said| said == "{schoolgate}:proof");
 }
 
 #[tokio::test]
@@ -105,6 +115,7 @@ async fn a_full_queue_takes_no_more_and_sessions_end_all_the_same() {
     let store = testing::store_on(&server, codec()).await;
     let fill = "for at = 1, 100000 do redis.call('ZADD', '{schoolgate}:queue', at, at) end return 'full'";
     assert_eq!(server.cli(&["EVAL", fill, "0"]), "full");
+    testing::works(&store).await;
     let now = store.clock.now();
     let waiting = || Waiting::new(Revocation::of(&record_of("anna", None, now)), now, &SystemEntropy);
     assert!(!store.enqueue(waiting()).await.unwrap());

@@ -160,6 +160,18 @@ async fn every_second_a_beat_says_that_all_was_heard() {
 }
 
 #[tokio::test]
+async fn a_beat_of_another_and_what_is_none_of_ours_say_nothing() {
+    let bench = Bench::new().await;
+    bench.recorder.hears().await;
+    let foreign = format!("b{}{}", "1234567890123456", bench.clock.now().plus(SECOND * 60).millis());
+    for message in [&*foreign, "", "rubbish", "e123", "c"] {
+        assert_eq!(bench.server.cli(&["PUBLISH", "{schoolgate}:news:0", message]), "1");
+    }
+    bench.pass(SECOND).await;
+    assert_eq!(bench.recorder.hears().await, [Told::Beat(bench.clock.now())]);
+}
+
+#[tokio::test]
 async fn when_the_connection_that_hears_is_cut_something_was_missed_until_the_next_beat() {
     let bench = Bench::new().await;
     bench.recorder.hears().await;

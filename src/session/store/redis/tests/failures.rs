@@ -70,6 +70,13 @@ async fn open(server: &Server, codec: Codec) -> Result<RedisStore, RedisRefuses>
     open_at(&format!("redis://127.0.0.1:{}", server.port()), codec).await
 }
 
+/// A store that works.
+async fn opened(server: &Server, codec: Codec) -> RedisStore {
+    let store = open(server, codec).await.unwrap_or_else(|refusal| panic!("{refusal}"));
+    testing::works(&store).await;
+    store
+}
+
 async fn open_at(url: &str, codec: Codec) -> Result<RedisStore, RedisRefuses> {
     let url = RedisUrl::parse(url).unwrap();
     RedisStore::open(url, codec, lifetimes(), Arc::new(SystemClock), Arc::new(SystemEntropy)).await
@@ -88,7 +95,7 @@ async fn a_frozen_server_is_given_up_in_time_then_at_once_and_taken_up_again_whe
     server.freeze();
     all_fails_within(Duration::from_millis(2_500), &store, key).await;
     // Now it is known.
-    while !store.ready().await.unwrap_err().to_string().contains("no answer in time") {}
+    testing::says(&store, "no answer in time").await;
     all_fails_within(Duration::from_millis(200), &store, key).await;
     server.thaw();
     testing::works(&store).await;
@@ -102,7 +109,7 @@ async fn a_server_that_dies_and_comes_back_is_taken_up_again_with_all_that_was_a
     let key = testing::session(&store).await;
     server.kill();
     all_fails_within(Duration::from_millis(2_500), &store, key).await;
-    assert!(testing::trouble(&store).await.contains("onnection refused"), "{}", testing::trouble(&store).await);
+    testing::says(&store, "onnection refused").await;
     all_fails_within(Duration::from_millis(200), &store, key).await;
     server.revive();
     testing::works(&store).await;
@@ -132,7 +139,7 @@ async fn a_store_opens_without_its_server_and_works_once_it_is_there() {
     let began = Instant::now();
     let store = open(&server, codec()).await.unwrap();
     assert!(began.elapsed() < Duration::from_millis(2_500));
-    assert!(testing::trouble(&store).await.contains(&format!("127.0.0.1:{}", server.port())));
+    testing::says(&store, &format!("127.0.0.1:{}", server.port())).await;
     server.revive();
     testing::works(&store).await;
     testing::session(&store).await;
@@ -171,11 +178,11 @@ async fn sessions_of_another_key_are_refused_at_the_start_and_the_message_says_w
 async fn a_key_can_be_changed_in_three_steps_with_sessions_going_on() {
     let server = Server::start();
     let (old, new) = (Sealer::new_key(&SystemEntropy), Sealer::new_key(&SystemEntropy));
-    let before = open(&server, ring(&[&old])).await.unwrap();
+    let before = opened(&server, ring(&[&old])).await;
     let key = testing::session(&before).await;
-    let between = open(&server, ring(&[&old, &new])).await.unwrap();
+    let between = opened(&server, ring(&[&old, &new])).await;
     assert!(between.find(&key).await.unwrap().is_some());
-    let after = open(&server, ring(&[&new, &old])).await.unwrap();
+    let after = opened(&server, ring(&[&new, &old])).await;
     let stored = after.find(&key).await.unwrap().unwrap();
     let owner = Selector::Subject(stored.record.person.subject.clone());
     assert_eq!(after.keys_of(&owner).await.unwrap(), [key]);
@@ -189,7 +196,7 @@ async fn a_key_can_be_changed_in_three_steps_with_sessions_going_on() {
     // A refresh seals and names anew.
     let next = crate::session::Record { generation: 1, ..stored.record.as_ref().clone() };
     assert!(after.replace(&key, 0, Arc::new(next)).await.unwrap());
-    let last = open(&server, ring(&[&new])).await.unwrap();
+    let last = opened(&server, ring(&[&new])).await;
     assert!(last.find(&key).await.unwrap().is_some());
     let mut both = last.keys_of(&owner).await.unwrap();
     both.sort_unstable();
@@ -204,11 +211,7 @@ async fn sessions_of_another_key_keep_the_store_away_when_they_are_met_later() {
     server.kill();
     let store = open(&server, codec()).await.unwrap();
     server.revive();
-    timeout(Duration::from_secs(20), async {
-        while !testing::trouble(&store).await.contains("sealed with a key that is not in encryption_key_file") {}
-    })
-    .await
-    .unwrap();
+    testing::says(&store, "sealed with a key that is not in encryption_key_file").await;
     let key = crate::session::SessionId::draw(&SystemEntropy).key();
     all_fails_within(Duration::from_millis(200), &store, key).await;
     assert_eq!(server.cli(&["FLUSHALL"]), "OK");
@@ -232,7 +235,7 @@ async fn a_wrong_password_is_refused_and_not_told_and_the_right_one_may_come_fro
     assert!(open_at(&url, codec()).await.unwrap_err().to_string().contains("is empty"));
     fs::write(&file, "hunter2\n").unwrap();
     let store = open_at(&url, codec()).await.unwrap();
-    store.ready().await.unwrap();
+    testing::works(&store).await;
     assert!(!format!("{store:?}").contains("hunter2"));
     // A new password is read from the file when the old one is not good any more.
     fs::write(&file, "hunter3\n").unwrap();
@@ -282,7 +285,7 @@ async fn a_replica_is_no_place_for_sessions_until_it_is_made_the_primary() {
     let replica = Server::with(&["--replicaof", &from]);
     replica.waits_until(&["INFO", "replication"], |said| said.contains("master_link_status:up"));
     let store = open(&replica, codec()).await.unwrap();
-    assert!(testing::trouble(&store).await.contains("READONLY"));
+    testing::says(&store, "READONLY").await;
     assert_eq!(replica.cli(&["REPLICAOF", "NO", "ONE"]), "OK");
     testing::works(&store).await;
     // And back, under a connection that is in use.
@@ -299,7 +302,7 @@ async fn a_full_memory_refuses_new_sessions_and_lets_the_others_live_and_end() {
     let record = store.find(&key).await.unwrap().unwrap().record;
     assert_eq!(server.cli(&["CONFIG", "SET", "maxmemory", "1"]), "OK");
     let now = store.clock.now();
-    assert!(testing::trouble(&store).await.contains("OOM"));
+    testing::says(&store, "OOM").await;
     let stored = crate::session::Stored { record: Arc::clone(&record), last_seen: now };
     let new = crate::session::SessionId::draw(&SystemEntropy).key();
     assert!(matches!(store.insert(new, stored).await, Err(StoreError::Unavailable(_))));
@@ -326,7 +329,7 @@ async fn a_server_that_may_not_write_is_read_and_not_run_down() {
     let deaf: Arc<dyn Listener> = Arc::new(Deaf);
     store.listen(Arc::downgrade(&deaf));
     assert_eq!(server.cli(&["CONFIG", "SET", "min-replicas-to-write", "1"]), "OK");
-    assert!(testing::trouble(&store).await.contains("NOREPLICAS"));
+    testing::says(&store, "NOREPLICAS").await;
     assert!(store.find(&key).await.unwrap().is_some());
     let end = End { key, expected: None, revocation: None };
     assert!(matches!(store.remove(vec![end]).await, Err(StoreError::Unavailable(_))));

@@ -19,10 +19,26 @@ use crate::{
 
 const DOCS: &str = include_str!("../../../../../docs/redis.md");
 
-async fn open(url: &str) -> Arc<RedisStore> {
+/// A store at a place where it may not work.
+async fn closed(url: &str) -> Arc<RedisStore> {
     let url = RedisUrl::parse(url).unwrap();
     let opened = RedisStore::open(url, codec(), lifetimes(), Arc::new(SystemClock), Arc::new(SystemEntropy)).await;
     Arc::new(opened.unwrap_or_else(|refusal| panic!("{refusal}")))
+}
+
+/// A store at a place where it works.
+async fn open(url: &str) -> Arc<RedisStore> {
+    let store = closed(url).await;
+    testing::works(&store).await;
+    store
+}
+
+/// Makes the user of the documentation, with the password `hunter2`.
+fn permit(server: &Server, tag: &str, added: &str) -> String {
+    let line = DOCS.lines().find_map(|line| line.strip_prefix("user schoolgate ")).expect("an ACL in docs/redis.md");
+    let rules = line.replace(">PASSWORD", ">hunter2").replace("{schoolgate}", tag);
+    let arguments = ["ACL", "SETUSER", "schoolgate"].into_iter().chain(rules.split_whitespace());
+    server.cli(&arguments.chain(added.split_whitespace()).collect::<Vec<_>>())
 }
 
 /// A store whose user may do what the documentation lists, and nothing else.
@@ -30,12 +46,7 @@ pub(super) async fn permitted() -> Bench {
     static SERVER: OnceLock<Server> = OnceLock::new();
     let server = SERVER.get_or_init(|| {
         let server = Server::start();
-        let line =
-            DOCS.lines().find_map(|line| line.strip_prefix("user schoolgate ")).expect("an ACL in docs/redis.md");
-        let rules = line.replace(">PASSWORD", ">hunter2").replace("{schoolgate}", "{test-*}");
-        let mut arguments = vec!["ACL", "SETUSER", "schoolgate"];
-        arguments.extend(rules.split_whitespace());
-        assert_eq!(server.cli(&arguments), "OK");
+        assert_eq!(permit(&server, "{test-*}", ""), "OK");
         server
     });
     let url = format!("redis://schoolgate:hunter2@127.0.0.1:{}/3", server.port());
@@ -153,10 +164,9 @@ async fn tls_needs_an_authority_that_is_known_and_a_certificate_where_one_is_wan
     let store = open(&format!("{at}?ca_file={}", file("ca.pem"))).await;
     testing::session(&store).await;
     for url in [at.clone(), format!("{at}?ca_file={}", file("client.pem"))] {
-        let store = open(&url).await;
-        assert!(testing::trouble(&store).await.contains("certificate"), "{}", testing::trouble(&store).await);
+        testing::says(&*closed(&url).await, "certificate").await;
     }
-    let plain = open(&at.replace("rediss", "redis")).await;
+    let plain = closed(&at.replace("rediss", "redis")).await;
     assert!(plain.ready().await.is_err());
 }
 
@@ -165,7 +175,17 @@ async fn a_server_that_wants_a_certificate_gets_ours() {
     let server = server_with_tls(true);
     let file = |name: &str| server.path(name).display().to_string();
     let at = format!("rediss://127.0.0.1:{}?ca_file={}", server.port(), file("ca.pem"));
-    assert!(open(&at).await.ready().await.is_err());
+    assert!(closed(&at).await.ready().await.is_err());
     let ours = format!("{at}&certificate_file={}&private_key_file={}", file("client.pem"), file("client.key"));
     testing::session(&*open(&ours).await).await;
+}
+
+#[tokio::test]
+async fn in_a_cluster_a_user_needs_what_the_docs_add() {
+    let cluster = Cluster::start(false);
+    let added = DOCS.split('`').find(|text| text.starts_with("+cluster|")).expect("the permissions in docs/redis.md");
+    for server in &cluster.servers {
+        assert_eq!(permit(server, "{schoolgate}", added), "OK");
+    }
+    testing::session(&*open(&format!("redis+cluster://schoolgate:hunter2@{}", cluster.hosts())).await).await;
 }
