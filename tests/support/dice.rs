@@ -9,7 +9,6 @@ pub struct Dice(u64);
 
 impl Dice {
     /// From the seed in the environment variable, else from one that is drawn; says which.
-    #[allow(clippy::print_stdout, reason = "a test that fails is repeated with it")]
     pub fn from_environment(variable: &str) -> Self {
         let given = std::env::var(variable).ok().map(|text| text.parse().expect("the seed is a number"));
         let seed = given.unwrap_or_else(|| u64::from(u32::from_le_bytes(entropy::bytes::<4>(&SystemEntropy))));
