@@ -10,7 +10,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::Duration,
 };
 
@@ -21,9 +21,13 @@ use schoolgate::{
 };
 use support::{
     Browser, Program, Site,
+    program::ask,
     world::{at, through_apple},
 };
-use tokio::time::{Instant, timeout};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout},
+};
 
 /// Long for a machine.
 const SOON: Duration = Duration::from_secs(30);
@@ -41,23 +45,13 @@ async fn run(site: &Site, lines: &[(&str, &str)]) -> Program {
 
 /// Starts the program, which must not start; returns what it says.
 async fn fails(site: &Site) -> String {
-    let (status, said) = site.spawn(&with_file(site, &[])).ended().await;
-    assert_eq!(status.code(), Some(1), "{said}");
-    assert!(!said.contains("panicked") && !said.contains("event=\"started\""), "{said}");
-    said
+    site.fails(&with_file(site, &[])).await
 }
 
 async fn stop(program: Program) {
     program.terminate().await;
     let (status, log) = timeout(SOON, program.ended()).await.unwrap();
     assert_eq!(status.code(), Some(0), "{log}");
-}
-
-async fn signed_in(program: &Program) -> Browser {
-    let mut browser = program.browser();
-    let answer = through_apple(&mut browser, "/start", "teacher-1").await;
-    assert_eq!((answer.status, answer.location()), (303, "/start"), "{}", answer.text());
-    browser
 }
 
 /// The status of a page for a script, which is never sent to Apple.
@@ -75,7 +69,7 @@ async fn page_at(browser: &mut Browser, program: &Program) -> u16 {
 async fn a_restart_signs_nobody_out_and_brings_nobody_back() {
     let site = Site::start().await;
     let program = run(&site, &[]).await;
-    let (mut stays, mut leaves) = (signed_in(&program).await, signed_in(&program).await);
+    let (mut stays, mut leaves) = (program.signed_in("teacher-1").await, program.signed_in("teacher-1").await);
     let cookies = leaves.clone();
     assert_eq!(leaves.open(&at("/.schoolgate/sign-out")).await.status, 200);
     stop(program).await;
@@ -116,17 +110,17 @@ async fn crowd(program_at: Browser, told: Arc<Mutex<Told>>) {
         let answer = through_apple(&mut browser, "/start", "teacher-1").await;
         assert_eq!(answer.status, 303, "{}", answer.text());
         let is_even = {
-            let mut told = told.lock().unwrap();
+            let mut told = told.lock().await;
             told.answers += 1;
             told.signed_in.push(browser.clone());
-            told.answers % 2 == 0
+            told.answers.is_multiple_of(2)
         };
         if is_even {
-            let mut leaves = told.lock().unwrap().signed_in.remove(0);
+            let mut leaves = told.lock().await.signed_in.remove(0);
             let before = leaves.clone();
             // Until it is answered, nobody knows.
             assert_eq!(leaves.open(&at("/.schoolgate/sign-out")).await.status, 200);
-            let mut told = told.lock().unwrap();
+            let mut told = told.lock().await;
             told.answers += 1;
             told.signed_out.push(before);
         }
@@ -139,10 +133,10 @@ async fn what_was_answered_survives_a_kill_at_any_moment() {
     let told = Arc::new(Mutex::new(Told::default()));
     let mut program = run(&site, &[]).await;
     for round in 0..12 {
-        let before = told.lock().unwrap().answers;
+        let before = told.lock().await.answers;
         let crowd: Vec<_> = (0..6).map(|_| tokio::spawn(crowd(program.browser(), Arc::clone(&told)))).collect();
         let until = Instant::now() + SOON;
-        while told.lock().unwrap().answers < before + 1 + (round * 7) % 23 {
+        while told.lock().await.answers < before + 1 + (round * 7) % 23 {
             assert!(Instant::now() < until && !crowd.iter().all(tokio::task::JoinHandle::is_finished), "nobody comes");
             tokio::task::yield_now().await;
         }
@@ -151,7 +145,7 @@ async fn what_was_answered_survives_a_kill_at_any_moment() {
             assert!(member.await.is_err(), "its connection broke");
         }
         program = run(&site, &[]).await;
-        let mut told = told.lock().unwrap();
+        let mut told = told.lock().await;
         let Told { signed_in, signed_out, .. } = &mut *told;
         for browser in signed_in {
             assert_eq!(page_at(browser, &program).await, 200, "round {round}: a sign-in is lost");
@@ -160,7 +154,7 @@ async fn what_was_answered_survives_a_kill_at_any_moment() {
             assert_eq!(page_at(browser, &program).await, 401, "round {round}: a sign-out is undone");
         }
     }
-    let told = told.lock().unwrap();
+    let told = told.lock().await;
     assert!(told.signed_in.len() > 5 && told.signed_out.len() > 5, "{}", told.answers);
 }
 
@@ -168,12 +162,12 @@ async fn what_was_answered_survives_a_kill_at_any_moment() {
 async fn tokens_of_who_signed_out_are_revoked_after_a_kill() {
     let site = Site::start().await;
     let program = run(&site, &[]).await;
-    let mut browser = signed_in(&program).await;
+    let mut browser = program.signed_in("teacher-1").await;
     site.apple.switches().trouble(Endpoint::Revoke, Trouble::Status(503));
     assert_eq!(browser.open(&at("/.schoolgate/sign-out")).await.status, 200);
     program.logged("revocation_delayed").await;
     // What is written after the delay is on the disk after it, too.
-    signed_in(&program).await;
+    program.signed_in("teacher-1").await;
     program.kill().await;
     site.apple.switches().heal(Endpoint::Revoke);
     run(&site, &[]).await.logged("\"revoked\"").await;
@@ -223,7 +217,7 @@ async fn a_full_disk_turns_new_people_away_and_nobody_else_and_is_over_when_ther
     let disk = SmallDisk::at(&site.path("state"));
     // Short, so that uses are noted all the time.
     let program = run(&site, &[("session", "idle_timeout = \"2m\"")]).await;
-    let mut people = vec![signed_in(&program).await];
+    let mut people = vec![program.signed_in("teacher-1").await];
     disk.fill();
     // There is room in the file itself for a few.
     let refused = loop {
@@ -246,9 +240,12 @@ async fn a_full_disk_turns_new_people_away_and_nobody_else_and_is_over_when_ther
         assert_eq!(page(browser).await, 200, "who is signed in goes on");
     }
     assert!(!program.log().contains("panicked"));
+    let unready = ask(&site.path("admin.sock"), "GET", "/readyz").await;
+    assert!(unready.status == 503 && unready.text().contains("make room"), "{}", unready.text());
 
     disk.make_room();
-    people.push(signed_in(&program).await);
+    assert_eq!(ask(&site.path("admin.sock"), "GET", "/readyz").await.status, 200);
+    people.push(program.signed_in("teacher-1").await);
     program.logged("store_recovered").await;
     for browser in &mut people {
         assert_eq!(page(browser).await, 200);
@@ -261,7 +258,7 @@ async fn a_full_disk_turns_new_people_away_and_nobody_else_and_is_over_when_ther
         assert_eq!(page_at(browser, &program).await, 200, "nothing is lost");
     }
     disk.make_room();
-    signed_in(&program).await;
+    program.signed_in("teacher-1").await;
     stop(program).await;
 }
 
@@ -275,7 +272,7 @@ async fn a_disk_that_is_full_or_read_only_from_the_start_is_a_clear_error() {
     disk.make_room();
     assert_eq!(fs::read_dir(site.path("state")).unwrap().count(), 0, "nothing half-made is left");
     let program = run(&site, &[]).await;
-    let mut browser = signed_in(&program).await;
+    let mut browser = program.signed_in("teacher-1").await;
     stop(program).await;
     disk.read_only(true);
     let said = fails(&site).await;
@@ -289,7 +286,7 @@ async fn a_disk_that_is_full_or_read_only_from_the_start_is_a_clear_error() {
 async fn a_second_gateway_with_the_same_folder_does_not_start() {
     let site = Site::start().await;
     let program = run(&site, &[]).await;
-    let mut browser = signed_in(&program).await;
+    let mut browser = program.signed_in("teacher-1").await;
     let text = with_file(&site, &[]).replace("admin.sock", "other.sock");
     let (status, said) = site.spawn(&text).ended().await;
     assert_eq!(status.code(), Some(1), "{said}");
@@ -301,7 +298,7 @@ async fn a_second_gateway_with_the_same_folder_does_not_start() {
 async fn a_wrong_or_missing_key_is_an_error_and_never_a_new_start() {
     let site = Site::start().await;
     let program = run(&site, &[]).await;
-    let mut browser = signed_in(&program).await;
+    let mut browser = program.signed_in("teacher-1").await;
     stop(program).await;
     let (file, key) = (site.path("state/sessions.redb"), site.path("state/session.key"));
     let (sessions, old) = (fs::read(&file).unwrap(), fs::read_to_string(&key).unwrap());
@@ -324,7 +321,7 @@ async fn a_wrong_or_missing_key_is_an_error_and_never_a_new_start() {
     let program = run(&site, &[]).await;
     assert!(program.log().contains("store_key_changed"), "{}", program.log());
     assert_eq!(page_at(&mut browser, &program).await, 200, "nobody is signed out");
-    let mut later = signed_in(&program).await;
+    let mut later = program.signed_in("teacher-1").await;
     stop(program).await;
     fs::write(&key, &new).unwrap();
     let program = run(&site, &[]).await;
@@ -336,7 +333,7 @@ async fn a_wrong_or_missing_key_is_an_error_and_never_a_new_start() {
 async fn a_damaged_file_is_an_error_and_stays_as_it_is() {
     let site = Site::start().await;
     let program = run(&site, &[]).await;
-    let mut browser = signed_in(&program).await;
+    let mut browser = program.signed_in("teacher-1").await;
     stop(program).await;
     let file = site.path("state/sessions.redb");
     let whole = fs::read(&file).unwrap();

@@ -3,15 +3,15 @@
 
 mod support;
 
-use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt, time::Duration};
+use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 use schoolgate::demo::{Endpoint, Gate, Trouble};
 use support::{
     Answer, Browser, Connection, HOST, Program, RawApp, Request, Site,
+    program::ask,
     world::{at, at_apple},
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream, UnixStream},
     time::{Instant, timeout},
 };
@@ -26,25 +26,15 @@ async fn get(address: SocketAddr, host: &str, path: &str) -> Answer {
     Request::get(path).header("Host", host).send(address).await
 }
 
-/// What a unix socket answers.
-async fn ask(socket: &std::path::Path, path: &str) -> String {
-    let mut stream = UnixStream::connect(socket).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    timeout(SOON, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
-    answer
-}
-
-/// Asks until the answer begins as it should.
-async fn ask_until(socket: &std::path::Path, path: &str, status: &str) -> String {
+/// Asks until the gateway is ready.
+async fn readiness(socket: &Path) -> Answer {
     let end = Instant::now() + SOON;
     loop {
-        let answer = ask(socket, path).await;
-        if answer.starts_with(status) {
+        let answer = ask(socket, "GET", "/readyz").await;
+        if answer.status == 200 {
             return answer;
         }
-        assert!(Instant::now() < end, "{answer}");
+        assert!(Instant::now() < end, "{answer:?}");
         tokio::task::yield_now().await;
     }
 }
@@ -240,7 +230,7 @@ async fn it_starts_again_after_it_was_killed() {
     let site = Site::start().await;
     let program = site.run(&[]).await;
     let socket = site.path("admin.sock");
-    assert!(ask(&socket, "/livez").await.starts_with("HTTP/1.1 200"));
+    assert_eq!(ask(&socket, "GET", "/livez").await.status, 200);
     drop(program);
     let end = Instant::now() + SOON;
     while UnixStream::connect(&socket).await.is_ok() {
@@ -249,7 +239,7 @@ async fn it_starts_again_after_it_was_killed() {
     }
     assert!(socket.exists(), "the dead socket is still there");
     let _program = site.run(&[]).await;
-    assert!(ask(&socket, "/livez").await.starts_with("HTTP/1.1 200"));
+    assert_eq!(ask(&socket, "GET", "/livez").await.status, 200);
 }
 
 #[tokio::test]
@@ -288,10 +278,10 @@ async fn operators_ask_on_the_admin_listener_and_nobody_else_can() {
     let socket = site.path("admin.sock");
     let program = site.run(&[]).await;
     assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
-    assert!(ask(&socket, "/livez").await.contains("alive"));
-    let ready = ask_until(&socket, "/readyz", "HTTP/1.1 200").await;
-    assert!(ready.contains("\"ready\":true") && ready.to_lowercase().contains("cache-control: no-store"), "{ready}");
-    assert!(ask(&socket, "/other").await.starts_with("HTTP/1.1 404"));
+    assert_eq!(ask(&socket, "GET", "/livez").await.text(), "alive\n");
+    let ready = readiness(&socket).await;
+    assert_eq!((&ready.json()["ready"], ready.header("cache-control")), (&true.into(), Some("no-store")), "{ready:?}");
+    assert_eq!(ask(&socket, "GET", "/other").await.status, 404);
     // On the public listener these are an app's paths, or nobody's.
     for path in ["/livez", "/readyz", "/metrics", "/sessions", "/.schoolgate/livez", "/.schoolgate/readyz"] {
         for host in [HOST, "localhost", "admin"] {
@@ -335,10 +325,10 @@ async fn an_apple_that_is_down_at_the_start_stops_nobody_and_all_recovers_by_its
     site.apple.switches().down(true);
     let program = site.run(&[("apple", "keys_min_interval = \"0s\"")]).await;
     let socket = site.path("admin.sock");
-    assert!(ask(&socket, "/livez").await.starts_with("HTTP/1.1 200"));
+    assert_eq!(ask(&socket, "GET", "/livez").await.status, 200);
     program.logged("called Apple").await;
-    let unready = ask(&socket, "/readyz").await;
-    assert!(unready.starts_with("HTTP/1.1 503") && unready.contains("Apple's keys: "), "{unready}");
+    let unready = ask(&socket, "GET", "/readyz").await;
+    assert!(unready.status == 503 && unready.text().contains("Apple's keys: "), "{unready:?}");
     assert_eq!(get(program.address(), HOST, "/public/x").await.status, 200);
     let mut browser = program.browser();
     // The way there is still shown; whoever comes back with a code is told what is wrong.
@@ -353,7 +343,7 @@ async fn an_apple_that_is_down_at_the_start_stops_nobody_and_all_recovers_by_its
 
     site.apple.switches().down(false);
     // Ready without a visitor: a load balancer may let nobody in before.
-    ask_until(&socket, "/readyz", "HTTP/1.1 200").await;
+    readiness(&socket).await;
     let mut browser = Browser::new(program.address());
     let answer = support::world::through_apple(&mut browser, "/page", "teacher-1").await;
     assert_eq!((answer.status, answer.location()), (303, "/page"), "{}", answer.text());

@@ -10,11 +10,7 @@ use schoolgate::{
     entropy::SystemEntropy,
     session::Sealer,
 };
-use support::{
-    Answer, Browser, Connection, HOST, Program, RawApp, Site,
-    redis::Server,
-    world::{at, through_apple},
-};
+use support::{Answer, Browser, Connection, HOST, Program, RawApp, Site, redis::Server, world::at};
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep, timeout},
@@ -72,18 +68,8 @@ impl District {
 
     /// Starts a gateway that must not start; returns what it says.
     async fn fails(&self, url: &str) -> String {
-        let (status, said) = self.site.spawn(&self.configuration("fails", url)).ended().await;
-        assert_eq!(status.code(), Some(1), "{said}");
-        assert!(!said.contains("panicked") && !said.contains("event=\"started\""), "{said}");
-        said
+        self.site.fails(&self.configuration("fails", url)).await
     }
-}
-
-async fn signed_in(program: &Program) -> Browser {
-    let mut browser = program.browser();
-    let answer = through_apple(&mut browser, "/start", "teacher-1").await;
-    assert_eq!((answer.status, answer.location()), (303, "/start"), "{}", answer.text());
-    browser
 }
 
 /// The same browser at another gateway.
@@ -165,7 +151,7 @@ impl Load {
 async fn a_session_is_good_at_every_gateway_and_outlives_the_one_that_made_it() {
     let district = District::start().await;
     let (one, other) = (district.gateway("one").await, district.gateway("other").await);
-    let mut browser = signed_in(&one).await;
+    let mut browser = one.signed_in("teacher-1").await;
     assert_eq!(page(&mut browser).await.status, 200);
     one.kill().await;
     assert_eq!(page(&mut at_gateway(&browser, &other)).await.status, 200);
@@ -185,7 +171,7 @@ async fn a_sign_out_at_one_gateway_works_at_the_others_within_a_second() {
     let district = District::start().await;
     let (one, other) = (district.gateway("one").await, district.gateway("other").await);
     for _ in 0..5 {
-        let mut here = signed_in(&one).await;
+        let mut here = one.signed_in("teacher-1").await;
         let mut there = at_gateway(&here, &other);
         // It is near, and stays so.
         for _ in 0..20 {
@@ -201,7 +187,7 @@ async fn a_sign_out_at_one_gateway_works_at_the_others_within_a_second() {
 async fn a_sign_out_works_within_five_seconds_when_the_news_are_cut() {
     let district = District::start().await;
     let (one, other) = (district.gateway("one").await, district.gateway("other").await);
-    let mut here = signed_in(&one).await;
+    let mut here = one.signed_in("teacher-1").await;
     let mut there = at_gateway(&here, &other);
     assert_eq!(page(&mut there).await.status, 200);
     // Nobody may publish or subscribe any more, and who has subscribed is thrown out.
@@ -211,7 +197,7 @@ async fn a_sign_out_works_within_five_seconds_when_the_news_are_cut() {
     let took = becomes(&mut there, 401).await;
     assert!(took < Duration::from_secs(5), "{took:?}");
     assert_eq!(district.redis.cli(&["ACL", "SETUSER", "default", "allchannels"]), "OK");
-    let mut again = signed_in(&one).await;
+    let mut again = one.signed_in("teacher-1").await;
     assert_eq!(page(&mut at_gateway(&again, &other)).await.status, 200);
     assert_eq!(again.open(&at("/.schoolgate/sign-out")).await.status, 200);
 }
@@ -224,7 +210,7 @@ async fn a_thousand_requests_at_two_gateways_and_a_slow_apple_are_one_call_and_n
     district.lines = vec![("session", "refresh_before = \"3598s\""), ("apple", "timeout = \"30s\"")];
     let (one, other) = (district.gateway("one").await, district.gateway("other").await);
     district.site.apple.switches().change(|behaviour| behaviour.refresh_rotation = true);
-    let here = signed_in(&one).await;
+    let here = one.signed_in("teacher-1").await;
     let there = at_gateway(&here, &other);
     sleep(Duration::from_secs(3)).await;
     let gate = Gate::closed();
@@ -260,7 +246,7 @@ async fn an_event_stream_at_another_gateway_ends_within_a_second_of_its_session(
     let mut district = District::start().await;
     district.app = Some(RawApp::start().await);
     let (one, other) = (district.gateway("one").await, district.gateway("other").await);
-    let mut here = signed_in(&one).await;
+    let mut here = one.signed_in("teacher-1").await;
     let session = here.cookie(HOST, "__Host-schoolgate").unwrap();
     let mut client = Connection::open(other.address()).await;
     let head = format!("GET /no-token HTTP/1.1\r\nHost: {HOST}\r\nCookie: __Host-schoolgate={session}\r\n\r\n");
@@ -281,7 +267,7 @@ async fn an_event_stream_at_another_gateway_ends_within_a_second_of_its_session(
 async fn a_redis_that_dies_under_load_costs_503s_and_nothing_else_and_all_recovers_by_itself() {
     let mut district = District::start().await;
     let (one, other) = (district.gateway("one").await, district.gateway("other").await);
-    let mut here = signed_in(&one).await;
+    let mut here = one.signed_in("teacher-1").await;
     let mut there = at_gateway(&here, &other);
     let load = Load::begin(vec![here.clone(), there.clone(), here.clone(), there.clone()]);
     for _ in 0..2 {
@@ -308,7 +294,7 @@ async fn a_redis_that_dies_under_load_costs_503s_and_nothing_else_and_all_recove
 async fn a_redis_that_freezes_under_load_costs_503s_and_nothing_else_and_all_recovers_by_itself() {
     let district = District::start().await;
     let (one, other) = (district.gateway("one").await, district.gateway("other").await);
-    let mut here = signed_in(&one).await;
+    let mut here = one.signed_in("teacher-1").await;
     let mut there = at_gateway(&here, &other);
     let load = Load::begin(vec![here.clone(), there.clone(), here.clone(), there.clone()]);
     for _ in 0..2 {
@@ -345,14 +331,14 @@ async fn a_gateway_starts_without_its_redis_and_works_once_that_is_there() {
     program.logged("redis_away").await;
     district.redis.revive();
     program.logged("redis_back").await;
-    assert_eq!(page(&mut signed_in(&program).await).await.status, 200);
+    assert_eq!(page(&mut program.signed_in("teacher-1").await).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_does_not_open_what_is_there_is_an_error_at_the_start_and_later() {
     let mut district = District::start().await;
     let program = district.gateway("one").await;
-    let browser = signed_in(&program).await;
+    let browser = program.signed_in("teacher-1").await;
     program.kill().await;
     let right = fs::read(district.site.path("session.key")).unwrap();
     fs::write(district.site.path("session.key"), Sealer::new_key(&SystemEntropy).as_bytes()).unwrap();
@@ -377,12 +363,12 @@ async fn a_new_encryption_key_signs_nobody_out() {
     let key = district.site.path("session.key");
     let old = fs::read_to_string(&key).unwrap();
     let program = district.gateway("one").await;
-    let browser = signed_in(&program).await;
+    let browser = program.signed_in("teacher-1").await;
     program.kill().await;
     fs::write(&key, format!("{}\n{old}\n", *Sealer::new_key(&SystemEntropy))).unwrap();
     let program = district.gateway("two").await;
     assert_eq!(page(&mut at_gateway(&browser, &program)).await.status, 200);
-    let younger = signed_in(&program).await;
+    let younger = program.signed_in("teacher-1").await;
     program.kill().await;
     let new = fs::read_to_string(&key).unwrap().lines().next().unwrap().to_owned();
     fs::write(&key, new).unwrap();
@@ -409,7 +395,7 @@ async fn a_password_is_used_and_never_said() {
     ] {
         let mut program = district.site.spawn(&district.configuration("one", &url));
         program.started().await;
-        assert_eq!(page(&mut signed_in(&program).await).await.status, 200);
+        assert_eq!(page(&mut program.signed_in("teacher-1").await).await.status, 200);
         district.redis.freeze();
         program.logged("redis_away").await;
         district.redis.thaw();

@@ -21,7 +21,7 @@ use serde_json::Value;
 use support::{
     Browser, Program, Relay, Site, World,
     program::ask,
-    world::{START, at, through_apple},
+    world::{START, at},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -59,13 +59,6 @@ async fn listed(config: &Path, arguments: &[&str]) -> Vec<Value> {
     serde_json::from_str::<Vec<Value>>(&json).unwrap_or_else(|why| panic!("{why}: {json}"))
 }
 
-async fn signed_in(program: &Program, person: &str) -> Browser {
-    let mut browser = program.browser();
-    let answer = through_apple(&mut browser, "/start", person).await;
-    assert_eq!(answer.status, 303, "{}", answer.text());
-    browser
-}
-
 /// The status of the browser's next request, which a script makes.
 async fn next(browser: &Browser) -> u16 {
     browser.clone().fetch(&at("/")).await.status
@@ -86,10 +79,10 @@ async fn sessions_are_listed_and_ended_over_a_unix_socket() {
     assert_eq!(done(&config, &["end", "--all"]).await, "0 sessions ended\n");
 
     let [one, other, colleague, outsider] = [
-        signed_in(&program, "teacher-1").await,
-        signed_in(&program, "teacher-1").await,
-        signed_in(&program, "teacher-2").await,
-        signed_in(&program, "outsider").await,
+        program.signed_in("teacher-1").await,
+        program.signed_in("teacher-1").await,
+        program.signed_in("teacher-2").await,
+        program.signed_in("outsider").await,
     ];
     let (teacher, stranger) = (site.apple.person("teacher-1").unwrap(), site.apple.person("outsider").unwrap());
     let organization = teacher.organization.clone().unwrap();
@@ -281,7 +274,7 @@ async fn an_answer_without_end_is_not_read_to_its_end() {
 async fn nothing_but_the_address_is_read_from_the_configuration() {
     let site = Site::start().await;
     let program = site.run(&[]).await;
-    let browser = signed_in(&program, "teacher-1").await;
+    let browser = program.signed_in("teacher-1").await;
     let config = site.path("gateway.toml");
     // An administrator who may not read the keys, with a file that a newer version understands.
     fs::remove_file(site.path("apple.p8")).unwrap();
@@ -296,7 +289,7 @@ async fn nothing_but_the_address_is_read_from_the_configuration() {
 async fn what_cannot_be_meant_is_status_2_and_ends_nothing() {
     let site = Site::start().await;
     let program = site.run(&[]).await;
-    let browser = signed_in(&program, "teacher-1").await;
+    let browser = program.signed_in("teacher-1").await;
     let (config, id) = (site.path("gateway.toml"), id_of(&browser).await);
     for arguments in [
         &[][..],
@@ -363,7 +356,7 @@ async fn no_token_and_no_cookie_is_in_anything_that_an_operator_sees() {
         site.configuration(&[]).replace(apple.as_str().trim_end_matches('/'), &format!("http://{}", relay.address));
     let mut program = site.spawn(&text);
     program.started().await;
-    let [one, other] = [signed_in(&program, "teacher-1").await, signed_in(&program, "administrator").await];
+    let [one, other] = [program.signed_in("teacher-1").await, program.signed_in("administrator").await];
     let (config, socket) = (site.path("gateway.toml"), site.path("admin.sock"));
     let mut seen = vec![done(&config, &["list"]).await, done(&config, &["list", "--json"]).await];
     for (method, target) in [

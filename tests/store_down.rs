@@ -14,16 +14,17 @@ use std::{
 use async_trait::async_trait;
 use schoolgate::{
     clock::{SystemClock, Timestamp},
-    demo::{Endpoint, Notice, Service},
+    demo::{Endpoint, Gate, Notice, Service, Trouble},
     session::{
         End, Holder, Lease, Lifetimes, Listener, Mark, MemoryStore, Queue, Record, Removal, Selector, SessionKey,
         Sharing, Store, StoreError, Stored, Waiting,
     },
 };
-use support::{Answer, Connection, HOST, Php, Request, World, php::COOKIE, world::at};
+use support::{Answer, Browser, Connection, HOST, Php, Request, World, php::COOKIE, world::at};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::Semaphore,
+    task::JoinHandle,
     time::timeout,
 };
 
@@ -87,6 +88,9 @@ impl Store for Fragile {
     }
 
     async fn replace(&self, key: &SessionKey, expected: u64, record: Arc<Record>) -> Result<bool, StoreError> {
+        if self.keeps_nothing_new.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("full".into()));
+        }
         self.up()?.replace(key, expected, record).await
     }
 
@@ -159,7 +163,8 @@ async fn a_store_that_is_down_denies_with_503_and_lets_public_routes_be() {
     let mut browser = world.signed_in("teacher-1").await;
     world.echo.forget();
     store.is_down(true);
-    for path in ["/", "/optional", "/classes", "/staff", "/.schoolgate/", "/.schoolgate/me", "/.schoolgate/sign-out"] {
+    let own = ["/.schoolgate/", "/.schoolgate/me", "/.schoolgate/sign-out", "/.schoolgate/sign-in"];
+    for path in ["/", "/optional", "/classes", "/staff"].into_iter().chain(own) {
         for answer in [browser.open(&at(path)).await, browser.fetch(&at(path)).await] {
             assert_eq!(answer.status, 503, "{path}: {}", answer.text());
             assert!(answer.header("retry-after").is_some(), "{path}");
@@ -244,6 +249,97 @@ async fn a_sign_in_while_the_store_is_down_uses_nothing_up_and_can_be_finished_l
     store.is_down(false);
     let answer = browser.open(&callback).await;
     assert_eq!((answer.status, answer.location()), (303, "/start"), "{}", answer.text());
+}
+
+/// A gateway whose Apple gives a new refresh token each time, and holds its next answer back; somebody whose access
+/// token has `left` to live, or is dead, waits for it.
+async fn waiting_for_apple(store: &Arc<Fragile>, left: Duration) -> (World, Browser, Gate, JoinHandle<Answer>) {
+    let world = World::with_store(Arc::<Fragile>::clone(store)).await;
+    world.apple.switches().change(|behaviour| behaviour.refresh_rotation = true);
+    let browser = world.signed_in("teacher-1").await;
+    world.clock.advance(Duration::from_secs(3600) - left);
+    let gate = Gate::closed();
+    world.apple.switches().trouble(Endpoint::Refresh, Trouble::HoldAnswer(gate.clone()));
+    let mut waits = browser.clone();
+    let waiting = tokio::spawn(async move { waits.fetch(&at("/")).await });
+    world.reached(Endpoint::Refresh, 1).await;
+    (world, browser, gate, waiting)
+}
+
+/// Lets time pass until a page is opened; fails when it never is.
+async fn opens_again(world: &World, browser: &Browser) {
+    for _ in 0..100 {
+        let answer = browser.clone().fetch(&at("/")).await;
+        if answer.status == 200 {
+            return;
+        }
+        assert_eq!(answer.status, 503, "nobody is signed out: {}", answer.text());
+        world.clock.advance(Duration::from_millis(100));
+    }
+    panic!("it does not recover");
+}
+
+#[tokio::test]
+async fn a_token_that_apple_gives_while_the_store_is_down_is_not_lost() {
+    let store = Fragile::new();
+    let (world, browser, gate, waiting) = waiting_for_apple(&store, Duration::ZERO).await;
+    store.is_down(true);
+    gate.open();
+    let answer = waiting.await.unwrap();
+    assert_eq!(answer.status, 503, "nobody waits for the store: {}", answer.text());
+    assert!(answer.header("retry-after").is_some());
+    for _ in 0..5 {
+        world.clock.advance(Duration::from_secs(1));
+        assert_eq!(browser.clone().fetch(&at("/")).await.status, 503);
+    }
+    store.is_down(false);
+    opens_again(&world, &browser).await;
+    assert_eq!(world.apple.calls().count(Endpoint::Refresh), 1, "the old one would be refused");
+}
+
+#[tokio::test]
+async fn a_token_that_cannot_be_kept_costs_nothing_while_the_old_one_lives_and_apple_is_not_asked_again() {
+    let store = Fragile::new();
+    let (world, browser, gate, waiting) = waiting_for_apple(&store, Duration::from_secs(200)).await;
+    store.keeps_nothing_new.store(true, Ordering::SeqCst);
+    gate.open();
+    assert_eq!(waiting.await.unwrap().status, 200);
+    let old = world.echo.access_token();
+    for _ in 0..5 {
+        world.clock.advance(Duration::from_secs(1));
+        assert_eq!(browser.clone().fetch(&at("/")).await.status, 200);
+        assert_eq!(world.echo.access_token(), old);
+    }
+    store.keeps_nothing_new.store(false, Ordering::SeqCst);
+    for _ in 0..100 {
+        world.clock.advance(Duration::from_millis(100));
+        assert_eq!(browser.clone().fetch(&at("/")).await.status, 200);
+        if world.echo.access_token() != old {
+            break;
+        }
+    }
+    assert_ne!(world.echo.access_token(), old);
+    assert_eq!(world.apple.calls().count(Endpoint::Refresh), 1);
+}
+
+#[tokio::test]
+async fn a_token_that_was_kept_too_late_is_revoked_when_its_session_has_ended() {
+    let store = Fragile::new();
+    let (world, browser, gate, waiting) = waiting_for_apple(&store, Duration::ZERO).await;
+    store.keeps_nothing_new.store(true, Ordering::SeqCst);
+    gate.open();
+    assert_eq!(waiting.await.unwrap().status, 503);
+    assert_eq!(browser.clone().open(&at("/.schoolgate/sign-out")).await.status, 200);
+    world.reached(Endpoint::Revoke, 1).await;
+    store.keeps_nothing_new.store(false, Ordering::SeqCst);
+    for _ in 0..100 {
+        world.clock.advance(Duration::from_millis(100));
+        assert_eq!(browser.clone().fetch(&at("/")).await.status, 401);
+        if world.apple.calls().count(Endpoint::Revoke) == 2 {
+            return;
+        }
+    }
+    panic!("the new token lives on at Apple");
 }
 
 /// A notification that a person took their consent back.

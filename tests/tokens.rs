@@ -104,6 +104,7 @@ async fn while_the_old_token_lives_a_failing_refresh_costs_nothing_and_is_not_re
         Trouble::Html,
         Trouble::TooManyRequests(Some((RetryHeader::Standard, 60))),
         Trouble::Error(ErrorCode::InvalidClient),
+        Trouble::Error(ErrorCode::InvalidRequest),
         Trouble::LoseAnswer,
         Trouble::Empty,
     ] {

@@ -23,7 +23,7 @@ use tokio_util::{
     sync::{CancellationToken, DropGuard},
 };
 
-use super::{Parts, desk::Desk, guard::Via};
+use super::{Parts, guard::Via, router::Router};
 
 /// Most connections at once. Who comes then waits in the kernel's queue.
 const MOST: usize = 256;
@@ -82,7 +82,7 @@ impl Admin {
 
     fn start(socket: Socket, address: Option<SocketAddr>, parts: Parts) -> Self {
         let stop = CancellationToken::new();
-        let task = tokio::spawn(accept_all(socket, Arc::new(Desk::new(parts)), stop.clone()));
+        let task = tokio::spawn(accept_all(socket, Arc::new(Router::new(parts)), stop.clone()));
         Self { address, stop: stop.drop_guard(), task }
     }
 
@@ -122,7 +122,7 @@ impl Socket {
 }
 
 /// Accepts until it is told to stop, or the [`Admin`] is dropped.
-async fn accept_all(socket: Socket, desk: Arc<Desk>, stop: CancellationToken) {
+async fn accept_all(socket: Socket, router: Arc<Router>, stop: CancellationToken) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -130,7 +130,7 @@ async fn accept_all(socket: Socket, desk: Arc<Desk>, stop: CancellationToken) {
             Some(_) = connections.join_next() => {}
             accepted = socket.accept(), if connections.len() < MOST => match accepted {
                 Ok(stream) => {
-                    connections.spawn(serve(stream, Arc::clone(&desk), socket.via(), stop.clone()));
+                    connections.spawn(serve(stream, Arc::clone(&router), socket.via(), stop.clone()));
                 }
                 Err(error) => {
                     tracing::warn!(event = "accept_failed", listener = "admin", reason = %error);
@@ -144,10 +144,10 @@ async fn accept_all(socket: Socket, desk: Arc<Desk>, stop: CancellationToken) {
 }
 
 /// Answers on one connection until it ends.
-async fn serve(stream: Either<TcpStream, UnixStream>, desk: Arc<Desk>, via: Via, stop: CancellationToken) {
+async fn serve(stream: Either<TcpStream, UnixStream>, router: Arc<Router>, via: Via, stop: CancellationToken) {
     let answer = service_fn(move |request| {
-        let desk = Arc::clone(&desk);
-        async move { Ok::<_, Infallible>(desk.answer(request, via).await) }
+        let router = Arc::clone(&router);
+        async move { Ok::<_, Infallible>(router.answer(request, via).await) }
     });
     let mut connection = pin!(
         http1::Builder::new()

@@ -36,31 +36,6 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// Whether a session must end because of this. `invalid_request` is no end: TN3107 says that Apple
-    /// uses it for "the user has revoked authorization" too, but also for every mistake of ours, and a
-    /// mistake of ours must not sign a school out. Such a session lives on without a fresh token.
-    #[must_use]
-    pub fn ends_session(&self) -> bool {
-        matches!(self, Self::InvalidGrant)
-    }
-
-    /// Whether the same call may succeed later without anybody doing anything.
-    #[must_use]
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Throttled { .. } | Self::Unavailable(_))
-    }
-
-    /// When Apple wants to be asked again, if it said so.
-    #[must_use]
-    pub fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Throttled { retry_after } => *retry_after,
-            Self::InvalidGrant | Self::InvalidClient | Self::Refused(_) | Self::Unavailable(_) | Self::Malformed(_) => {
-                None
-            }
-        }
-    }
-
     /// A stable word for logs and metrics.
     #[must_use]
     pub fn outcome(&self) -> &'static str {
@@ -219,39 +194,6 @@ pub enum Malformed {
 mod tests {
     use super::*;
 
-    fn all() -> Vec<CallError> {
-        [
-            "invalid_grant",
-            "invalid_client",
-            "invalid_request",
-            "unauthorized_client",
-            "unsupported_grant_type",
-            "invalid_scope",
-            "new",
-        ]
-        .map(CallError::of_code)
-        .into_iter()
-        .chain([
-            CallError::Throttled { retry_after: None },
-            Unavailable::Timeout.into(),
-            Unavailable::NotJson(200).into(),
-            Malformed::TokenType.into(),
-        ])
-        .collect()
-    }
-
-    #[test]
-    fn only_invalid_grant_ends_a_session() {
-        let ending: Vec<_> = all().into_iter().filter(CallError::ends_session).collect();
-        assert_eq!(ending, [CallError::InvalidGrant]);
-    }
-
-    #[test]
-    fn only_what_heals_by_itself_is_transient() {
-        let outcomes: Vec<_> = all().iter().filter(|error| error.is_transient()).map(CallError::outcome).collect();
-        assert_eq!(outcomes, ["throttled", "unavailable", "unavailable"]);
-    }
-
     #[test]
     fn codes_are_compared_as_a_whole() {
         for code in ["Invalid_Grant", "invalid_grant ", "x invalid_grant", "", "invalid_grant\n"] {
@@ -273,7 +215,6 @@ mod tests {
         );
         let wait = CallError::Throttled { retry_after: Some(Duration::from_secs(7)) };
         assert_eq!(wait.to_string(), "Apple asks to call less often (429), again in 7 s");
-        assert_eq!(wait.retry_after(), Some(Duration::from_secs(7)));
     }
 
     #[test]

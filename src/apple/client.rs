@@ -76,12 +76,6 @@ impl Apple {
         self.settings.timeout
     }
 
-    /// What it was made with.
-    #[must_use]
-    pub fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
     /// A state for one sign-in: 256 random bits.
     #[must_use]
     pub fn draw_state(&self) -> State {
@@ -128,7 +122,7 @@ impl Apple {
     /// one: the old one goes on.
     ///
     /// # Errors
-    /// See [`CallError`]; only one of them [ends the session](CallError::ends_session).
+    /// See [`CallError`]; only [`CallError::InvalidGrant`] ends a session.
     pub async fn refresh(&self, token: &RefreshToken) -> Result<TokenAnswer, CallError> {
         self.tokens("refresh", vec![("grant_type", "refresh_token"), ("refresh_token", token.expose())]).await
     }
@@ -149,7 +143,7 @@ impl Apple {
     /// Verifies an ID token: signature, then every claim.
     ///
     /// # Errors
-    /// See [`VerifyError`]; [one kind](VerifyError::is_transient) says nothing about the token.
+    /// See [`VerifyError`]; [`VerifyError::KeysUnavailable`] says nothing about the token.
     pub async fn verify(&self, token: &RawIdToken, expected: &Expected<'_>) -> Result<VerifiedIdToken, VerifyError> {
         let outcome = self.judge(token, expected).await;
         match &outcome {
@@ -369,7 +363,6 @@ mod tests {
         let (state, nonce, scopes) = (State::new("s"), Nonce::new("n"), ScopeSet::new());
         let request = AuthorizationRequest { state: &state, nonce: &nonce, scopes: &scopes, verifier: None };
         assert!(apple.authorize_url(&request).as_str().ends_with("&scope=&state=s&nonce=n&response_mode=form_post"));
-        assert_eq!(apple.settings().response_mode, Some(ResponseMode::FormPost));
     }
 
     #[test]

@@ -8,13 +8,11 @@ use super::{
     HeaderFault, VerifyError,
     claims::Claims,
     json::{self, JsonError, Object},
-    key::VerificationKey,
+    key::{LONGEST_KID, VerificationKey},
 };
 
 /// Longest token in bytes; Apple's have about 900.
 pub(super) const LONGEST_TOKEN: usize = 16 * 1024;
-/// Longest `kid` in bytes; Apple's have ten.
-const LONGEST_KID: usize = 64;
 /// Members of the header that bring a key along, or change what is signed. A key comes from Apple's key
 /// set and from nowhere else, so a token with one of these is forged or not for us.
 const REFUSED: [&str; 6] = ["crit", "jwk", "jku", "x5u", "x5c", "b64"];

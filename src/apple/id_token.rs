@@ -31,15 +31,13 @@ pub struct VerifiedIdToken {
     person: Person,
     scopes: Option<ScopeSet>,
     raw: RawIdToken,
-    expires_at: Timestamp,
 }
 
 impl VerifiedIdToken {
     /// What verification would have returned, for tests of rooms that start after it.
     #[cfg(test)]
     pub(crate) fn for_tests(person: Person) -> Self {
-        let expires_at = Timestamp::from_seconds(87_400);
-        Self { person, scopes: None, raw: RawIdToken::new("raw"), expires_at }
+        Self { person, scopes: None, raw: RawIdToken::new("raw") }
     }
 
     /// Who signed in.
@@ -58,12 +56,6 @@ impl VerifiedIdToken {
     #[must_use]
     pub fn raw(&self) -> &RawIdToken {
         &self.raw
-    }
-
-    /// The claim `exp`.
-    #[must_use]
-    pub fn expires_at(&self) -> Timestamp {
-        self.expires_at
     }
 }
 
@@ -90,7 +82,7 @@ impl<'a> Rules<'a> {
     ) -> Result<VerifiedIdToken, VerifyError> {
         self.issuer(claims)?;
         self.audience(claims)?;
-        let expires_at = self.dates(claims)?;
+        self.dates(claims)?;
         if !expected.nonce.matches(claims.needed_text("nonce")?) {
             return Err(VerifyError::Nonce);
         }
@@ -104,7 +96,7 @@ impl<'a> Rules<'a> {
             auth_time: claims.seconds("auth_time")?,
             claims: claims.scalars(),
         };
-        Ok(VerifiedIdToken { person, scopes: claims.scopes()?, raw: raw.clone(), expires_at })
+        Ok(VerifiedIdToken { person, scopes: claims.scopes()?, raw: raw.clone() })
     }
 
     /// "The Issuer Identifier MUST exactly match the value of the iss Claim."
@@ -128,7 +120,7 @@ impl<'a> Rules<'a> {
     }
 
     /// "The current time MUST be before the time represented by the exp Claim", give or take the skew.
-    fn dates(&self, claims: &Claims) -> Result<Timestamp, VerifyError> {
+    fn dates(&self, claims: &Claims) -> Result<(), VerifyError> {
         let (expires, issued) = (claims.needed_date("exp")?, claims.needed_date("iat")?);
         if expires.plus(self.skew) <= self.now {
             return Err(VerifyError::Expired);
@@ -142,7 +134,7 @@ impl<'a> Rules<'a> {
         }
         match claims.seconds("nbf")? {
             Some(seconds) if Timestamp::from_seconds(seconds) > latest => Err(VerifyError::FromTheFuture("nbf")),
-            Some(_) | None => Ok(expires),
+            Some(_) | None => Ok(()),
         }
     }
 }

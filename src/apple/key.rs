@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::{json::Object, tokens::is_tokenish};
 
-/// Longest `kid` in bytes.
-const LONGEST_KID: usize = 64;
+/// Longest `kid` in bytes; Apple's have ten.
+pub(super) const LONGEST_KID: usize = 64;
 /// Sizes of a modulus in bits that the signature check takes.
 const MODULUS_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 /// Largest exponent that the cryptographic library takes: 33 bits.

@@ -79,12 +79,6 @@ pub enum VerifyError {
 }
 
 impl VerifyError {
-    /// Whether this says nothing about the token: trying again later may help.
-    #[must_use]
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::KeysUnavailable(_))
-    }
-
     /// A stable word for logs and metrics.
     #[must_use]
     pub fn outcome(&self) -> &'static str {

@@ -19,8 +19,6 @@ pub enum Failure {
     TooLarge,
     /// 421: no app has this host.
     Misdirected,
-    /// 429: more requests than one address may send.
-    TooManyRequests,
     /// 431: the head is larger than the gateway takes.
     HeadTooLarge,
     /// 500: a mistake of ours.
@@ -39,14 +37,13 @@ pub enum Failure {
 
 impl Failure {
     /// All of them, for tables and tests.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 13] = [
         Self::BadRequest,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Timeout,
         Self::TooLarge,
         Self::Misdirected,
-        Self::TooManyRequests,
         Self::HeadTooLarge,
         Self::Internal,
         Self::BadGateway,
@@ -95,12 +92,6 @@ impl Failure {
                 "No app at this address",
                 "No app of the school has this address.",
                 "Check the address for typing mistakes, or use the link that your school gave you.",
-            ),
-            Self::TooManyRequests => (
-                429,
-                "Too many people at once",
-                "Very many pages were asked for from your network within a short time.",
-                "Wait a minute, then try again.",
             ),
             Self::HeadTooLarge => (
                 431,
@@ -192,6 +183,6 @@ mod tests {
     #[test]
     fn the_statuses_are_those_of_the_contract() {
         let statuses = Failure::ALL.map(|it| it.explanation().status);
-        assert_eq!(statuses, [400, 404, 405, 408, 413, 421, 429, 431, 500, 502, 503, 503, 503, 504]);
+        assert_eq!(statuses, [400, 404, 405, 408, 413, 421, 431, 500, 502, 503, 503, 503, 504]);
     }
 }

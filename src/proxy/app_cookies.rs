@@ -12,7 +12,7 @@ use pingora::{
     http::{RequestHeader, ResponseHeader},
 };
 
-use super::{Gateway, exchange::Exchange};
+use super::{Gateway, exchange::Exchange, forwarding};
 use crate::{
     policy::{Access, Admission, App},
     signin::{CookieNames, Label, Owner},
@@ -117,8 +117,7 @@ impl Gateway {
         if app.sessions.clear_cookies.is_empty() {
             return Vec::new();
         }
-        let fields = request.headers.get_all(header::COOKIE).iter();
-        let jar = CookieJar::parse(fields.map(HeaderValue::as_bytes));
+        let jar = forwarding::cookies(request);
         let cookies = app.sessions.clear_cookies.iter();
         cookies.map(|name| (name.as_str(), self.signin.labels().read(name, &jar))).collect()
     }
@@ -148,6 +147,9 @@ impl Gateway {
         app: &App,
         exchange: &Exchange,
     ) -> pingora::Result<()> {
+        if app.sessions.clear_cookies.is_empty() {
+            return Ok(());
+        }
         let lines: Vec<HeaderValue> = response.headers.get_all(header::SET_COOKIE).iter().cloned().collect();
         if !lines.iter().any(|line| of_app(app, line).is_some()) {
             return Ok(());

@@ -40,6 +40,9 @@ pub struct Facts {
     pub request_id: String,
 }
 
+/// How long an app may take over the whole answer to its own sign-out.
+const LAST_WORDS: Duration = Duration::from_secs(600);
+
 /// From here on a request is long: its session is watched.
 const LONG: Duration = Duration::from_millis(250);
 
@@ -125,12 +128,6 @@ impl Exchange {
         }
     }
 
-    /// Whether the end of the session is the request's own doing, and no reason to cut it off.
-    #[must_use]
-    pub fn outlives_its_session(&self) -> bool {
-        self.farewell.get().is_some()
-    }
-
     /// The request goes to an app, which has `patience` to begin its answer.
     pub fn sent(&self, patience: Duration) {
         self.patience.store(millis(patience), Ordering::Relaxed);
@@ -158,8 +155,8 @@ impl Exchange {
     }
 
     /// Resolves when the session that let the request through has ended; never for a request without one, or
-    /// one that has ended it itself.
-    /// Most requests are over long before anybody asks.
+    /// one that has ended it itself: that is no reason to cut it off. Most requests are over long before anybody
+    /// asks.
     pub async fn session_over(&self, sessions: &Sessions) {
         let session = loop {
             tokio::time::sleep(LONG).await;
@@ -167,7 +164,9 @@ impl Exchange {
                 break admission.session();
             }
         };
-        match session.filter(|_| !self.outlives_its_session()) {
+        match session {
+            // The request that ended the session itself may have its answer, and no stream instead of one.
+            Some(_) if self.farewell().is_some() => tokio::time::sleep(LAST_WORDS).await,
             Some(session) => sessions.ended(session).await,
             None => std::future::pending().await,
         }

@@ -55,6 +55,11 @@ const METHOD_OVERRIDES: &[&str] = &["x-http-method-override", "x-http-method", "
 /// them.
 const NOT_REMOVABLE: &[&str] = &["authorization", "content-encoding", "content-type", "cookie", "origin"];
 
+/// The cookies of a request.
+pub(super) fn cookies(request: &RequestHeader) -> CookieJar<'_> {
+    CookieJar::parse(request.headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes))
+}
+
 /// Takes out of `Connection` what it may not name: a header that the gateway sets, or one that it judged
 /// by. The others are removed on the way, as RFC 9110, section 7.6.1, has it.
 ///
@@ -110,13 +115,9 @@ pub(super) fn clean(
     for name in &stripped {
         request.remove_header(name);
     }
-    let cookies: Vec<HeaderValue> = request.headers.get_all(header::COOKIE).iter().cloned().collect();
-    if cookies.is_empty() {
-        return Ok(());
-    }
+    let kept = cookies(request).without(keeps_back);
     request.remove_header(&header::COOKIE);
-    let jar = CookieJar::parse(cookies.iter().map(HeaderValue::as_bytes));
-    if let Some(Ok(mut value)) = jar.without(keeps_back).map(|kept| HeaderValue::from_bytes(&kept)) {
+    if let Some(Ok(mut value)) = kept.map(|kept| HeaderValue::from_bytes(&kept)) {
         value.set_sensitive(true);
         request.insert_header(header::COOKIE, value)?;
     }

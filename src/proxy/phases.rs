@@ -18,7 +18,7 @@ use super::{
     failures::{self, Outcome},
     forwarding, own, response_headers,
 };
-use crate::{pages::Failure, policy::Admission, web::CookieJar};
+use crate::{pages::Failure, policy::Admission};
 
 /// How long connecting to an app may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -77,8 +77,7 @@ impl ProxyHttp for Gateway {
         } else if own::is_own(facts.target.path()) {
             self.answer_own(session, facts).await?
         } else {
-            let cookies = session.req_header().headers.get_all(header::COOKIE).iter();
-            let jar = CookieJar::parse(cookies.map(http::HeaderValue::as_bytes));
+            let jar = forwarding::cookies(session.req_header());
             let judged = self.admit(facts, &jar).await.and_then(|admission| {
                 let objection = self.objection(session.req_header(), facts, &admission);
                 objection.map_or(Ok(admission), |answer| Err(Box::new(answer)))

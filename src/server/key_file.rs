@@ -21,7 +21,7 @@ const NAME: &str = "session.key";
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
     /// The file cannot be read or made.
-    #[error("cannot {action} {path}: {source}", path = path.display())]
+    #[error("cannot {action} {path}: {source}{cure}", path = path.display(), cure = cure(action, source))]
     File {
         /// What was tried.
         action: &'static str,
@@ -38,6 +38,22 @@ pub enum KeyFileError {
         /// What is wrong.
         problem: KeyProblem,
     },
+    /// The file holds no key, and what was sealed with one is there. A new key would open none of it.
+    #[error(
+        "{path} {problem}, and without the key that it held nobody can open {sealed}; put the key file back from a \
+         backup, or, if it is lost, move both away: everybody signs in again then",
+        path = path.display(),
+        sealed = sealed.display(),
+        problem = without_cure(*problem)
+    )]
+    Spoilt {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: KeyProblem,
+        /// What the key sealed.
+        sealed: PathBuf,
+    },
     /// The file is gone, and what was sealed with its key is there. A new key would open none of it.
     #[error(
         "{path} is missing, and without it nobody can open {sealed}; put the key file back, or, if it is lost, move \
@@ -53,6 +69,17 @@ pub enum KeyFileError {
     },
 }
 
+/// What to do when the system refuses for want of rights.
+fn cure(action: &str, error: &io::Error) -> &'static str {
+    match (error.kind(), action) {
+        (io::ErrorKind::PermissionDenied, "read") => "; give the file to the user that runs schoolgate, with chown",
+        (io::ErrorKind::PermissionDenied, _) => {
+            "; make the folder as root and give it to the user that runs schoolgate: install -d -m 700 -o schoolgate ..."
+        }
+        _ => "",
+    }
+}
+
 /// Loads the key from `configured`, or from `state_dir`, where it is made when it is not there.
 pub(super) fn load(configured: Option<&Path>, state_dir: &Path, source: &dyn Entropy) -> Result<Sealer, KeyFileError> {
     let path = configured.map_or_else(|| state_dir.join(NAME), Path::to_path_buf);
@@ -63,7 +90,25 @@ pub(super) fn load(configured: Option<&Path>, state_dir: &Path, source: &dyn Ent
         Ok(text) => Zeroizing::new(text),
         Err(error) => return Err(KeyFileError::File { action: "read", path, source: error }),
     };
-    Sealer::from_key_file(&text).map_err(|problem| KeyFileError::Content { path, problem })
+    Sealer::from_key_file(&text).map_err(|problem| {
+        let sealed = state_dir.join(FileStore::NAME);
+        match problem {
+            // The right key may still be in the file, and the problem says how to write it.
+            KeyProblem::TooMany | KeyProblem::Repeated => KeyFileError::Content { path, problem },
+            KeyProblem::Base64 | KeyProblem::Length | KeyProblem::Empty => {
+                match configured.is_none() && sealed.exists() {
+                    true => KeyFileError::Spoilt { path, problem, sealed },
+                    false => KeyFileError::Content { path, problem },
+                }
+            }
+        }
+    })
+}
+
+/// What is wrong, without the advice to make a key.
+fn without_cure(problem: KeyProblem) -> String {
+    let text = problem.to_string();
+    text.split_once("; ").map_or(text.clone(), |(what, _)| what.to_owned())
 }
 
 /// Makes a key that only this user can read. Written beside and linked into place, so that no half key
@@ -124,6 +169,35 @@ mod tests {
         let error = load(Some(&elsewhere), folder.path(), &SystemEntropy).unwrap_err();
         assert!(error.to_string().starts_with("cannot read "), "{error}");
         assert!(!elsewhere.exists());
+    }
+
+    #[test]
+    fn nobody_is_told_to_make_a_key_while_something_is_there_that_another_sealed() {
+        let folder = tempfile::tempdir().unwrap();
+        let told = |text: &str| {
+            fs::write(folder.path().join(NAME), text).unwrap();
+            load(None, folder.path(), &SystemEntropy).unwrap_err().to_string()
+        };
+        assert!(told("rubbish!").contains("make one with"));
+        fs::write(folder.path().join(FileStore::NAME), "sealed").unwrap();
+        for spoilt in ["rubbish!", "c2hvcnQ=", ""] {
+            let told = told(spoilt);
+            assert!(told.contains("from a backup") && !told.contains("make one"), "{told}");
+        }
+        let key = Sealer::new_key(&SystemEntropy);
+        let told = told(&format!("{}\n{}\n", &*key, &*key));
+        assert!(told.contains("the same key twice; keep the current one"), "{told}");
+    }
+
+    #[test]
+    fn who_lacks_rights_is_told_whose_the_file_should_be() {
+        let refused = |action| KeyFileError::File {
+            action,
+            path: "/var/lib/schoolgate/session.key".into(),
+            source: io::ErrorKind::PermissionDenied.into(),
+        };
+        assert!(refused("read").to_string().ends_with("with chown"), "{}", refused("read"));
+        assert!(refused("make the folder of").to_string().contains("install -d"), "{}", refused("make the folder of"));
     }
 
     #[test]

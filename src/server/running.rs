@@ -8,7 +8,7 @@ use super::{AdminAddress, KeyFileError, Settings, key_file, listener, listener::
 use crate::{
     admin::{self, Admin},
     apple::{Apple, BuildError},
-    clock::{SharedClock, SystemClock},
+    clock::{SharedClock, Stopwatch, SystemClock},
     entropy::{SharedEntropy, SystemEntropy},
     proxy::{self, Connections, Gateway},
     session::{Codec, RevocationQueue, Revoke, Sessions, Store},
@@ -19,13 +19,16 @@ use crate::{
 /// How long the last revocations may take when the gateway stops.
 const LAST_REVOCATIONS: Duration = Duration::from_secs(5);
 
+/// How long the last refreshes may take beyond the time that requests have.
+const LAST_REFRESHES: Duration = Duration::from_secs(5);
+
 /// Why a gateway does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An address cannot be listened on.
     #[error(
         "cannot listen on {address}: {source}; see [server] listen and admin_listen: another program may listen there, \
-         or the port is below 1024"
+         the port is below 1024, or the folder of a socket is missing or belongs to another user"
     )]
     Bind {
         /// The address.
@@ -75,6 +78,7 @@ pub struct Running {
     queue: RevocationQueue,
     revoking: JoinHandle<()>,
     sessions: Arc<Sessions>,
+    signin: Arc<SignIn>,
     tending: JoinHandle<()>,
 }
 
@@ -130,7 +134,7 @@ impl Running {
         );
         let admin = admin(&settings.admin_listen, operators).await?;
         let connections = Connections::new(&settings.proxy, Arc::clone(&sessions), Arc::clone(&entropy));
-        let gateway = Gateway::new(settings.proxy, settings.table, callback_host, signin, clock, entropy);
+        let gateway = Gateway::new(settings.proxy, settings.table, callback_host, Arc::clone(&signin), clock, entropy);
         let acceptor = Acceptor::new(proxy::proxy(gateway), connections, drains);
         let addresses: Vec<_> = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
         let tasks = acceptor.tasks().clone();
@@ -143,7 +147,7 @@ impl Running {
         });
         let tending = tokio::spawn(Arc::clone(&sessions).tend());
         tracing::info!(event = "started", listen = ?addresses);
-        Ok(Self { addresses, admin, drain, listeners, connections: tasks, queue, revoking, sessions, tending })
+        Ok(Self { addresses, admin, drain, listeners, connections: tasks, queue, revoking, sessions, signin, tending })
     }
 
     /// Where browsers connect: with the ports that the system chose.
@@ -163,7 +167,7 @@ impl Running {
         self.queue.length().await.unwrap_or(usize::MAX)
     }
 
-    /// Accepts nothing more, lets requests in flight finish within `grace`, and gives the last
+    /// Accepts nothing more, lets requests in flight and refreshes finish within `grace`, and gives the last
     /// revocations a moment.
     pub async fn drain(self, grace: Duration) {
         tracing::info!(event = "draining", connections = self.connections.len());
@@ -172,8 +176,14 @@ impl Running {
             let _ = listener.await;
         }
         self.connections.close();
+        let stopwatch = Stopwatch::start();
         if timeout(grace, self.connections.wait()).await.is_err() {
             tracing::warn!(event = "drain_incomplete", connections = self.connections.len());
+        }
+        // No browser waits for a refresh ahead of time, but what Apple answers to it must not be lost.
+        let rest = grace.saturating_sub(stopwatch.elapsed()).max(LAST_REFRESHES);
+        if timeout(rest, self.signin.renewed()).await.is_err() {
+            tracing::warn!(event = "refreshes_cut_off");
         }
         self.tending.abort();
         self.sessions.write_seen().await;
@@ -182,7 +192,7 @@ impl Running {
         match self.queue.length().await {
             Ok(0) => {}
             Ok(count) => tracing::warn!(event = "revocations_waiting", count),
-            Err(error) => tracing::warn!(event = "revocations_waiting", reason = %error),
+            Err(error) => tracing::warn!(event = "revocation_queue_unavailable", reason = %error),
         }
         // The last to go: until here operators can ask how it goes.
         self.admin.stop().await;

@@ -131,7 +131,10 @@ impl Sessions {
             Ok(stored) => Ok(stored.filter(|stored| !self.is_over(stored))),
             // Whoever has the cookie may sign in anew. That no key opens the store at all is found at the start.
             Err(StoreError::Unreadable) => {
-                tracing::error!(event = "record_unreadable");
+                tracing::error!(
+                    event = "record_unreadable",
+                    "no key of the key file opens this session; put back the line that was taken out of it"
+                );
                 Ok(None)
             }
             Err(error @ StoreError::Unavailable(_)) => Err(error),

@@ -1,6 +1,6 @@
 //! The near cache: what this process knows of the sessions in a store, so that a request asks nobody.
 //!
-//! Three rules keep it honest. A session that has ended leaves a stone that no late reader can move, for
+//! Three rules keep it honest. A session that has ended leaves a tombstone that no late reader can move, for
 //! keys are never used again. A record never gives way to an older generation. And where other processes
 //! write to the store too, an entry is worth something only while it is fresh, or while this process hears
 //! what the others do.
@@ -21,6 +21,7 @@ use super::{
     watches::Watches,
 };
 use crate::clock::{SharedClock, Timestamp};
+
 /// Most bytes of records that are kept, as estimated by [`weight`].
 const MOST_BYTES: u64 = 128 * 1024 * 1024;
 
@@ -100,10 +101,12 @@ impl Listener for Known {
     }
 
     fn heard(&self, moment: Timestamp) {
-        // What was read while nothing was heard may have missed something.
-        if self.heard.swap(moment.millis().max(1), Ordering::AcqRel) == 0 {
+        // What was read while nothing was heard may have missed something. First, so that no reader trusts it
+        // in between; nobody else writes here.
+        if self.heard.load(Ordering::Acquire) == 0 {
             self.period.fetch_add(1, Ordering::AcqRel);
         }
+        self.heard.store(moment.millis().max(1), Ordering::Release);
     }
 
     fn missed(&self) {
@@ -118,6 +121,14 @@ impl Known {
             Some(Slot::Live(_)) => Op::Remove,
             Some(Slot::AtLeast(_) | Slot::Gone) | None => Op::Nop,
         });
+    }
+
+    /// The generation that somebody has put there, while it was not read yet.
+    fn told(&self, key: &SessionKey) -> Option<u64> {
+        match self.slots.get(key)? {
+            Slot::AtLeast(generation) => Some(generation),
+            Slot::Live(_) | Slot::Gone => None,
+        }
     }
 
     /// A record of this process's has taken the place of an older one in the store.
@@ -136,8 +147,9 @@ impl Known {
     }
 
     /// Puts what was read in its place, unless something newer is there; gives back what is true now,
-    /// or `None` when it has to be read again.
-    fn keep(&self, key: &SessionKey, read: Entry) -> Option<Option<Stored>> {
+    /// or `None` when it has to be read again. What was `told` before the reading began and is not there has been
+    /// lost, by a store that was restarted: then what is there counts.
+    fn keep(&self, key: &SessionKey, read: Entry, told: Option<u64>) -> Option<Option<Stored>> {
         let generation = read.record.generation;
         let mut outcome = None;
         self.slots.entry_by_ref(key).and_compute_with(|slot| match slot.map(moka::Entry::into_value) {
@@ -145,7 +157,7 @@ impl Known {
                 outcome = Some(None);
                 Op::Nop
             }
-            Some(Slot::AtLeast(known)) if known > generation => Op::Nop,
+            Some(Slot::AtLeast(known)) if known > generation && told != Some(known) => Op::Nop,
             Some(Slot::Live(entry)) if entry.record.generation > generation => {
                 outcome = Some(Some(entry.stored()));
                 Op::Nop
@@ -211,8 +223,9 @@ impl Near {
         }
         for _ in 0..MOST_READS {
             let (checked, period) = (self.clock.now(), self.known.period.load(Ordering::Acquire));
+            let told = self.known.told(key);
             let Some(stored) = self.store.find(key).await? else {
-                // No stone for a key that was never here: strangers could fill the cache with them.
+                // No tombstone for a key that was never here: strangers could fill the cache with them.
                 self.known.slots.entry_by_ref(key).and_compute_with(|slot| match slot {
                     Some(_) => Op::Put(Slot::Gone),
                     None => Op::Nop,
@@ -221,7 +234,7 @@ impl Near {
             };
             let last_seen = AtomicU64::new(stored.last_seen.millis());
             let read = Entry { record: stored.record, last_seen, checked, period };
-            if let Some(outcome) = self.known.keep(key, read) {
+            if let Some(outcome) = self.known.keep(key, read, told) {
                 return Ok(outcome);
             }
         }
@@ -485,6 +498,15 @@ mod tests {
         bench.there.regrant(&new.session, grant("edu.users.read")).await.unwrap().unwrap();
         bench.store.lets_readers();
         assert_eq!(reader.await.unwrap(), 1);
+        assert_eq!(bench.opens_here(&new).await, (Ok(true), 0));
+    }
+
+    #[tokio::test]
+    async fn a_newer_record_that_a_restarted_store_has_lost_is_not_waited_for() {
+        let bench = Bench::new();
+        let new = bench.signed_in_there().await;
+        bench.here.near.known.changed(new.session.key(), 7);
+        assert_eq!(bench.opens_here(&new).await, (Ok(true), 1));
         assert_eq!(bench.opens_here(&new).await, (Ok(true), 0));
     }
 

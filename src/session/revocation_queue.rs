@@ -28,8 +28,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(900);
 /// How often the queue is looked at when nothing is due: another process may have left something.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 
-/// What one process works on is nobody else's for so long, or twice the longest call to Apple.
-const CLAIM: Duration = Duration::from_secs(60);
+/// What one process works on is nobody else's for twice the longest call to Apple, and for so long at least. What
+/// a process took with it when it died waits for so long.
+const CLAIM: Duration = Duration::from_secs(10);
 
 /// What came of one try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,7 +159,7 @@ impl Inner {
                 Ok(Some(waiting)) => waiting,
                 Ok(None) => return self.until_due(now).await,
                 Err(error) => {
-                    tracing::warn!(event = "revocations_delayed", reason = %error);
+                    tracing::warn!(event = "revocation_queue_unavailable", reason = %error);
                     return LOOK_EVERY;
                 }
             };

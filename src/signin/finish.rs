@@ -75,7 +75,7 @@ impl SignIn {
             Ok(callback) => callback,
             Err(error) => return failed(error.into(), Vec::new(), ReturnPath::root()),
         };
-        let (Callback::Granted { state, .. } | Callback::Denied { state, .. }) = &callback;
+        let state = callback.state();
         // 2. The state is of this browser: only its cookie opens to it.
         let Some(transaction) = Transaction::find(&self.names, jar, state, &self.sealer) else {
             return self.stale(jar, ReturnPath::root()).await;

@@ -21,6 +21,7 @@ use std::{
 };
 
 use moka::sync::Cache;
+use tokio_util::task::TaskTracker;
 
 pub use begin::Begun;
 pub use cookies::CookieNames;
@@ -57,6 +58,7 @@ pub struct SignIn {
     clock: SharedClock,
     entropy: SharedEntropy,
     renewing: Mutex<HashMap<SessionKey, renew::Renewal>>,
+    renewals: TaskTracker,
     /// When a session whose refresh failed may try again.
     cooling: Cache<SessionKey, Timestamp>,
 }
@@ -83,6 +85,7 @@ impl SignIn {
             clock,
             entropy,
             renewing: Mutex::default(),
+            renewals: TaskTracker::new(),
             cooling: Cache::builder().max_capacity(MOST_COOLING).time_to_live(Duration::from_secs(3600)).build(),
         })
     }

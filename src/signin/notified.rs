@@ -78,11 +78,12 @@ impl SignIn {
 ///
 /// A consent to the sharing of an organization's data is the organization's, whoever of its administrators Apple
 /// names. Everything else is one person's: a pupil whose account is gone must not sign a school out. Without a
-/// person it can only be the organization that is meant.
+/// person it can only be the organization that is meant; with one whose name cannot be read it is not.
 fn ends(event: &Event, is_of_organization: bool) -> Vec<Selector> {
+    let names_nobody = event.subject.is_none() && !event.is_garbled;
     let whole_organization = match event.kind {
-        EventKind::ConsentRevoked => is_of_organization || event.subject.is_none(),
-        EventKind::AccountDeleted => event.subject.is_none(),
+        EventKind::ConsentRevoked => is_of_organization || names_nobody,
+        EventKind::AccountDeleted => names_nobody,
         EventKind::EmailDisabled | EventKind::EmailEnabled | EventKind::Unknown(_) | EventKind::Unreadable => {
             return Vec::new();
         }
@@ -145,6 +146,14 @@ mod tests {
         ] {
             assert_eq!(ends(&event(kind.clone(), sub, org), of_organization), expected, "{kind} {sub:?} {org:?}");
         }
+    }
+
+    #[test]
+    fn a_person_whose_name_cannot_be_read_is_not_taken_for_the_whole_organization() {
+        let garbled = |kind| Event { is_garbled: true, ..event(kind, None, Some("o")) };
+        assert_eq!(ends(&garbled(EventKind::AccountDeleted), true), []);
+        assert_eq!(ends(&garbled(EventKind::ConsentRevoked), false), []);
+        assert_eq!(ends(&garbled(EventKind::ConsentRevoked), true), [organization()], "it is theirs all the same");
     }
 
     #[test]

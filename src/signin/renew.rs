@@ -12,6 +12,8 @@ use futures_util::{
     future::{BoxFuture, Shared},
 };
 
+use tokio::sync::oneshot;
+
 use super::{SignIn, finish::replaced};
 use crate::{
     apple::{CallError, RefreshToken, TokenAnswer},
@@ -31,6 +33,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// How long anybody waits for another process.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// How often a store that did not take Apple's answer is tried again.
+const KEEP_EVERY: Duration = Duration::from_millis(500);
+
+/// How long an answer of Apple's is kept for a store that does not take it.
+const LONGEST_KEEPING: Duration = Duration::from_secs(600);
 
 /// After a failed refresh nobody tries again for so long.
 const COOL_DOWN: Duration = Duration::from_secs(10);
@@ -55,8 +63,24 @@ pub enum RenewProblem {
     Store(#[from] StoreError),
 }
 
+/// What comes of a refresh.
+type Outcome = Result<ActiveSession, RenewProblem>;
+
 /// A refresh under way; everybody who waits gets its result.
-pub(super) type Renewal = Shared<BoxFuture<'static, Result<ActiveSession, RenewProblem>>>;
+pub(super) type Renewal = Shared<BoxFuture<'static, Outcome>>;
+
+/// Those who wait for a refresh. They may be told before it is over: nobody waits for a store.
+struct Waiters(Option<oneshot::Sender<Outcome>>);
+
+impl Waiters {
+    /// Tells them, unless they have been told.
+    fn tell(&mut self, outcome: Outcome) {
+        if let Some(waiters) = self.0.take() {
+            // Nobody waits when all browsers were impatient.
+            let _ = waiters.send(outcome);
+        }
+    }
+}
 
 /// What a token's age asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -121,10 +145,15 @@ impl SignIn {
             Some(until) => Err(RenewProblem::Unavailable { retry_after: until.since(now) }),
             None => self.join(&session).await,
         };
+        let still_lives = session.record().grant.access_expires_at > self.clock.now();
         match outcome {
             // While this one waited, the person may have signed out.
-            Err(RenewProblem::Unavailable { .. }) if session.record().grant.access_expires_at > self.clock.now() => {
+            Err(RenewProblem::Unavailable { .. }) if still_lives => {
                 self.sessions.reopen(&session).await?.ok_or(RenewProblem::Ended)
+            }
+            // A store that can be read says which token is the newest; one that cannot, says nothing.
+            Err(RenewProblem::Store(_)) if still_lives => {
+                self.sessions.newest(&session).await?.ok_or(RenewProblem::Ended)
             }
             other => other,
         }
@@ -163,26 +192,35 @@ impl SignIn {
             return renewal.clone();
         }
         let (this, session_) = (Arc::clone(self), session.clone());
-        let task = tokio::spawn(async move {
+        let (waiters, told) = oneshot::channel();
+        self.renewals.spawn(async move {
             let _entry = Entry { signin: &this, key: *session_.key() };
-            this.renew(&session_).await
+            let mut waiters = Waiters(Some(waiters));
+            let outcome = this.renew(&session_, &mut waiters).await;
+            waiters.tell(outcome);
         });
-        let renewal = async move { task.await.unwrap_or(Err(RenewProblem::Unavailable { retry_after: COOL_DOWN })) }
+        let renewal = async move { told.await.unwrap_or(Err(RenewProblem::Unavailable { retry_after: COOL_DOWN })) }
             .boxed()
             .shared();
         renewing.insert(*session.key(), renewal.clone());
         renewal
     }
 
+    /// Resolves when no refresh is under way any more: a process that ends before has lost what Apple answers.
+    pub async fn renewed(&self) {
+        self.renewals.close();
+        self.renewals.wait().await;
+    }
+
     /// One refresh, of all processes at once: whoever has the lease calls Apple, the others wait for what
     /// comes of it.
-    async fn renew(&self, session: &ActiveSession) -> Result<ActiveSession, RenewProblem> {
+    async fn renew(&self, session: &ActiveSession, waiters: &mut Waiters) -> Outcome {
         let holder = Holder::draw(&*self.entropy);
         let outcome = match self.turn(session, &holder).await? {
             Turn::Over(session) => return Ok(session),
             // Somebody may have been here between the caller's look and the lease.
             Turn::Mine(session) if self.need(session.record(), self.clock.now()) == Need::Nothing => Ok(session),
-            Turn::Mine(session) => self.call_apple(&session, &holder).await,
+            Turn::Mine(session) => self.call_apple(&session, &holder, waiters).await,
         };
         let cool_down = match &outcome {
             Err(RenewProblem::Unavailable { retry_after }) => *retry_after,
@@ -218,7 +256,7 @@ impl SignIn {
         }
     }
 
-    async fn call_apple(&self, session: &ActiveSession, holder: &Holder) -> Result<ActiveSession, RenewProblem> {
+    async fn call_apple(&self, session: &ActiveSession, holder: &Holder, waiters: &mut Waiters) -> Outcome {
         let Some(token) = session.record().grant.refresh_token.clone() else {
             return self.over(session, "no_refresh_token").await;
         };
@@ -234,27 +272,37 @@ impl SignIn {
             }
         };
         match answer {
-            Ok(answer) => self.keep(session, answer, token.clone()).await,
+            Ok(answer) => {
+                let grant = self.grant_of(answer, session, token.clone());
+                match self.keep(session, &grant).await {
+                    Err(RenewProblem::Store(error)) => {
+                        tracing::warn!(event = "refresh_not_kept", session = %session.record().handle, reason = %error);
+                        waiters.tell(Err(RenewProblem::Store(error)));
+                        self.keep_in_the_end(session, &grant, holder).await
+                    }
+                    kept => kept,
+                }
+            }
+            // `invalid_request` is no end: TN3107 says that Apple uses it for "the user has revoked authorization" too,
+            // but also for every mistake of ours, and a mistake of ours must not sign a school out.
             Err(CallError::InvalidGrant) => self.over(session, "invalid_grant").await,
             Err(error) => Err(self.failed_refresh(session, &error)),
         }
     }
 
-    async fn keep(
-        &self,
-        session: &ActiveSession,
-        answer: TokenAnswer,
-        old: RefreshToken,
-    ) -> Result<ActiveSession, RenewProblem> {
-        let grant = Grant {
+    fn grant_of(&self, answer: TokenAnswer, session: &ActiveSession, old: RefreshToken) -> Grant {
+        Grant {
             access_token: answer.access_token,
             access_expires_at: answer.expires_at,
             refresh_token: Some(answer.refresh_token.unwrap_or(old)),
             refreshed_at: Some(self.clock.now()),
             scopes: answer.scope.unwrap_or_else(|| session.record().grant.scopes.clone()),
-        };
-        tracing::info!(event = "refreshed", session = %session.record().handle);
+        }
+    }
+
+    async fn keep(&self, session: &ActiveSession, grant: &Grant) -> Outcome {
         if let Some(renewed) = self.sessions.regrant(session, grant.clone()).await? {
+            tracing::info!(event = "refreshed", session = %session.record().handle);
             return Ok(renewed);
         }
         // The session ended, or another node was quicker.
@@ -262,9 +310,24 @@ impl SignIn {
             Some(newer) => Ok(newer),
             None => {
                 if self.settings.revoke_on_sign_out && !self.goes_on_elsewhere(session).await? {
-                    self.queue.push(Revocation::of_grant(session.record().handle.clone(), &grant)).await;
+                    self.queue.push(Revocation::of_grant(session.record().handle.clone(), grant)).await;
                 }
                 Err(RenewProblem::Ended)
+            }
+        }
+    }
+
+    /// Tries again and again: Apple may take the old refresh token no more, and then this is the only one.
+    async fn keep_in_the_end(&self, session: &ActiveSession, grant: &Grant, holder: &Holder) -> Outcome {
+        let begun = self.clock.now();
+        loop {
+            self.clock.sleep(KEEP_EVERY).await;
+            match self.keep(session, grant).await {
+                Err(RenewProblem::Store(_)) if self.clock.now().since(begun) < LONGEST_KEEPING => {
+                    // Nobody else may call Apple with the old one meanwhile.
+                    let _ = self.sessions.lease(session, holder, LEASE).await;
+                }
+                kept => return kept,
             }
         }
     }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 
 use url::Url;
 
-use super::{Answer, Request};
+use super::{Answer, Request, http::Unanswered};
 
 /// Keeps cookies as RFC 6265bis, section 5.7, has it: by name, domain and path.
 #[derive(Clone, Debug)]
@@ -54,20 +54,44 @@ impl Browser {
 
     /// A request of a script of the page's own.
     pub async fn fetch(&mut self, url: &str) -> Answer {
-        let request =
-            Request::new("GET", &target(url)).header("Sec-Fetch-Mode", "cors").header("Sec-Fetch-Dest", "empty");
-        self.send(url, request, false).await
+        self.send(url, script(url), false).await
+    }
+
+    /// Opens a page of a gateway that may be killed meanwhile.
+    pub async fn try_open(&mut self, url: &str) -> Result<Answer, Unanswered> {
+        self.try_send(url, Request::new("GET", &target(url)).navigation()).await
+    }
+
+    /// A request of a script to a gateway that may be killed meanwhile.
+    pub async fn try_fetch(&mut self, url: &str) -> Result<Answer, Unanswered> {
+        self.try_send(url, script(url)).await
     }
 
     /// Sends anything. `cross_site` says that another site's page causes it, and posts.
     pub async fn send(&mut self, url: &str, request: Request, cross_site: bool) -> Answer {
         let url = Url::parse(url).unwrap();
-        let host = url.host_str().unwrap().to_owned();
+        let (address, request) = self.addressed(&url, request, cross_site);
+        let answer = request.send(address).await;
+        self.take(&url, &answer);
+        answer
+    }
+
+    async fn try_send(&mut self, url: &str, request: Request) -> Result<Answer, Unanswered> {
+        let url = Url::parse(url).unwrap();
+        let (address, request) = self.addressed(&url, request, false);
+        let answer = request.try_send(address).await?;
+        self.take(&url, &answer);
+        Ok(answer)
+    }
+
+    /// Where a request goes, and how it looks when it leaves.
+    fn addressed(&self, url: &Url, request: Request, cross_site: bool) -> (SocketAddr, Request) {
+        let host = url.host_str().unwrap();
         let local = url.port().filter(|_| host == "127.0.0.1");
         let address = local.map_or(self.gateway, |port| SocketAddr::from(([127, 0, 0, 1], port)));
-        let authority = url.port().map_or(host.clone(), |port| format!("{host}:{port}"));
+        let authority = url.port().map_or(host.to_owned(), |port| format!("{host}:{port}"));
         let sent = |cookie: &&Cookie| {
-            cookie.is_for(&host)
+            cookie.is_for(host)
                 && cookie.covers(url.path())
                 && (!cross_site || cookie.same_site.eq_ignore_ascii_case("none"))
         };
@@ -79,12 +103,14 @@ impl Browser {
         if !cookies.is_empty() {
             request = request.header("Cookie", &cookies.join("; "));
         }
-        let answer = request.send(address).await;
+        (address, request)
+    }
+
+    fn take(&mut self, url: &Url, answer: &Answer) {
         for line in answer.all("set-cookie") {
-            self.keep(&host, url.path(), line);
+            self.keep(url.host_str().unwrap(), url.path(), line);
         }
         self.heard.push(answer.clone());
-        answer
     }
 
     fn keep(&mut self, host: &str, path: &str, line: &str) {
@@ -155,6 +181,10 @@ impl Browser {
     pub fn forget(&mut self) {
         self.cookies.clear();
     }
+}
+
+fn script(url: &str) -> Request {
+    Request::new("GET", &target(url)).header("Sec-Fetch-Mode", "cors").header("Sec-Fetch-Dest", "empty")
 }
 
 /// Path and query of a URL, exactly as they are written.

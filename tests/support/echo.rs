@@ -65,6 +65,11 @@ impl Echo {
         self.seen().pop().expect("the app has seen nothing")
     }
 
+    /// The request for a target that nothing else was asked for.
+    pub fn seen_at(&self, target: &str) -> Option<Seen> {
+        self.seen.lock().unwrap().iter().rev().find(|seen| seen.target == target).cloned()
+    }
+
     /// The access token that came with the last request.
     pub fn access_token(&self) -> String {
         self.last().header("x-forwarded-access-token").unwrap().to_owned()

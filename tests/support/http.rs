@@ -65,6 +65,14 @@ impl Request {
         [text.into_bytes(), self.body.clone()].concat()
     }
 
+    /// Sends it on a connection of its own to somebody who may be gone, or go in the middle of it.
+    pub async fn try_send(&self, address: SocketAddr) -> Result<Answer, Unanswered> {
+        let stream = TcpStream::connect(address).await.map_err(|_| Unanswered::NotSent)?;
+        let mut connection = Connection::over(stream);
+        connection.write(&self.bytes()).await;
+        connection.try_answer().await.ok_or(Unanswered::Lost)
+    }
+
     /// Sends it on a connection of its own.
     pub async fn send(&self, address: SocketAddr) -> Answer {
         let mut connection = Connection::open(address).await;
@@ -72,6 +80,17 @@ impl Request {
         // An answer to HEAD has the length of a body and no body (RFC 9110, section 9.3.2).
         if self.method == "HEAD" { connection.head().await } else { connection.answer().await }
     }
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unanswered {
+    /// Nobody was there: nothing has happened.
+    NotSent,
+    /// Nobody knows what has happened.
+    Lost,
+    /// The answer was that nobody can say at this moment.
+    Unavailable,
 }
 
 /// An answer.

@@ -13,7 +13,10 @@
 
 pub mod browser;
 pub mod demo;
+pub mod dice;
+pub mod district;
 pub mod echo;
+pub mod guest;
 pub mod http;
 pub mod php;
 pub mod program;
@@ -24,7 +27,10 @@ pub mod world;
 
 pub use browser::Browser;
 pub use demo::{Demo, Ended};
+pub use dice::Dice;
+pub use district::District;
 pub use echo::Echo;
+pub use guest::{Guest, Tally, Town};
 pub use http::{Answer, Connection, Request};
 pub use php::Php;
 pub use program::{Program, Site};

@@ -23,7 +23,7 @@ use tokio::{
 
 use super::{
     Answer, Browser, Echo,
-    world::{CALLBACK, configuration, stand_in},
+    world::{CALLBACK, configuration, stand_in, through_apple},
 };
 
 /// No test waits longer for the program to say or do something.
@@ -59,9 +59,22 @@ impl Site {
 
     /// Writes a configuration and starts the program with it.
     pub fn spawn(&self, text: &str) -> Program {
-        let path = self.path("gateway.toml");
+        self.spawn_as("gateway", text)
+    }
+
+    /// The same for one of several programs, which have a file each.
+    pub fn spawn_as(&self, name: &str, text: &str) -> Program {
+        let path = self.path(&format!("{name}.toml"));
         std::fs::write(&path, text).unwrap();
         Program::spawn(&path)
+    }
+
+    /// What the program says with a configuration with which it must not start.
+    pub async fn fails(&self, text: &str) -> String {
+        let (status, said) = self.spawn(text).ended().await;
+        assert_eq!(status.code(), Some(1), "{said}");
+        assert!(!said.contains("panicked") && !said.contains("event=\"started\""), "{said}");
+        said
     }
 
     /// The program, once it listens.
@@ -113,6 +126,14 @@ impl Program {
         Browser::new(self.address())
     }
 
+    /// The browser of somebody who has signed in.
+    pub async fn signed_in(&self, person: &str) -> Browser {
+        let mut browser = self.browser();
+        let answer = through_apple(&mut browser, "/start", person).await;
+        assert_eq!((answer.status, answer.location()), (303, "/start"), "{}", answer.text());
+        browser
+    }
+
     /// Waits until it listens.
     pub async fn started(&mut self) {
         self.logged("\"started\"").await;
@@ -136,7 +157,21 @@ impl Program {
 
     /// Sends SIGTERM, as systemd does.
     pub async fn terminate(&self) {
-        let kill = format!("kill -TERM {}", self.child.id().expect("it has ended already"));
+        self.signal("TERM").await;
+    }
+
+    /// Stops it in its tracks, as a machine that swaps does.
+    pub async fn freeze(&self) {
+        self.signal("STOP").await;
+    }
+
+    /// Lets it go on.
+    pub async fn thaw(&self) {
+        self.signal("CONT").await;
+    }
+
+    async fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id().expect("it has ended already"));
         assert!(Command::new("sh").args(["-c", &kill]).status().await.unwrap().success());
     }
 

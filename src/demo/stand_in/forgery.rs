@@ -215,11 +215,4 @@ impl Forgery {
                 | Self::CodeHashOther
         )
     }
-
-    /// Whether only the answer to a code shows it: ID tokens of a refresh may well lack a nonce, and have no
-    /// code to hash.
-    #[must_use]
-    pub const fn is_about_the_sign_in(self) -> bool {
-        matches!(self, Self::NonceMissing | Self::CodeHashOther)
-    }
 }

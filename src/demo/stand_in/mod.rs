@@ -138,6 +138,13 @@ impl StandIn {
         self.inside.school.person(id)
     }
 
+    /// Whether the authorization that a code was redeemed for, in the last five minutes, still stands: its tokens
+    /// are worth something until it is revoked.
+    #[must_use]
+    pub fn stands(&self, code: &str) -> bool {
+        self.inside.grants().stands(code)
+    }
+
     /// Adds a key that signs from now on, beside the old ones; at most five stay.
     pub fn rotate_keys(&self) {
         if let Err(error) = self.inside.keys().rotate(&*self.inside.entropy) {

@@ -10,7 +10,7 @@ use http::{Method, header};
 use pingora::{http::RequestHeader, proxy::Session};
 
 use self::elsewhere::is_from_elsewhere;
-use super::{Answer, Gateway, exchange::Facts, judge::sessions_unavailable};
+use super::{Answer, Gateway, exchange::Facts, forwarding, judge::sessions_unavailable};
 use crate::{
     apple::{CallError, DeniedReason, VerifyError},
     identity::ScopeSet,
@@ -102,11 +102,11 @@ impl Gateway {
             Err(failure) => return Ok(fail(failure)),
         };
         let request = session.req_header();
-        let jar = CookieJar::parse(request.headers.get_all(header::COOKIE).iter().map(http::HeaderValue::as_bytes));
+        let jar = forwarding::cookies(request);
         let answered = match endpoint {
             Endpoint::Home => self.home(&jar).await,
             Endpoint::Me => self.me(&jar, facts).await,
-            Endpoint::SignIn => Ok(self.start_sign_in(&form, &jar, facts).await),
+            Endpoint::SignIn => self.start_sign_in(&form, &jar, facts).await,
             Endpoint::Callback => Ok(self.callback(&form, &jar, origin(request, facts), facts).await),
             Endpoint::SignOut => self.leave(&form, &jar, request, facts).await,
             Endpoint::Notifications => return self.notified(session, facts).await,
@@ -157,12 +157,13 @@ impl Gateway {
     }
 
     /// Asks for the scopes of the page that the person comes from or goes to.
-    async fn start_sign_in(&self, form: &Form, jar: &CookieJar<'_>, facts: &Facts) -> Answer {
-        let return_to = return_to(form);
+    async fn start_sign_in(&self, form: &Form, jar: &CookieJar<'_>, facts: &Facts) -> Result<Answer, StoreError> {
+        let return_to = return_to(form).unwrap_or_else(ReturnPath::root);
         let scopes = self.scopes_at(&facts.host, &return_to);
-        // An unreadable session is no reason not to sign in: it will be replaced.
-        let session = self.signin.session_of(jar).await.ok().flatten();
-        self.to_apple(&scopes, session.as_ref(), return_to, facts, jar)
+        // While nobody knows whether there is one, nobody is sent to Apple: what comes back could not be kept, and
+        // the sign-in would not know what it replaces.
+        let session = self.signin.session_of(jar).await?;
+        Ok(self.to_apple(&scopes, session.as_ref(), return_to, facts, jar))
     }
 
     fn scopes_at(&self, host: &Host, path: &ReturnPath) -> ScopeSet {
@@ -226,7 +227,7 @@ impl Gateway {
         request: &RequestHeader,
         facts: &Facts,
     ) -> Result<Answer, StoreError> {
-        let return_to = form.only("return_to").ok().flatten().and_then(ReturnPath::parse);
+        let return_to = return_to(form);
         if is_from_elsewhere(request, facts) {
             return Ok(Answer::page(pages::confirm_sign_out(return_to.as_ref())));
         }
@@ -250,9 +251,9 @@ fn origin(request: &RequestHeader, facts: &Facts) -> Origin {
     Origin::new(facts.client, user_agent)
 }
 
-/// Where somebody wants to go; the start page when that is nowhere of ours.
-fn return_to(form: &Form) -> ReturnPath {
-    form.only("return_to").ok().flatten().and_then(ReturnPath::parse).unwrap_or_else(ReturnPath::root)
+/// Where somebody wants to go, when that is a place of ours.
+fn return_to(form: &Form) -> Option<ReturnPath> {
+    form.only("return_to").ok().flatten().and_then(ReturnPath::parse)
 }
 
 /// What the person is told; the log has the rest.

@@ -6,12 +6,12 @@ use std::{
     io,
     mem::MaybeUninit,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::{Buf, Bytes, BytesMut};
+use futures_util::task::AtomicWaker;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::watch,
@@ -19,8 +19,8 @@ use tokio::{
 };
 
 use super::{
-    Body, BodyKind, Closer, Head, Peer, Refusal, Settings, answer::Answer, closer::Link, head_end::HeadEnd,
-    linger::Linger, outbox::Outbox, pace::Pace,
+    Body, BodyKind, Head, Peer, Refusal, Settings, answer::Answer, head_end::HeadEnd, linger::Linger, outbox::Outbox,
+    pace::Pace,
 };
 
 /// What is read at once into memory of our own. It is on the stack: an idle connection has no buffer.
@@ -44,7 +44,8 @@ pub struct Guard<S> {
     pub(super) socket: S,
     pub(super) peer: Peer,
     pub(super) settings: Settings,
-    pub(super) link: Arc<Link>,
+    /// Who waits to read, and must look again when a tunnel opens.
+    pub(super) reader: AtomicWaker,
     /// What has come but was not handed over: the next head, or what lies beyond the message.
     pub(super) held: BytesMut,
     pub(super) phase: Phase,
@@ -82,7 +83,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> Guard<S> {
             socket,
             peer,
             settings,
-            link: Arc::default(),
+            reader: AtomicWaker::new(),
             held: BytesMut::new(),
             phase: Phase::Idle,
             outbox: Outbox::default(),
@@ -96,12 +97,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> Guard<S> {
     #[must_use]
     pub fn peer(&self) -> &Peer {
         &self.peer
-    }
-
-    /// A handle to end the connection from outside.
-    #[must_use]
-    pub fn closer(&self) -> Closer {
-        Closer(self.link.clone())
     }
 
     /// The head of the request that is being served; none between requests and in a tunnel.
@@ -189,10 +184,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> Guard<S> {
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut memory = [const { MaybeUninit::uninit() }; STRIDE];
         let mut buffer = ReadBuf::uninit(&mut memory);
-        self.link.reader.register(cx.waker());
-        if self.link.is_closed() {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-        }
+        self.reader.register(cx.waker());
         ready!(Pin::new(&mut self.socket).poll_read(cx, &mut buffer))?;
         self.held.extend_from_slice(buffer.filled());
         self.ended = buffer.filled().is_empty();

@@ -137,13 +137,6 @@ impl Head {
         connection::options(self.field("connection"))
     }
 
-    /// Whether the client wants to use the connection again (RFC 9112, section 9.3).
-    #[must_use]
-    pub fn keeps_alive(&self) -> bool {
-        let has = |option: &str| self.connection_options().any(|other| other.eq_ignore_ascii_case(option.as_bytes()));
-        !has("close") && (self.version == Version::Http11 || has("keep-alive"))
-    }
-
     /// The head as pingora reads it: the request line with the canonical target in origin form, then
     /// the field lines byte by byte.
     #[must_use]
@@ -242,17 +235,8 @@ mod tests {
         assert_eq!(head.field("X-ONE").collect::<Vec<_>>(), [b"1", b"2"]);
         assert_eq!(head.fields().map(|(name, _)| name).nth(2), Some("x-one"));
         assert_eq!((head.body(), head.version()), (BodyKind::Length(3), Version::Http11));
-        assert!(head.expects_continue() && !head.keeps_alive() && !head.websocket());
+        assert!(head.expects_continue() && !head.websocket());
         assert_eq!(head.connection_options().collect::<Vec<_>>(), [&b"Keep-Alive"[..], b"close"]);
-    }
-
-    #[test]
-    fn keep_alive_is_the_rule_in_http_1_1_and_the_exception_in_1_0() {
-        let keeps = |version: &str, option: &str| {
-            parse(&format!("GET / {version}\r\nHost: a\r\nConnection: {option}\r\n\r\n")).unwrap().keeps_alive()
-        };
-        assert!(keeps("HTTP/1.1", "x") && !keeps("HTTP/1.1", "CLOSE"));
-        assert!(keeps("HTTP/1.0", "keep-alive") && !keeps("HTTP/1.0", "x") && !keeps("HTTP/1.0", "keep-alive, close"));
     }
 
     #[test]

@@ -29,10 +29,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> AsyncRead for Gu
     /// The head, then the body, then nothing until the client goes; in a tunnel everything.
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        this.link.reader.register(cx.waker());
-        if this.link.is_closed() {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-        }
+        this.reader.register(cx.waker());
         if let Some(refusal) = this.refusal {
             return Poll::Ready(Err(refusal.into()));
         }
@@ -137,10 +134,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> AsyncWrite for G
     /// Writes an answer, and opens the tunnel when it is `101` to a WebSocket handshake.
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.link.writer.register(cx.waker());
-        if this.link.is_closed() {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-        }
         if let Phase::Message(message) = &this.phase
             && message.answer.after(bytes) == Answer::Switched
             && !message.head.websocket()
@@ -155,7 +148,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> AsyncWrite for G
             message.pace.resume();
             if message.answer == Answer::Switched {
                 this.phase = Phase::Tunnel;
-                this.link.reader.wake();
+                this.reader.wake();
             }
         }
         Poll::Ready(Ok(written))
@@ -163,10 +156,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> AsyncWrite for G
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        this.link.writer.register(cx.waker());
-        if this.link.is_closed() {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-        }
         this.outbox.poll_flush(&mut this.socket, cx)
     }
 

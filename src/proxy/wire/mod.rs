@@ -30,7 +30,6 @@
 mod answer;
 mod body;
 mod chunks;
-mod closer;
 mod connection;
 mod field;
 mod framing;
@@ -52,7 +51,6 @@ mod tests;
 mod through_pingora;
 
 pub use body::Body;
-pub use closer::Closer;
 pub use framing::BodyKind;
 pub use guard::{Guard, Next};
 pub use head::Head;

@@ -318,6 +318,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_use_under_way_keeps_a_session_from_the_sweep() {
+        let store = store();
+        let key = SessionId::draw(&SystemEntropy).key();
+        let now = Timestamp::from_seconds(1_000);
+        let stored = Stored { record: Arc::clone(active_session("anna", "").record()), last_seen: now };
+        store.insert(key, stored).await.unwrap();
+        let end = now.plus(lifetimes().idle_timeout);
+        let (swept, has_swept) = mpsc::channel();
+        thread::scope(|scope| {
+            store.change(&key, |stored| {
+                // The sweep finds the session idle, and must look again when this change is done.
+                scope.spawn(|| swept.send(futures_util::FutureExt::now_or_never(store.sweep(end))));
+                let _ = has_swept.recv_timeout(Duration::from_millis(200));
+                Some(Stored { last_seen: end, ..stored })
+            });
+        });
+        assert_eq!(store.find(&key).await.unwrap().unwrap().last_seen, end);
+    }
+
+    #[tokio::test]
     async fn a_change_under_way_does_not_bring_an_ended_session_back() {
         let store = store();
         let key = SessionId::draw(&SystemEntropy).key();

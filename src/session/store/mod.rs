@@ -1,4 +1,4 @@
-//! What every store of sessions must do. One suite (`suite.rs`) holds all of them to it.
+//! What every store of sessions must do. One suite of tests (`suite/`) holds all of them to it.
 
 mod file;
 mod memory;
@@ -8,7 +8,11 @@ pub(crate) mod shared;
 #[cfg(test)]
 pub(crate) mod suite;
 
-use std::{fmt, sync::Arc, sync::Weak, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use aws_lc_rs::digest;
@@ -153,13 +157,14 @@ pub struct Queue {
 pub enum Sharing {
     /// Nobody, and it is in this process's memory: there is nothing to be gained by a cache.
     Memory,
-    /// Nobody: what this process wrote is what there is.
+    /// Nobody: what this process wrote is what there is. A [`Listener`] hears of it as soon as it is done, for a
+    /// call that was given up may be done later.
     Alone,
     /// Other processes. They tell a [`Listener`].
     Shared,
 }
 
-/// Hears what any process, this one included, does to the sessions of a shared store. Calls are short
+/// Hears what any process, this one included, does to the sessions of a store that is not memory. Calls are short
 /// and never block.
 pub trait Listener: Send + Sync {
     /// The record of a session is of this generation now.

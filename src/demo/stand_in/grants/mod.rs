@@ -137,6 +137,11 @@ impl Grants {
         self.grants.get(&grant)
     }
 
+    /// Whether what a code was redeemed for still holds.
+    pub(super) fn stands(&self, code: &str) -> bool {
+        self.codes.get(code).and_then(|code| code.spent_for).is_some_and(|grant| self.grants.contains_key(&grant))
+    }
+
     /// A new access token.
     pub(super) fn make_access_token(
         &mut self,

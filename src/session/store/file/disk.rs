@@ -13,7 +13,7 @@ use std::{
 
 use redb::StorageBackend;
 use rustix::{
-    fs::{FallocateFlags, fallocate},
+    fs::{FallocateFlags, fallocate, statvfs},
     io::Errno,
 };
 
@@ -67,6 +67,12 @@ impl Disk {
             }
         }
     }
+}
+
+/// How many bytes are free for us on the disk of a file.
+pub(super) fn room_beside(path: &Path) -> io::Result<u64> {
+    let disk = statvfs(path)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 impl StorageBackend for Disk {

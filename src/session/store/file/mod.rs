@@ -13,7 +13,7 @@ mod writer;
 use std::{
     fmt,
     path::{Path, PathBuf},
-    sync::{Arc, Weak},
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
 
@@ -54,6 +54,13 @@ const SWEEP: usize = 100;
 /// Readiness without a write for so long is tried, not assumed.
 const BEAT: Duration = Duration::from_secs(30);
 
+/// Who hears of what is written. A call that was given up may be done all the same, when the disk goes on: then
+/// its caller knows nothing of it.
+type Listeners = Arc<Mutex<Vec<Weak<dyn Listener>>>>;
+
+/// With less room on its disk the store is not ready: the next sign-ins may find none.
+const LEAST_ROOM: u64 = 256 * 1024;
+
 /// The file store.
 pub struct FileStore {
     path: PathBuf,
@@ -62,6 +69,7 @@ pub struct FileStore {
     clock: SharedClock,
     leases: Leases,
     readers: Arc<Semaphore>,
+    listeners: Listeners,
     shared: Arc<Shared>,
     // Last: when it is gone, the file is closed.
     writer: Writer,
@@ -98,11 +106,12 @@ impl FileStore {
         codec: Codec,
         clock: SharedClock,
     ) -> Result<Self, FileStoreError> {
-        // The first write tells whether the disk takes anything, and leaves what a quick opening needs. Whether it
-        // succeeds or not, what is there can be read.
+        // The first write tells whether the disk takes anything, leaves what a quick opening needs, and puts back
+        // into the queue what another process worked on. Whether it succeeds or not, what is there can be read.
         let (now, proof) = (clock.now(), checked.proof);
         let (first, mut answer) = Call::new(move |changes: &mut Changes<'_>| {
             beat(changes, now)?;
+            changes.unclaim(now)?;
             proof.map(|proof| changes.note("proof", &proof)).transpose()
         });
         let started = Writer::start(checked.disk, Box::new(first), Arc::clone(&clock));
@@ -112,7 +121,8 @@ impl FileStore {
         }
         let readers = Arc::new(Semaphore::new(READERS));
         let path = path.to_path_buf();
-        Ok(Self { path, lifetimes, codec, clock, leases: Leases::default(), readers, shared, writer })
+        let (leases, listeners) = (Leases::default(), Listeners::default());
+        Ok(Self { path, lifetimes, codec, clock, leases, readers, listeners, shared, writer })
     }
 
     /// Has the thread do something, and waits until it is on the disk.
@@ -120,7 +130,20 @@ impl FileStore {
         &self,
         work: impl FnOnce(&mut Changes<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let (call, answer) = Call::new(work);
+        self.write_and_tell(work, |_, _| ()).await
+    }
+
+    /// The same; the listeners are told as soon as it is there, whether or not anybody still waits.
+    async fn write_and_tell<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Changes<'_>) -> Result<T, Error> + Send + 'static,
+        tell: impl Fn(&T, &dyn Listener) + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let listeners = Arc::clone(&self.listeners);
+        let (call, answer) = Call::telling(work, move |done| {
+            let listeners = listeners.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            listeners.iter().filter_map(Weak::upgrade).for_each(|listener| tell(done, &*listener));
+        });
         let written = async {
             self.writer.queue(Box::new(call)).await;
             answer.await.unwrap_or_else(|_| Err("the thread that writes has ended".to_owned()))
@@ -169,6 +192,22 @@ impl FileStore {
         reading.await.unwrap_or_else(|error| Err(error.to_string()))
     }
 
+    /// Small writes may still go well on a full disk, in room that the file has already.
+    async fn has_room(&self) -> Result<(), StoreError> {
+        let path = self.path.clone();
+        let looking = task::spawn_blocking(move || disk::room_beside(&path));
+        match timeout(PATIENCE, looking).await {
+            Ok(Ok(Ok(room))) if room >= LEAST_ROOM => Ok(()),
+            Ok(Ok(Ok(room))) => {
+                let why = format!("{room} bytes are left on the disk; make room, and it goes on by itself");
+                Err(self.unavailable(&why))
+            }
+            Ok(Ok(Err(error))) => Err(self.unavailable(&error.to_string())),
+            Ok(Err(error)) => Err(self.unavailable(&error.to_string())),
+            Err(_) => Err(self.unavailable(SILENT)),
+        }
+    }
+
     fn unavailable(&self, why: &str) -> StoreError {
         StoreError::Unavailable(format!("{}: {why}", self.path.display()))
     }
@@ -192,10 +231,11 @@ impl Store for FileStore {
             let now = self.clock.now();
             self.write(move |changes| beat(changes, now)).await?;
         }
-        Ok(())
+        self.has_room().await
     }
 
-    fn listen(&self, _: Weak<dyn Listener>) -> Sharing {
+    fn listen(&self, listener: Weak<dyn Listener>) -> Sharing {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
         Sharing::Alone
     }
 
@@ -216,7 +256,13 @@ impl Store for FileStore {
 
     async fn replace(&self, key: &SessionKey, expected: u64, record: Arc<Record>) -> Result<bool, StoreError> {
         let (key, record) = (*key, self.codec.seal_record(key, &record));
-        self.write(move |changes| changes.replace(&key, expected, &record)).await
+        let generation = record.generation;
+        let tell = move |replaced: &bool, listener: &dyn Listener| {
+            if *replaced {
+                listener.changed(&key, generation);
+            }
+        };
+        self.write_and_tell(move |changes| changes.replace(&key, expected, &record), tell).await
     }
 
     async fn remove(&self, ends: Vec<End>) -> Result<Vec<Removal>, StoreError> {
@@ -226,7 +272,12 @@ impl Store for FileStore {
             revocation: revocation.map(|waiting| self.seal(&waiting, waiting.queued)),
         });
         let ends: Vec<_> = sealed.collect();
-        self.write(move |changes| changes.remove(&ends)).await
+        let keys: Vec<_> = ends.iter().map(|end| end.key).collect();
+        let tell = move |removals: &Vec<Removal>, listener: &dyn Listener| {
+            let removed = keys.iter().zip(removals).filter(|(_, what)| matches!(what, Removal::Removed { .. }));
+            removed.for_each(|(key, _)| listener.ended(key));
+        };
+        self.write_and_tell(move |changes| changes.remove(&ends), tell).await
     }
 
     async fn keys_of(&self, whose: &Selector) -> Result<Vec<SessionKey>, StoreError> {

@@ -225,6 +225,9 @@ impl<'t> Changes<'t> {
         let mut claimed = Vec::new();
         while claimed.len() < most {
             let Some((due, id)) = self.first_due(now)? else { break };
+            // Whatever it leads to, it does not lead there again.
+            self.due.remove((due, id.as_str()))?;
+            self.any = true;
             let sealed = self.queue.get(id.as_str())?.map(|row| row.value().1.to_vec());
             match sealed.as_deref().map(|sealed| codec.open_waiting(&id, sealed)) {
                 Some(Ok(waiting)) => {
@@ -238,10 +241,7 @@ impl<'t> Changes<'t> {
                     );
                     self.settle(&id)?;
                 }
-                None => {
-                    self.due.remove((due, id.as_str()))?;
-                    self.any = true;
-                }
+                None => {}
             }
             // What is due again already would be claimed twice.
             if until <= now {
@@ -249,6 +249,22 @@ impl<'t> Changes<'t> {
             }
         }
         Ok(claimed)
+    }
+
+    /// Makes everything that waits due: whoever claimed it has ended, and a start is worth a try of the rest.
+    pub(super) fn unclaim(&mut self, now: Timestamp) -> Result<(), Error> {
+        let mut later = Vec::new();
+        for row in self.queue.iter()? {
+            let (id, row) = row?;
+            let (due, sealed) = row.value();
+            if due > now.millis() {
+                later.push((id.value().to_owned(), sealed.to_vec()));
+            }
+        }
+        for (id, sealed) in later {
+            self.put_waiting(&id, now.millis(), &sealed)?;
+        }
+        Ok(())
     }
 
     fn first_due(&self, now: Timestamp) -> Result<Option<(u64, String)>, Error> {

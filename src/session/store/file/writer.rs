@@ -24,7 +24,7 @@ use crate::clock::{SharedClock, Timestamp};
 const MOST_IN_ONE: usize = 256;
 
 /// Most calls that wait for the thread; who comes then waits for a place.
-const MOST_WAITING: usize = 1024;
+const MOST_JOBS: usize = 1024;
 
 /// Something to write.
 pub(super) trait Job: Send {
@@ -39,14 +39,24 @@ pub(super) trait Job: Send {
 pub(super) struct Call<W, T> {
     work: Option<W>,
     done: Option<T>,
+    tell: Box<dyn FnOnce(&T) + Send>,
     reply: oneshot::Sender<Result<T, String>>,
 }
 
 impl<W, T> Call<W, T> {
     /// Work, and where its outcome will be.
     pub(super) fn new(work: W) -> (Self, oneshot::Receiver<Result<T, String>>) {
+        Self::telling(work, |_| ())
+    }
+
+    /// The same; what came of it is told as soon as it is on the disk, whether or not anybody waits for the
+    /// answer by then.
+    pub(super) fn telling(
+        work: W,
+        tell: impl FnOnce(&T) + Send + 'static,
+    ) -> (Self, oneshot::Receiver<Result<T, String>>) {
         let (reply, answer) = oneshot::channel();
-        (Self { work: Some(work), done: None, reply }, answer)
+        (Self { work: Some(work), done: None, tell: Box::new(tell), reply }, answer)
     }
 }
 
@@ -60,7 +70,10 @@ impl<T: Send, W: FnOnce(&mut Changes<'_>) -> Result<T, Error> + Send> Job for Ca
 
     fn answer(self: Box<Self>, outcome: Result<(), &str>) {
         let answer = match (outcome, self.done) {
-            (Ok(()), Some(done)) => Ok(done),
+            (Ok(()), Some(done)) => {
+                (self.tell)(&done);
+                Ok(done)
+            }
             (Ok(()), None) => return,
             (Err(reason), _) => Err(reason.to_owned()),
         };
@@ -159,7 +172,7 @@ impl Writer {
             last_commit: AtomicU64::new(0),
             clock,
         });
-        let (jobs, queue) = mpsc::channel(MOST_WAITING);
+        let (jobs, queue) = mpsc::channel(MOST_JOBS);
         let mut work = Work { shared: Arc::clone(&shared), disk, tree: Some(tree) };
         work.write(vec![first]);
         let thread = thread::Builder::new().name("session-store".to_owned()).spawn(move || work.run(queue))?;

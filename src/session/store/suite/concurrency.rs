@@ -3,45 +3,90 @@
 use std::{
     collections::{BTreeSet, HashSet},
     future::Future,
-    sync::Arc,
+    sync::{
+        Arc, Barrier,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
 };
 
-use tokio::task::{JoinSet, yield_now};
+use futures_util::future::join_all;
+use tokio::{
+    runtime::Handle,
+    task::{JoinSet, yield_now},
+    time::timeout,
+};
 
-use super::{Bench, MINUTE, a_key, next, of_person};
+use super::{Bench, MINUTE, PATIENCE, a_key, next, of_person};
 use crate::{
     entropy::SystemEntropy,
     secret::Secret,
-    session::{End, Handle, Holder, Lease, Mark, Record, Removal, Store, Stored, testing::lifetimes},
+    session::{self, End, Holder, Lease, Mark, Record, Removal, Store, Stored, testing::lifetimes},
 };
 
 /// How often a race is run: it is lost now and then only.
 const ROUNDS: usize = 32;
 
-/// Runs `many` at once, each on its own task, and gives back what came of them in order.
+/// How often they meet in [`at_meetings`], and how many.
+const MEETINGS: usize = 300;
+const WHO_MEET: usize = 4;
+
+/// Runs `many` at once and gives back what came of them in order. Each has a thread of its own: tasks of
+/// a store that never waits would run one after the other.
 async fn at_once<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
     bench: &Bench,
     many: usize,
     each: impl Fn(Arc<dyn Store>, usize) -> F,
 ) -> Vec<T> {
-    let gate = Arc::new(tokio::sync::Barrier::new(many));
-    let mut tasks = JoinSet::new();
+    let (gate, runtime) = (Arc::new(Barrier::new(many)), Handle::current());
+    let mut threads = JoinSet::new();
     for place in 0..many {
-        let (gate, work) = (Arc::clone(&gate), each(Arc::clone(&bench.store), place));
-        tasks.spawn(async move {
-            gate.wait().await;
-            (place, work.await)
+        let (gate, runtime, work) = (Arc::clone(&gate), runtime.clone(), each(Arc::clone(&bench.store), place));
+        threads.spawn_blocking(move || {
+            gate.wait();
+            let outcome = runtime.block_on(async { timeout(PATIENCE / 2, work).await });
+            (place, outcome.expect("it comes to an end"))
         });
     }
-    let mut all = tasks.join_all().await;
+    let mut all = threads.join_all().await;
     all.sort_unstable_by_key(|(place, _)| *place);
     all.into_iter().map(|(_, outcome)| outcome).collect()
+}
+
+/// Lets several meet again and again and do `each` at the very same moment; gives back what came of every
+/// meeting. They spin, for a thread that sleeps wakes too late for a race of a few nanoseconds.
+async fn at_meetings<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+    bench: &Bench,
+    each: impl Fn(Arc<dyn Store>, usize, usize) -> F + Clone + Send + Sync + 'static,
+) -> Vec<Vec<T>> {
+    let arrived = Arc::new(AtomicUsize::new(0));
+    let ways = at_once(bench, WHO_MEET, |store, place| {
+        let (arrived, each) = (Arc::clone(&arrived), each.clone());
+        async move {
+            let mut outcomes = Vec::new();
+            for meeting in 0..MEETINGS {
+                // Made before they meet, so that nothing but the race is left to do.
+                let work = each(Arc::clone(&store), meeting, place);
+                arrived.fetch_add(1, Ordering::SeqCst);
+                let mut waited = 0_u32;
+                while arrived.load(Ordering::SeqCst) < WHO_MEET * (meeting + 1) {
+                    thread::yield_now();
+                    waited += 1;
+                    assert!(waited < 50_000_000, "somebody has given up");
+                }
+                outcomes.push(work.await);
+            }
+            outcomes
+        }
+    });
+    let mut ways: Vec<_> = ways.await.into_iter().map(Vec::into_iter).collect();
+    (0..MEETINGS).map(|_| ways.iter_mut().filter_map(Iterator::next).collect()).collect()
 }
 
 pub(crate) async fn many_sessions_at_once_are_all_kept(bench: &Bench) {
     let record = bench.record("anna", None);
     let keys = at_once(bench, 64, |store, _| {
-        let (key, record) = (a_key(), Record { handle: Handle::draw(&SystemEntropy), ..record.clone() });
+        let (key, record) = (a_key(), Record { handle: session::Handle::draw(&SystemEntropy), ..record.clone() });
         async move {
             let last_seen = record.created;
             store.insert(key, Stored { record: Arc::new(record), last_seen }).await.unwrap();
@@ -59,21 +104,22 @@ pub(crate) async fn many_sessions_at_once_are_all_kept(bench: &Bench) {
 }
 
 pub(crate) async fn of_many_replacements_of_one_generation_one_wins(bench: &Bench) {
-    let key = bench.session("anna").await;
-    for round in 0..ROUNDS as u64 {
-        let old = bench.find(&key).await.unwrap().record;
-        let won = at_once(bench, 16, |store, place| {
-            let mut record = next(&old);
-            record.grant.access_token = Secret::new(format!("of-{place}"));
-            async move { store.replace(&key, round, Arc::new(record)).await.unwrap() }
-        });
-        let won = won.await;
+    let (key, first) = (a_key(), bench.record("anna", None));
+    let stored = Stored { last_seen: first.created, record: Arc::new(first.clone()) };
+    bench.store.insert(key, stored).await.unwrap();
+    let meetings = at_meetings(bench, move |store, meeting, place| {
+        let mut record = Record { generation: meeting as u64 + 1, ..first.clone() };
+        record.grant.access_token = Secret::new(format!("of-{place}"));
+        async move { store.replace(&key, meeting as u64, Arc::new(record)).await.unwrap() }
+    });
+    let meetings = meetings.await;
+    for won in &meetings {
         assert_eq!(won.iter().filter(|won| **won).count(), 1);
-        let winner = won.iter().position(|won| *won).unwrap();
-        let record = bench.find(&key).await.unwrap().record;
-        assert!(record.grant.access_token.matches(&format!("of-{winner}")), "what is kept is the winner's");
-        assert_eq!(record.generation, round + 1);
     }
+    let winner = meetings.last().unwrap().iter().position(|won| *won).unwrap();
+    let record = bench.find(&key).await.unwrap().record;
+    assert_eq!(record.generation, MEETINGS as u64);
+    assert!(record.grant.access_token.matches(&format!("of-{winner}")), "what is kept is the winner's");
 }
 
 /// An end that does not care for the generation wins over every refresh.
@@ -150,7 +196,6 @@ pub(crate) async fn an_end_and_its_revocation_are_one_step(bench: &Bench) {
                     store.remove(vec![End { key, expected: None, revocation }]).await.unwrap();
                 }
                 while store.find(&key).await.unwrap().is_some() {
-                    // A store in memory never waits, and would keep the others from running.
                     yield_now().await;
                 }
                 store.queue().await.unwrap().length
@@ -184,19 +229,20 @@ pub(crate) async fn uses_and_changes_at_once_are_both_kept(bench: &Bench) {
 /// A sweep may find a session idle that is used before it is taken.
 pub(crate) async fn a_session_that_was_seen_alive_after_its_use_is_not_swept(bench: &Bench) {
     let end = bench.now().plus(lifetimes().idle_timeout + MINUTE);
-    let keys: Vec<_> = bench.sessions("anna", 128).await.into_iter().collect();
-    let alive = at_once(bench, 2, |store, place| {
-        let keys = keys.clone();
+    let keys: Vec<_> = bench.sessions("anna", 240).await.into_iter().collect();
+    let alive = at_once(bench, 4, |store, place| {
+        // One sweeps; the others use a third of the sessions each.
+        let keys = place.checked_sub(1).map(|third| keys[third * 80..(third + 1) * 80].to_vec());
         async move {
             let mut alive = BTreeSet::new();
-            if place == 0 {
+            let Some(keys) = keys else {
                 store.sweep(end).await.unwrap();
-            } else {
-                for key in keys.into_iter().rev() {
-                    store.touch(&[(key, end)]).await.unwrap();
-                    if store.find(&key).await.unwrap().is_some_and(|stored| stored.last_seen == end) {
-                        alive.insert(key);
-                    }
+                return alive;
+            };
+            for key in keys {
+                store.touch(&[(key, end)]).await.unwrap();
+                if store.find(&key).await.unwrap().is_some_and(|stored| stored.last_seen == end) {
+                    alive.insert(key);
                 }
             }
             alive
@@ -205,44 +251,44 @@ pub(crate) async fn a_session_that_was_seen_alive_after_its_use_is_not_swept(ben
     let alive: BTreeSet<_> = alive.await.into_iter().flatten().collect();
     assert!(bench.keys_of(&of_person("anna")).await == alive);
     assert!(bench.pages(100).await.iter().eq(&alive));
+    assert_eq!(bench.store.count().await, Ok(alive.len()));
 }
 
 pub(crate) async fn of_many_who_mark_one_is_first(bench: &Bench) {
-    for round in 0..ROUNDS {
-        let mark = Mark::of("jti", &round.to_string());
-        let first = at_once(bench, 16, |store, _| async move { store.mark(&mark, MINUTE).await.unwrap() });
-        assert_eq!(first.await.iter().filter(|first| **first).count(), 1);
+    let meetings = at_meetings(bench, |store, meeting, _| {
+        let mark = Mark::of("jti", &meeting.to_string());
+        async move { store.mark(&mark, MINUTE).await.unwrap() }
+    });
+    for first in meetings.await {
+        assert_eq!(first.iter().filter(|first| **first).count(), 1);
     }
 }
 
 pub(crate) async fn of_many_who_ask_for_a_lease_one_gets_it(bench: &Bench) {
-    for _ in 0..ROUNDS {
-        let key = a_key();
-        let answers = at_once(bench, 16, |store, _| async move {
-            store.lease(&key, &Holder::draw(&SystemEntropy), MINUTE).await.unwrap()
-        });
-        let answers = answers.await;
+    let keys: Vec<_> = (0..MEETINGS).map(|_| a_key()).collect();
+    let meetings = at_meetings(bench, move |store, meeting, _| {
+        let (key, holder) = (keys[meeting], Holder::draw(&SystemEntropy));
+        async move { store.lease(&key, &holder, MINUTE).await.unwrap() }
+    });
+    for answers in meetings.await {
         assert_eq!(answers.iter().filter(|answer| **answer == Lease::Granted).count(), 1);
-        assert_eq!(answers.iter().filter(|answer| **answer == Lease::Held).count(), 15);
+        assert_eq!(answers.iter().filter(|answer| **answer == Lease::Held).count(), WHO_MEET - 1);
     }
 }
 
 pub(crate) async fn no_two_workers_claim_the_same(bench: &Bench) {
-    for _ in 0..100 {
-        bench.enqueue(&bench.waiting()).await;
-    }
+    let queued = join_all((0..MEETINGS).map(|_| async {
+        let waiting = bench.waiting();
+        bench.enqueue(&waiting).await;
+        waiting.id
+    }));
+    let queued = queued.await.into_iter().collect::<HashSet<_>>();
     let now = bench.now();
-    let claimed = at_once(bench, 8, |store, place| async move {
-        let mut mine = Vec::new();
-        loop {
-            let some = store.claim(now, now.plus(MINUTE), 1 + place % 3).await.unwrap();
-            if some.is_empty() {
-                return mine;
-            }
-            mine.extend(some.into_iter().map(|waiting| waiting.id));
-        }
+    // In some meetings each takes one, in others several: in the end there are more hands than work.
+    let meetings = at_meetings(bench, move |store, meeting, _| async move {
+        store.claim(now, now.plus(MINUTE), 1 + meeting % 3).await.unwrap()
     });
-    let claimed: Vec<_> = claimed.await.into_iter().flatten().collect();
-    assert_eq!(claimed.len(), 100);
-    assert_eq!(claimed.iter().collect::<HashSet<_>>().len(), 100);
+    let claimed: Vec<_> = meetings.await.into_iter().flatten().flatten().map(|waiting| waiting.id).collect();
+    assert_eq!(claimed.len(), queued.len(), "each once");
+    assert!(claimed.into_iter().collect::<HashSet<_>>() == queued);
 }

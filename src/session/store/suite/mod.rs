@@ -49,7 +49,7 @@ macro_rules! store_contract {
                 a_replaced_record_is_still_found_by_its_names,
                 pages_of_any_size_show_every_session_once_in_the_order_of_keys,
                 every_session_counts_once,
-                who_listens_hears_of_every_change_when_there_is_anybody_else,
+                who_listens_hears_of_every_change_that_a_caller_may_not_know_of,
             }
             ends {
                 a_removed_session_is_nowhere,
@@ -131,11 +131,16 @@ macro_rules! store_contract {
         #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
         async fn $clause() {
             let bench = $make().await;
-            $crate::session::store::suite::$part::$clause(&bench).await;
+            let clause = $crate::session::store::suite::$part::$clause(&bench);
+            let patience = $crate::session::store::suite::PATIENCE;
+            tokio::time::timeout(patience, clause).await.expect("the clause comes to an end");
         }
     )*)* };
 }
 pub(crate) use store_contract;
+
+/// How long a clause may take: one that waits for what a broken store never does fails instead.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How far from the end of something a test looks: a server's clock runs on while a test runs.
 pub(super) const MARGIN: Duration = Duration::from_secs(5);
@@ -236,6 +241,7 @@ impl Bench {
         loop {
             let page = self.store.page(all.last(), most).await.unwrap();
             assert!(page.len() <= most);
+            assert!(page.iter().all(|(key, _)| all.last().is_none_or(|last| key > last)), "a page goes back");
             if page.is_empty() {
                 return all;
             }

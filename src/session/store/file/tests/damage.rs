@@ -85,7 +85,7 @@ async fn a_flipped_bit_is_found_wherever_it_matters() {
         // Without the first bit of byte 9, which says which of the last two commits counts: the other value
         // is what a crash before the last answer leaves.
         let god_byte = (1..8).map(|bit| (9, 1 << bit));
-        let pages = (0..400).map(|step| (4096 + step * (used - 4096) / 400, 1 << (step % 8)));
+        let pages = (0..100).map(|step| (4096 + step * (used - 4096) / 100, 1 << (step % 8)));
         let mut refused = 0;
         for (at, bit) in header.chain(god_byte).chain(pages) {
             let mut flipped = bytes.clone();
@@ -131,4 +131,29 @@ async fn a_file_that_another_has_open_is_refused_until_it_is_let_go() {
     assert!(error.to_string().contains("another schoolgate is running"), "{error}");
     drop(store);
     drop(place.open());
+}
+
+#[tokio::test]
+async fn damage_that_comes_while_the_file_is_open_denies_and_is_found_at_the_next_start() {
+    for rubbish in [0x00, 0x5a, 0xff] {
+        let (place, whole, keys) = filled(false).await;
+        let store = place.open();
+        let mut bytes = whole.clone();
+        bytes[4096..].fill(rubbish);
+        // In place, as a broken disk does it.
+        let file = fs::OpenOptions::new().write(true).open(place.path()).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, &bytes[4096..], 4096).unwrap();
+        for key in &keys {
+            // What is in memory still may be given.
+            if let Ok(found) = store.find(key).await {
+                assert!(found.is_none_or(|stored| stored.record.person.subject.as_str().starts_with("pupil-")));
+            }
+        }
+        let (key, stored) = new_session("anna");
+        let _ = store.insert(key, stored).await;
+        let _ = store.page(None, 100).await;
+        let _ = store.sweep(NOW).await;
+        drop(store);
+        assert!(matches!(place.try_open(), Err(FileStoreError::Damaged { .. })), "{rubbish}");
+    }
 }

@@ -29,7 +29,12 @@ async fn what_was_answered_is_there_after_a_restart() {
     assert_eq!(claimed.len(), 1);
     assert_eq!(claimed[0].revocation.handle, other.record.handle);
     drop(store);
-    assert!(place.open().claim(NOW, later, 10).await.unwrap().is_empty(), "somebody works on it");
+
+    let store = place.open();
+    let again = store.claim(NOW, later, 10).await.unwrap();
+    assert_eq!(again.len(), 1, "who claimed it has ended");
+    assert_eq!(again[0].id, claimed[0].id);
+    assert!(store.claim(NOW, later, 10).await.unwrap().is_empty(), "somebody works on it");
 }
 
 /// The file at the moment of an answer, as a killed process leaves it.

@@ -5,15 +5,23 @@ use std::{
     fs::OpenOptions,
     io,
     sync::{
-        Mutex,
+        Condvar, Mutex,
         atomic::{AtomicUsize, Ordering},
+        mpsc::channel,
     },
 };
 
 use redb::StorageBackend;
 
 use super::*;
-use crate::session::store::file::disk::Disk;
+use crate::{
+    identity::ScopeSet,
+    session::{
+        Revoke, Sessions,
+        store::file::disk::Disk,
+        testing::{grant, origin, verified},
+    },
+};
 
 /// What a disk can be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +41,8 @@ enum Trouble {
     Once(usize),
     /// The step with this number, with a panic.
     Panic(usize),
+    /// Not at all: every flush waits until the trouble is over.
+    Hang,
 }
 
 /// A disk that fails when it is told to.
@@ -40,6 +50,7 @@ enum Trouble {
 struct Faulty {
     disk: Disk,
     trouble: Mutex<Option<Trouble>>,
+    over: Condvar,
     steps: AtomicUsize,
     syncs: AtomicUsize,
 }
@@ -49,19 +60,21 @@ impl Faulty {
         drop(place.open());
         let file = OpenOptions::new().read(true).write(true).open(place.path()).unwrap();
         let disk = Disk::new(file, &place.path());
-        Arc::new(Self { disk, trouble: Mutex::default(), steps: AtomicUsize::new(0), syncs: AtomicUsize::new(0) })
+        let (steps, syncs) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Arc::new(Self { disk, trouble: Mutex::default(), over: Condvar::new(), steps, syncs })
     }
 
     fn has(&self, trouble: Option<Trouble>) {
         self.steps.store(0, Ordering::SeqCst);
         *self.trouble.lock().unwrap() = trouble;
+        self.over.notify_all();
     }
 
     /// Whether the trouble has come to pass.
     fn has_failed(&self) -> bool {
         let number = match *self.trouble.lock().unwrap() {
             Some(Trouble::FullFrom(number) | Trouble::Once(number) | Trouble::Panic(number)) => number,
-            None => return false,
+            Some(Trouble::Hang) | None => return false,
         };
         self.steps.load(Ordering::SeqCst) > number
     }
@@ -76,7 +89,12 @@ impl Faulty {
             }
             Some(Trouble::Once(number)) if now == number => Err(io::Error::other("a broken sector")),
             Some(Trouble::Panic(number)) if now == number => panic!("the disk has gone mad"),
-            Some(Trouble::FullFrom(_) | Trouble::Once(_) | Trouble::Panic(_)) | None => Ok(()),
+            Some(Trouble::Hang) if step == Step::Sync => {
+                let trouble = self.trouble.lock().unwrap();
+                drop(self.over.wait_while(trouble, |trouble| *trouble == Some(Trouble::Hang)).unwrap());
+                Ok(())
+            }
+            Some(Trouble::FullFrom(_) | Trouble::Once(_) | Trouble::Panic(_) | Trouble::Hang) | None => Ok(()),
         }
     }
 }
@@ -267,4 +285,140 @@ async fn many_who_come_at_once_share_a_commit() {
     store.touch(&[(absent, NOW)]).await.unwrap();
     store.remove(vec![End { key: absent, expected: None, revocation: None }]).await.unwrap();
     assert_eq!(disk.syncs.load(Ordering::SeqCst), before);
+}
+
+#[tokio::test]
+async fn a_disk_that_hangs_gives_an_error_and_not_a_wait_without_end() {
+    let place = Place::new();
+    let disk = Faulty::at(&place);
+    let store = place.open_on(Arc::<Faulty>::clone(&disk)).unwrap();
+    sign_in(&store, "anna").await;
+    disk.has(Some(Trouble::Hang));
+    let (key, stored) = new_session("ben");
+    tokio::time::pause();
+    let error = store.insert(key, stored).await.unwrap_err().to_string();
+    tokio::time::resume();
+    assert!(error.contains("does not answer"), "{error}");
+    disk.has(None);
+    sign_in(&store, "carl").await;
+    // It was under way, and is there whole.
+    assert!(store.find(&key).await.unwrap().is_some());
+    assert_eq!(store.count().await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn what_was_read_while_the_file_was_opened_anew_is_read_again() {
+    let place = Place::new();
+    let disk = Faulty::at(&place);
+    let store = Arc::new(place.open_on(Arc::<Faulty>::clone(&disk)).unwrap());
+    sign_in(&store, "anna").await;
+    let (reads, (begun, has_begun), (go_on, waits)) = (Arc::new(AtomicUsize::new(0)), channel(), channel::<()>());
+    let reading = tokio::spawn({
+        let (store, reads, waits) = (Arc::clone(&store), Arc::clone(&reads), Mutex::new(waits));
+        async move {
+            let read = store.read(move |view| {
+                if reads.fetch_add(1, Ordering::SeqCst) == 0 {
+                    begun.send(()).unwrap();
+                    waits.lock().unwrap().recv().unwrap();
+                }
+                view.count()
+            });
+            read.await.unwrap()
+        }
+    });
+    task::spawn_blocking(move || has_begun.recv().unwrap()).await.unwrap();
+    disk.has(Some(Trouble::Once(0)));
+    let (key, stored) = new_session("ben");
+    assert!(store.insert(key, stored.clone()).await.is_err());
+    disk.has(None);
+    store.insert(key, stored).await.unwrap();
+    go_on.send(()).unwrap();
+    assert_eq!(reading.await.unwrap(), 2);
+    assert_eq!(reads.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn what_was_not_in_memory_can_be_read_on_a_disk_that_takes_nothing_at_all() {
+    let place = Place::new();
+    let store = place.open();
+    let mut known = Vec::new();
+    for _ in 0..40 {
+        known.push(sign_in(&store, "anna").await.0);
+    }
+    drop(store);
+    let disk = Faulty::at(&place);
+    let store = place.open_on(Arc::<Faulty>::clone(&disk)).unwrap();
+    disk.has(Some(Trouble::FullFrom(0)));
+    let (key, stored) = new_session("ben");
+    assert!(store.insert(key, stored).await.is_err());
+    for key in &known {
+        assert!(store.find(key).await.unwrap().is_some());
+    }
+    assert!(store.find(&key).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn after_a_failure_the_file_is_opened_without_a_walk_through_it() {
+    let place = Place::new();
+    let disk = Faulty::at(&place);
+    let store = place.open_on(Arc::<Faulty>::clone(&disk)).unwrap();
+    let sign_ins = (0..1_000).map(|_| sign_in(&store, "anna"));
+    futures_util::future::join_all(sign_ins).await;
+    disk.has(Some(Trouble::Once(0)));
+    let (key, stored) = new_session("ben");
+    assert!(store.insert(key, stored).await.is_err());
+    let steps = disk.steps.load(Ordering::SeqCst);
+    assert!(steps < 100, "{steps} steps");
+}
+
+#[tokio::test]
+async fn the_tree_that_failed_writes_nothing_any_more() {
+    let place = Place::new();
+    let store = place.open();
+    let (key, _) = sign_in(&store, "anna").await;
+    let old = store.shared.readable();
+    assert!(store.write::<()>(|_| panic!("a fault of ours")).await.is_err());
+    assert!(!Arc::ptr_eq(&old, &store.shared.readable()));
+    let late = guarded(|| {
+        let transaction = old.begin_write()?;
+        let mut changes = Changes::new(&transaction)?;
+        changes.remove(&[SealedEnd { key, expected: None, revocation: None }])?;
+        drop(changes);
+        Ok(transaction.commit()?)
+    });
+    assert!(late.is_err());
+    drop(old);
+    sign_in(&store, "ben").await;
+    drop(store);
+    let store = place.open();
+    assert!(store.find(&key).await.unwrap().is_some());
+    assert_eq!(store.count().await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn a_session_whose_end_came_late_from_a_disk_that_hung_does_not_live_on_in_memory() {
+    for is_patient in [true, false] {
+        let place = Place::new();
+        let disk = Faulty::at(&place);
+        let store = Arc::new(place.open_on(Arc::<Faulty>::clone(&disk)).unwrap());
+        let behind: Arc<dyn Store> = Arc::<FileStore>::clone(&store);
+        let sessions = Sessions::new(lifetimes(), behind, ManualClock::at(NOW), Arc::new(SystemEntropy));
+        let new = sessions.create(verified("anna"), grant(""), ScopeSet::new(), origin()).await.unwrap();
+        let opens = async || sessions.open(&new.id).await.unwrap().is_some();
+        assert!(opens().await);
+        disk.has(Some(Trouble::Hang));
+        tokio::time::pause();
+        if is_patient {
+            assert!(sessions.end(new.session.key(), Revoke::No).await.is_err());
+        } else {
+            let gone = tokio::time::timeout(Duration::from_secs(1), sessions.end(new.session.key(), Revoke::No));
+            assert!(gone.await.is_err(), "whoever asked has gone");
+        }
+        tokio::time::resume();
+        assert!(opens().await, "it has not ended yet, and is known here again");
+        disk.has(None);
+        sign_in(&store, "ben").await;
+        assert!(store.find(new.session.key()).await.unwrap().is_none());
+        assert!(!opens().await, "an ended session lives");
+    }
 }

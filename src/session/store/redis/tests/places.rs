@@ -2,19 +2,17 @@
 
 use std::sync::{Arc, OnceLock};
 
+use crate::session::store::redis::{
+    process::{Cluster, Sentinels, Server, server_with_tls},
+    testing,
+    words::Words,
+};
 use crate::{
     clock::SystemClock,
     entropy::SystemEntropy,
     session::{
         End, RedisStore, RedisUrl, Store, StoreError,
-        store::{
-            redis::{
-                process::{Cluster, Sentinels, Server, server_with_tls},
-                testing,
-                words::Words,
-            },
-            suite::Bench,
-        },
+        store::suite::Bench,
         testing::{codec, lifetimes},
     },
 };

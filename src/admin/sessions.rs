@@ -11,13 +11,13 @@ use crate::session::{Revoke, Sessions, StoreError};
 
 /// Shows and ends sessions.
 #[derive(Clone, Debug)]
-pub(super) struct Register {
+pub(super) struct SessionsEndpoint {
     sessions: Arc<Sessions>,
     refresh_before: Duration,
     revoke: Revoke,
 }
 
-impl Register {
+impl SessionsEndpoint {
     pub(super) fn new(sessions: Arc<Sessions>, refresh_before: Duration, revoke: Revoke) -> Self {
         Self { sessions, refresh_before, revoke }
     }

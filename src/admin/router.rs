@@ -1,4 +1,4 @@
-//! What stands behind each path, and what every answer has in common.
+//! From a request to the endpoint at its path.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,8 +14,8 @@ use super::{
     health::Health,
     metrics::{self, Metrics},
     query::{End, Page},
-    register::Register,
     reply::{Refusal, Reply},
+    sessions::SessionsEndpoint,
 };
 use crate::{
     apple::Apple,
@@ -42,25 +42,25 @@ pub struct Parts {
     pub draining: watch::Receiver<bool>,
 }
 
-/// Answers.
+/// Answers requests.
 #[derive(Debug)]
-pub(super) struct Desk {
+pub(super) struct Router {
     health: Health,
     metrics: Metrics,
-    register: Register,
+    sessions: SessionsEndpoint,
     entropy: SharedEntropy,
 }
 
-/// What stands behind a path.
+/// What can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Door {
+enum Endpoint {
     Livez,
     Readyz,
     Metrics,
     Sessions,
 }
 
-impl Door {
+impl Endpoint {
     fn at(path: &str) -> Option<Self> {
         Some(match path {
             "/livez" => Self::Livez,
@@ -80,11 +80,16 @@ impl Door {
     }
 }
 
-impl Desk {
+impl Router {
     pub(super) fn new(parts: Parts) -> Self {
         let Parts { apple, sessions, queue, entropy, refresh_before, revoke, draining } = parts;
         let health = Health::new(apple, Arc::clone(&sessions), queue, draining);
-        Self { health, metrics: Metrics::new(), register: Register::new(sessions, refresh_before, revoke), entropy }
+        Self {
+            health,
+            metrics: Metrics::new(),
+            sessions: SessionsEndpoint::new(sessions, refresh_before, revoke),
+            entropy,
+        }
     }
 
     /// The answer to a request.
@@ -104,34 +109,34 @@ impl Desk {
     }
 
     async fn reply(&self, head: &Head, is_bodiless: bool, via: Via, request_id: &str) -> Result<Reply, Refusal> {
-        let door = Door::at(head.uri.path()).ok_or_else(Refusal::not_found)?;
+        let endpoint = Endpoint::at(head.uri.path()).ok_or_else(Refusal::not_found)?;
         guard::check(head, via)?;
-        if !door.allows().split(", ").any(|allowed| allowed == head.method.as_str()) {
-            return Err(Refusal::method(door.allows()));
+        if !endpoint.allows().split(", ").any(|allowed| allowed == head.method.as_str()) {
+            return Err(Refusal::method(endpoint.allows()));
         }
         if !is_bodiless {
             return Err(Refusal::body());
         }
-        match door {
-            Door::Livez => Ok(Reply::new(StatusCode::OK, "text/plain; charset=utf-8", "alive\n")),
-            Door::Readyz => {
+        match endpoint {
+            Endpoint::Livez => Ok(Reply::new(StatusCode::OK, "text/plain; charset=utf-8", "alive\n")),
+            Endpoint::Readyz => {
                 let report = Report::of(&self.health.ask().await);
                 let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
                 Reply::json(status, &report)
             }
-            Door::Metrics => {
+            Endpoint::Metrics => {
                 let accept = head.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
                 let text = self.metrics.text(&self.health.ask().await);
                 let text = text.map_err(|_| Refusal::mistake("The metrics do not become text."))?;
                 Ok(Reply::new(StatusCode::OK, metrics::format_for(accept), text))
             }
-            Door::Sessions if head.method == Method::DELETE => {
+            Endpoint::Sessions if head.method == Method::DELETE => {
                 let end = End::read(head.uri.query())?;
-                Reply::json(StatusCode::OK, &self.register.end(end, request_id).await?)
+                Reply::json(StatusCode::OK, &self.sessions.end(end, request_id).await?)
             }
-            Door::Sessions => {
+            Endpoint::Sessions => {
                 let page = Page::read(head.uri.query())?;
-                Reply::json(StatusCode::OK, &self.register.page(&page).await?)
+                Reply::json(StatusCode::OK, &self.sessions.page(&page).await?)
             }
         }
     }
