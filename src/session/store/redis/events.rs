@@ -93,7 +93,7 @@ impl Ear {
         loop {
             let moment = self.clock.now();
             let call = scripts::BEAT
-                .with(vec![self.keys.probe()])
+                .with(vec![self.keys.probe(), self.keys.proof()])
                 .arg(self.keys.channel())
                 .arg(News::beat(&self.name, moment));
             let there = async { live.run(&call).await.map_err(|_| End::Lost) };

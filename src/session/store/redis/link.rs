@@ -202,7 +202,11 @@ impl Link {
 impl Live {
     /// Asks, for as long as it takes: whoever calls has a limit of its own.
     pub(super) async fn run(&self, call: &Call) -> Result<Reply, Fault> {
-        run(&self.wire, call).await
+        let outcome = run(&self.wire, call).await;
+        if outcome.as_ref().is_err_and(is_of_the_connection) {
+            self.lost.cancel();
+        }
+        outcome
     }
 
     /// Says that it does not work.
@@ -224,12 +228,13 @@ pub(super) async fn run(wire: &Wire, call: &Call) -> Result<Reply, Fault> {
     }
 }
 
-/// Whether another connection may do better: a new primary, or a server that is back.
+/// Whether another connection may do better: a new primary, a server that is back, or one that must be greeted
+/// anew.
 fn is_of_the_connection(fault: &Fault) -> bool {
     match fault {
         Fault::Gone(_) => true,
         Fault::Refused { code, .. } => {
-            matches!(&**code, "READONLY" | "MOVED" | "MASTERDOWN" | "CLUSTERDOWN" | "LOADING" | "NOAUTH")
+            matches!(&**code, "READONLY" | "MOVED" | "MASTERDOWN" | "CLUSTERDOWN" | "LOADING" | "NOAUTH" | "FORGOTTEN")
         }
     }
 }

@@ -217,6 +217,16 @@ async fn a_server_that_may_not_write_is_not_believed_to_tell_everything() {
 }
 
 #[tokio::test]
+async fn a_server_whose_data_was_thrown_away_is_noticed_and_taken_as_a_new_one() {
+    let bench = Bench::new().await;
+    bench.recorder.hears().await;
+    assert_eq!(bench.server.cli(&["FLUSHALL"]), "OK");
+    bench.pass(SECOND).await;
+    assert_eq!(bench.recorder.hears().await, [Told::Missed, Told::Beat(bench.clock.now())]);
+    assert_eq!(bench.server.cli(&["EXISTS", "{schoolgate}:proof"]), "1");
+}
+
+#[tokio::test]
 async fn who_may_not_tell_the_others_does_its_work_and_everybody_knows_that_nothing_is_heard() {
     let bench = Bench::new().await;
     let key = testing::session(&bench.there).await;
