@@ -170,8 +170,9 @@ impl Running {
     /// Accepts nothing more, lets requests in flight and refreshes finish within `grace`, and gives the last
     /// revocations a moment.
     pub async fn drain(self, grace: Duration) {
-        tracing::info!(event = "draining", connections = self.connections.len());
+        // Before it is said: who reads the log may ask at once.
         self.drain.send_replace(true);
+        tracing::info!(event = "draining", connections = self.connections.len());
         for listener in self.listeners {
             let _ = listener.await;
         }

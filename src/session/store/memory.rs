@@ -15,6 +15,7 @@ use moka::{
 
 use super::{
     End, Holder, Lease, Listener, MOST_WAITING, Mark, Queue, Removal, Selector, Sharing, Store, StoreError, Stored,
+    leases::Leases,
 };
 use crate::{
     clock::{SharedClock, Timestamp},
@@ -33,14 +34,13 @@ pub struct MemoryStore {
     lifetimes: Lifetimes,
     clock: SharedClock,
     sessions: Cache<SessionKey, Stored>,
+    leases: Leases,
     rest: Mutex<Rest>,
 }
 
 /// What goes with the sessions.
 #[derive(Debug, Default)]
 struct Rest {
-    /// Who holds the lease of a session, or nobody while it cools, and until when.
-    leases: HashMap<SessionKey, (Option<Holder>, Timestamp)>,
     marks: HashMap<Mark, Timestamp>,
     waiting: BTreeMap<String, (Timestamp, Waiting)>,
 }
@@ -60,7 +60,7 @@ impl MemoryStore {
     #[must_use]
     pub fn new(lifetimes: Lifetimes, clock: SharedClock) -> Self {
         let sessions = Cache::builder().max_capacity(MOST).eviction_policy(EvictionPolicy::lru()).build();
-        Self { lifetimes, clock, sessions, rest: Mutex::default() }
+        Self { lifetimes, clock, sessions, leases: Leases::default(), rest: Mutex::default() }
     }
 
     fn rest(&self) -> MutexGuard<'_, Rest> {
@@ -183,34 +183,17 @@ impl Store for MemoryStore {
             });
             swept += usize::from(matches!(removed, CompResult::Removed(_)));
         }
-        let mut rest = self.rest();
-        rest.leases.retain(|_, (_, until)| *until > now);
-        rest.marks.retain(|_, until| *until > now);
+        self.leases.sweep(now);
+        self.rest().marks.retain(|_, until| *until > now);
         Ok(swept)
     }
 
     async fn lease(&self, key: &SessionKey, holder: &Holder, length: Duration) -> Result<Lease, StoreError> {
-        let now = self.clock.now();
-        let mut rest = self.rest();
-        match rest.leases.get(key).filter(|(_, until)| *until > now) {
-            Some((None, until)) => return Ok(Lease::Cooling(until.since(now))),
-            Some((Some(other), _)) if other != holder => return Ok(Lease::Held),
-            Some(_) | None => {}
-        }
-        rest.leases.insert(*key, (Some(holder.clone()), now.plus(length)));
-        Ok(Lease::Granted)
+        Ok(self.leases.take(key, holder, length, self.clock.now()))
     }
 
     async fn release(&self, key: &SessionKey, holder: &Holder, cool_down: Duration) -> Result<(), StoreError> {
-        let now = self.clock.now();
-        let mut rest = self.rest();
-        let is_theirs = |(who, until): &&(Option<Holder>, Timestamp)| who.as_ref() == Some(holder) && *until > now;
-        if rest.leases.get(key).filter(is_theirs).is_some() {
-            rest.leases.remove(key);
-            if !cool_down.is_zero() {
-                rest.leases.insert(*key, (None, now.plus(cool_down)));
-            }
-        }
+        self.leases.give_back(key, holder, cool_down, self.clock.now());
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! What every store of sessions must do. One suite of tests (`suite/`) holds all of them to it.
 
 mod file;
+mod leases;
 mod memory;
 mod redis;
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Sessions in one file of `state_dir`: a transactional tree, which this process has to itself.
 
 mod disk;
-mod leases;
 mod open;
 mod shadow;
 mod tables;
@@ -24,13 +23,14 @@ use tokio::{sync::Semaphore, task, time::timeout};
 pub use open::FileStoreError;
 
 use self::{
-    leases::Leases,
     open::{Checked, guarded, wrong},
     tables::{Changes, SealedEnd, SealedWaiting},
     view::View,
     writer::{Call, Shared, Writer, reason},
 };
-use super::{End, Holder, Lease, Listener, Mark, Queue, Removal, Selector, Sharing, Store, StoreError, Stored};
+use super::{
+    End, Holder, Lease, Listener, Mark, Queue, Removal, Selector, Sharing, Store, StoreError, Stored, leases::Leases,
+};
 use crate::{
     clock::{SharedClock, Stopwatch, Timestamp},
     session::{Codec, Lifetimes, Record, SessionKey, Waiting},

@@ -5,9 +5,10 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 use crate::{
     clock::SystemClock,
     entropy::SystemEntropy,
+    identity::Organization,
     session::{
-        End, Holder, Mark, Revocation, SessionId, Store, StoreError, Stored, Waiting,
-        store::redis::{keys::Keys, process::Server, testing},
+        End, Holder, Lifetimes, Mark, Revocation, Selector, SessionId, Store, StoreError, Stored, Waiting,
+        store::redis::{keys::Keys, process::Server, testing, words::Words},
         testing::{codec, record_of},
     },
 };
@@ -41,17 +42,23 @@ async fn nothing_of_a_person_and_no_token_and_no_cookie_is_ever_written() {
     }
 }
 
+/// The keys that do not go away by themselves.
+fn for_ever(server: &Server) -> String {
+    let script = "local all = {} for _, key in ipairs(redis.call('KEYS', '*')) do \
+        if redis.call('PTTL', key) < 0 then all[#all + 1] = key end end return all";
+    server.cli(&["EVAL", script, "0"])
+}
+
 #[tokio::test]
 async fn whatever_belongs_to_sessions_goes_away_by_itself() {
     let server = Server::start();
     let store = testing::store_on(&server, codec()).await;
     let key = testing::session(&store).await;
+    assert_eq!(for_ever(&server), "{schoolgate}:proof");
     store.touch(&[(key, store.clock.now().plus(Duration::from_secs(60)))]).await.unwrap();
     store.lease(&key, &Holder::draw(&SystemEntropy), Duration::from_secs(9)).await.unwrap();
     store.mark(&Mark::of("a", "b"), Duration::from_secs(9)).await.unwrap();
-    let for_ever = "local all = {} for _, key in ipairs(redis.call('KEYS', '*')) do \
-        if redis.call('PTTL', key) < 0 then all[#all + 1] = key end end return all";
-    assert_eq!(server.cli(&["EVAL", for_ever, "0"]), "{schoolgate}:proof");
+    assert_eq!(for_ever(&server), "{schoolgate}:proof");
 }
 
 #[tokio::test]
@@ -62,6 +69,34 @@ async fn nothing_is_left_of_sessions_that_were_ended_or_swept() {
     store.remove(vec![End { key: ended, expected: None, revocation: None }]).await.unwrap();
     assert_eq!(store.sweep(store.clock.now().plus(Duration::from_secs(9 * 3600))).await.unwrap(), 1);
     server.waits_until(&["KEYS", "*"], |said| said == "{schoolgate}:proof");
+}
+
+#[tokio::test]
+async fn a_session_that_went_away_by_itself_is_found_by_no_name() {
+    let server = Server::start();
+    let store = testing::store_on(&server, codec()).await;
+    let (gone, stays) = (testing::session(&store).await, testing::session(&store).await);
+    store.link.ask(&Words::of("DEL").arg(store.keys.session(&gone))).await.unwrap();
+    let owner = Selector::Organization(Organization::parse("org-1").unwrap());
+    assert_eq!(store.keys_of(&owner).await.unwrap(), [stays]);
+}
+
+#[tokio::test]
+async fn names_last_as_long_as_the_session_when_the_configuration_lets_it_live_longer() {
+    let (server, codec) = (Server::start(), codec());
+    let mut before = testing::store_at(testing::url(&server), "schoolgate", codec.clone(), Arc::new(SystemClock)).await;
+    before.lifetimes = Lifetimes { idle_timeout: Duration::from_secs(60), max_lifetime: Duration::from_secs(60) };
+    let key = testing::session(&before).await;
+    let after = testing::store_on(&server, codec).await;
+    after.touch(&[(key, after.clock.now().plus(Duration::from_secs(1)))]).await.unwrap();
+    // Two hours later, by Redis' clock.
+    let pass = "for _, key in ipairs(redis.call('KEYS', '*')) do local left = redis.call('PTTL', key) \
+        if left >= 0 then redis.call('PEXPIRE', key, left - 7200000) end end";
+    assert_eq!(server.cli(&["EVAL", pass, "0"]), "");
+    assert!(after.find(&key).await.unwrap().is_some());
+    let owner = Selector::Organization(Organization::parse("org-1").unwrap());
+    assert_eq!(after.keys_of(&owner).await.unwrap(), [key]);
+    assert_eq!((after.page(None, 9).await.unwrap().len(), after.count().await.unwrap()), (1, 1));
 }
 
 #[tokio::test]
@@ -77,11 +112,8 @@ async fn a_broken_record_is_told_from_none_and_leaves_no_gap_in_a_page() {
     let names = Keys::new(0);
     for (broken, value) in [(0, "''"), (3, "redis.call('HGET', KEYS[2], 'r')")] {
         let script = format!("return redis.call('HSET', KEYS[1], 'r', {value})");
-        let call = crate::session::store::redis::words::Words::of("EVAL")
-            .arg(script)
-            .arg("2")
-            .arg(names.session(&keys[broken]))
-            .arg(names.session(&keys[5]));
+        let call =
+            Words::of("EVAL").arg(script).arg("2").arg(names.session(&keys[broken])).arg(names.session(&keys[5]));
         store.link.ask(&call).await.unwrap();
         assert_eq!(store.find(&keys[broken]).await.unwrap_err(), StoreError::Unreadable);
     }

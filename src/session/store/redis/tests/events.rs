@@ -206,6 +206,17 @@ async fn a_beat_that_does_not_come_back_in_time_says_that_something_may_have_bee
 }
 
 #[tokio::test]
+async fn a_server_that_may_not_write_is_not_believed_to_tell_everything() {
+    let bench = Bench::new().await;
+    bench.recorder.hears().await;
+    assert_eq!(bench.server.cli(&["CONFIG", "SET", "min-replicas-to-write", "1"]), "OK");
+    bench.pass(SECOND).await;
+    assert_eq!(bench.recorder.until(|last| *last == Told::Missed).await, [Told::Missed]);
+    assert_eq!(bench.server.cli(&["CONFIG", "SET", "min-replicas-to-write", "0"]), "OK");
+    bench.recorder.hears().await;
+}
+
+#[tokio::test]
 async fn who_may_not_tell_the_others_does_its_work_and_everybody_knows_that_nothing_is_heard() {
     let bench = Bench::new().await;
     let key = testing::session(&bench.there).await;

@@ -1,4 +1,4 @@
-//! Leases of a store that one process has to itself: they may end with it.
+//! Leases of stores that one process has to itself: they may end with it.
 
 use std::{
     collections::HashMap,
