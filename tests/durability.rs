@@ -189,6 +189,7 @@ async fn a_refresh_that_nobody_waits_for_is_kept_by_a_gateway_that_stops() {
         assert_eq!(browser.fetch(&at("/")).await.status, 200);
         sleep(Duration::from_millis(100)).await;
     }
+    let old = site.echo.access_token();
     program.terminate().await;
     program.logged("draining").await;
     // Apple has given a new refresh token, and takes the old one no more.
@@ -202,6 +203,7 @@ async fn a_refresh_that_nobody_waits_for_is_kept_by_a_gateway_that_stops() {
     browser.move_to(program.address());
     let answer = browser.fetch(&at("/after")).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_ne!(site.echo.access_token(), old);
     assert_eq!(site.apple.calls().count(Endpoint::Refresh), 1);
 }
 
