@@ -17,7 +17,7 @@ use crate::{
     entropy::{self, Entropy},
     pages::{self, Explanation, Failure},
     policy::Admission,
-    session::Sessions,
+    session::{Over, Sessions},
     web::{Kind, KindFacts, Scheme},
 };
 
@@ -62,8 +62,8 @@ pub async fn serve(proxy: Arc<Proxy>, connections: Connections, socket: TcpStrea
             () = exchange.overdue() => {
                 return too_late(&home, &peer, &exchange, connections.limits).await;
             }
-            () = exchange.session_over(&connections.sessions) => {
-                return signed_out(&home, &peer, &exchange, &connections).await;
+            over = exchange.session_over(&connections.sessions) => {
+                return cut(&home, &peer, &exchange, &connections, over).await;
             }
         };
         match reused {
@@ -148,16 +148,22 @@ async fn too_late(home: &Home<TcpStream>, peer: &Peer, exchange: &Exchange, limi
         .await;
 }
 
-/// The session of a stream has ended: the connection ends with it. Who has no answer yet is told why.
-async fn signed_out(home: &Home<TcpStream>, peer: &Peer, exchange: &Exchange, connections: &Connections) {
+/// The session of a stream has ended, or may have: the connection ends with it. Who has no answer yet is told why.
+async fn cut(home: &Home<TcpStream>, peer: &Peer, exchange: &Exchange, connections: &Connections, over: Over) {
     let Some(socket) = home.take() else { return };
     let facts = &exchange.facts;
     let session = exchange.admission().and_then(Admission::session).map(|session| session.record().handle.as_str());
-    tracing::info!(event = "stream_closed", session, request_id = %facts.request_id, reason = "the session has ended");
+    tracing::info!(event = "stream_closed", session, request_id = %facts.request_id, reason = match &over {
+        Over::Ended => "the session has ended",
+        Over::Doubtful(_) => "the session store cannot say whether the session lives",
+    });
     if let Some(status) = exchange.status() {
         return access_log::line(exchange, status);
     }
-    let answer = judge::signed_out_meanwhile(facts, connections.scheme);
+    let answer = match over {
+        Over::Ended => judge::signed_out_meanwhile(facts, connections.scheme),
+        Over::Doubtful(error) => *judge::sessions_unavailable(&error, facts),
+    };
     access_log::line(exchange, answer.status());
     let bytes = answer.to_last_bytes(&facts.request_id, facts.method == Method::HEAD);
     Guard::new(socket, peer.clone(), connections.limits).refuse(&bytes).await;

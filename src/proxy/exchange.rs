@@ -16,7 +16,7 @@ use super::{Answer, farewell::Farewell};
 use crate::{
     clock::Stopwatch,
     policy::Admission,
-    session::Sessions,
+    session::{Over, Sessions},
     signin::Owner,
     web::{Host, Kind, Target},
 };
@@ -157,7 +157,7 @@ impl Exchange {
     /// Resolves when the session that let the request through has ended; never for a request without one, or
     /// one that has ended it itself: that is no reason to cut it off. Most requests are over long before anybody
     /// asks.
-    pub async fn session_over(&self, sessions: &Sessions) {
+    pub async fn session_over(&self, sessions: &Sessions) -> Over {
         let session = loop {
             tokio::time::sleep(LONG).await;
             if let Some(admission) = self.admission() {
@@ -166,8 +166,11 @@ impl Exchange {
         };
         match session {
             // The request that ended the session itself may have its answer, and no stream instead of one.
-            Some(_) if self.farewell().is_some() => tokio::time::sleep(LAST_WORDS).await,
-            Some(session) => sessions.ended(session).await,
+            Some(_) if self.farewell().is_some() => {
+                tokio::time::sleep(LAST_WORDS).await;
+                Over::Ended
+            }
+            Some(session) => sessions.over(session).await,
             None => std::future::pending().await,
         }
     }

@@ -9,7 +9,7 @@ use super::{
     near::Near,
     seen::Seen,
     store::{Holder, Lease, Stored},
-    watches::Watches,
+    watches::{Over, Watches},
 };
 use crate::{
     apple::VerifiedIdToken,
@@ -155,13 +155,15 @@ impl Sessions {
         Ok((!self.is_over(&stored)).then(|| ActiveSession::new(*session.key(), stored.record)))
     }
 
-    /// Resolves when a session has ended: here, in another process, or by itself.
-    pub async fn ended(&self, session: &ActiveSession) {
+    /// Resolves when a session has ended, here, in another process, or by itself; or when nobody has been able
+    /// to say for a while.
+    pub async fn over(&self, session: &ActiveSession) -> Over {
         let watch = self.watches.watch(session.key());
         // Watched first, so that no end is missed in between. A store that cannot tell is asked again, by
         // [`Self::tend`].
-        if !matches!(self.look(session.key()).await, Ok(None)) {
-            watch.ended().await;
+        match self.look(session.key()).await {
+            Ok(None) => Over::Ended,
+            Ok(Some(_)) | Err(_) => watch.over().await,
         }
     }
 

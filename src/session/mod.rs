@@ -37,3 +37,4 @@ pub use store::{
     End, FileStore, FileStoreError, Holder, Lease, Listener, MOST_WAITING, Mark, MemoryStore, Queue, RedisRefuses,
     RedisStore, RedisUrl, Removal, Selector, Sharing, Store, StoreError, Stored, UrlProblem,
 };
+pub use watches::Over;

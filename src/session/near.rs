@@ -331,7 +331,7 @@ mod tests {
         clock::{Clock, ManualClock},
         entropy::SystemEntropy,
         session::{
-            Grant, NewSession, Sessions,
+            Grant, NewSession, Over, Sessions,
             store::shared::SharedStore,
             testing::{grant, lifetimes, origin, verified},
         },
@@ -568,7 +568,7 @@ mod tests {
         let new = bench.signed_in_there().await;
         let watcher = tokio::spawn({
             let (here, session) = (Arc::clone(&bench.here), new.session.clone());
-            async move { here.ended(&session).await }
+            async move { here.over(&session).await }
         });
         while bench.here.watches.keys().is_empty() {
             tokio::task::yield_now().await;
@@ -576,9 +576,35 @@ mod tests {
         assert!(!watcher.is_finished());
         bench.ends_there(&new).await;
         let told = async {
-            watcher.await.unwrap();
-            bench.here.ended(&new.session).await;
+            assert_eq!(watcher.await.unwrap(), Over::Ended);
+            assert_eq!(bench.here.over(&new.session).await, Over::Ended);
         };
         assert!(tokio::time::timeout(Duration::from_secs(10), told).await.is_ok(), "nobody was told");
+    }
+
+    #[tokio::test]
+    async fn a_watcher_is_told_when_nobody_can_say_any_more_whether_the_session_lives() {
+        let bench = Bench::new();
+        let new = bench.signed_in_there().await;
+        bench.opens_here(&new).await.0.unwrap();
+        let tending = tokio::spawn(Arc::clone(&bench.here).tend());
+        let watcher = tokio::spawn({
+            let (here, session) = (Arc::clone(&bench.here), new.session.clone());
+            async move { here.over(&session).await }
+        });
+        while bench.here.watches.keys().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        bench.store.is_down(true);
+        let told = async {
+            while !watcher.is_finished() {
+                bench.clock.advance(Duration::from_millis(100));
+                tokio::task::yield_now().await;
+            }
+            watcher.await.unwrap()
+        };
+        let over = tokio::time::timeout(Duration::from_secs(10), told).await;
+        assert_eq!(over, Ok(Over::Doubtful(StoreError::Unavailable("down".into()))));
+        tending.abort();
     }
 }

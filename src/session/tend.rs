@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use super::{SessionKey, Sessions, StoreError};
+use super::{SessionKey, Sessions, StoreError, watches::Over};
 use crate::clock::Timestamp;
 
 /// How often notes of use are written. What a killed process has not written is lost; the session then
@@ -84,7 +84,7 @@ impl Sessions {
                     let now = self.clock.now();
                     let since = doubted.get(&key).copied().unwrap_or(now);
                     if now.since(since) >= DOUBT {
-                        self.watches.end(&key);
+                        self.watches.tell(&key, Over::Doubtful(error.clone()));
                     } else {
                         in_doubt.insert(key, since);
                     }
