@@ -9,10 +9,8 @@ use crate::{
     session::{
         End, Holder, Lifetimes, MOST_OF_NOTES, Mark, NoteName, RedisStore, Revocation, Selector, SessionId, Store,
         StoreError, Stored, Swap, Waiting,
-        store::{
-            note::{DROPPED_AT_ONCE, weight},
-            redis::{keys::Keys, process::Server, testing, words::Words},
-        },
+        store::note::{DROPPED_AT_ONCE, weight},
+        store::redis::{keys::Keys, process::Server, testing, words::Words},
         testing::{codec, record_of},
     },
 };
