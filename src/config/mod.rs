@@ -45,6 +45,7 @@ use self::{
     surroundings::Surroundings,
 };
 use crate::{
+    assertion,
     policy::Table,
     server::{AdminAddress, Settings},
     signin, telemetry,
@@ -157,6 +158,7 @@ struct File {
     server: Server,
     apple: Apple,
     session: Session,
+    assertion: bool,
     log_format: telemetry::LogFormat,
     apps: Vec<AppAt>,
 }
@@ -168,7 +170,7 @@ impl File {
         let server = server::read(root.section("server"), report, surroundings);
         let apple = apple::read(root.section("apple"), report, surroundings, server.external_scheme.value);
         let session = session::read(root.section("session"), report, surroundings);
-        session::read_assertion(root.section("assertion"));
+        let assertion = session::read_assertion(root.section("assertion"));
         let log_format = server::read_log(root.section("log"));
         let sections = root.sections("app");
         if sections.as_ref().is_some_and(Vec::is_empty) {
@@ -184,11 +186,11 @@ impl File {
         apps.iter().for_each(|app| conflict::check(&app.routes, report));
         lint::check(&apps, report);
         lint::open_to_the_world(&apps, apple.service, report);
-        report.is_clean().then_some(Self { server, apple, session, log_format, apps })
+        report.is_clean().then_some(Self { server, apple, session, assertion, log_format, apps })
     }
 
     fn translate(self) -> Option<(Settings, Vec<Host>)> {
-        let Self { server, apple, session, log_format, apps } = self;
+        let Self { server, apple, session, assertion, log_format, apps } = self;
         let apps: Vec<_> = apps.into_iter().map(AppAt::into_app).collect::<Option<_>>()?;
         let hosts = apps.iter().map(|app| app.host.clone()).collect();
         let remembers_browsers = apps.iter().any(|app| !app.sessions.clear_cookies.is_empty());
@@ -200,6 +202,9 @@ impl File {
             revoke_on_sign_out: session.revoke_on_sign_out,
             remembers_browsers,
         };
+        let apple = apple.settings?;
+        // The origin that Apple knows is the gateway's own, whatever host an app has.
+        let issuer = apple.redirect_uri.origin().ascii_serialization();
         let settings = Settings {
             listen: server.listen,
             admin_listen: server.admin_listen,
@@ -208,8 +213,9 @@ impl File {
             encryption_key_file: session.encryption_key_file,
             shutdown_grace: server.shutdown_grace,
             log_format,
-            apple: apple.settings?,
+            apple,
             session: session.settings,
+            assertion: assertion.then_some(assertion::Settings { issuer }),
             signin,
             proxy: server.proxy,
             table: Table::new(apps),

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use http::Method;
+use http::{HeaderName, HeaderValue, Method};
 use tokio::{sync::Notify, time::Instant};
 
 use super::{Answer, farewell::Farewell};
@@ -59,6 +59,7 @@ pub struct Exchange {
     /// Time since its head was complete.
     pub stopwatch: Stopwatch,
     admission: OnceLock<Admission>,
+    identity: OnceLock<Vec<(HeaderName, HeaderValue)>>,
     owner: OnceLock<Owner>,
     farewell: OnceLock<Farewell>,
     stage: AtomicU8,
@@ -77,6 +78,7 @@ impl Exchange {
             facts,
             stopwatch: Stopwatch::start(),
             admission: OnceLock::new(),
+            identity: OnceLock::new(),
             owner: OnceLock::new(),
             farewell: OnceLock::new(),
             stage: AtomicU8::new(NOT_SENT),
@@ -98,6 +100,16 @@ impl Exchange {
     #[must_use]
     pub fn admission(&self) -> Option<&Admission> {
         self.admission.get()
+    }
+
+    /// What the app is to be told of who it is.
+    pub(super) fn identify(&self, headers: Vec<(HeaderName, HeaderValue)>) {
+        let _ = self.identity.set(headers);
+    }
+
+    /// The headers that tell the app who it is.
+    pub(super) fn identity(&self) -> &[(HeaderName, HeaderValue)] {
+        self.identity.get().map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Notes who uses the browser.

@@ -8,7 +8,9 @@ use governor::{
 };
 
 use super::{Settings, app_cookies::AppCookies, identity_headers::IdentityHeaders, resolver::Resolver};
-use crate::{clock::SharedClock, entropy::SharedEntropy, policy::Table, signin::SignIn, web::Host};
+use crate::{
+    assertion::Assertions, clock::SharedClock, entropy::SharedEntropy, policy::Table, signin::SignIn, web::Host,
+};
 
 /// Judges requests and sends the admitted ones on.
 #[derive(Debug)]
@@ -17,6 +19,7 @@ pub struct Gateway {
     pub(super) table: Table,
     pub(super) signin: Arc<SignIn>,
     pub(super) headers: IdentityHeaders,
+    pub(super) assertions: Option<Arc<Assertions>>,
     pub(super) resolver: Resolver,
     pub(super) app_cookies: AppCookies,
     pub(super) sign_ins: SignInRate,
@@ -40,7 +43,26 @@ impl Gateway {
         let sign_ins = SignInRate::new(settings.sign_in_rate_per_ip, clock.clone());
         let (headers, resolver) = (IdentityHeaders::default(), Resolver::default());
         let app_cookies = AppCookies::default();
-        Self { settings, table, signin, headers, resolver, app_cookies, sign_ins, clock, entropy, callback_host }
+        let assertions = None;
+        Self {
+            settings,
+            table,
+            signin,
+            headers,
+            assertions,
+            resolver,
+            app_cookies,
+            sign_ins,
+            clock,
+            entropy,
+            callback_host,
+        }
+    }
+
+    /// The same, with signed assertions for the apps when there are any to be made.
+    #[must_use]
+    pub fn asserting(self, assertions: Option<Arc<Assertions>>) -> Self {
+        Self { assertions, ..self }
     }
 
     /// Whether browsers reach this gateway by `host`.

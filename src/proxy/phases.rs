@@ -82,6 +82,7 @@ impl ProxyHttp for Gateway {
                 let objection = self.objection(session.req_header(), facts, &admission);
                 objection.map_or(Ok(admission), |answer| Err(Box::new(answer)))
             });
+            let judged = self.identified(judged, &exchange).await;
             match self.send_off(judged, session.req_header(), &jar, &exchange).await {
                 Ok(admission) => {
                     forwarding::ignore_nominations(session.req_header_mut(), admission.app())?;
@@ -124,7 +125,7 @@ impl ProxyHttp for Gateway {
         let labels = self.labels_of(request, app);
         forwarding::clean(request, app, |name, value| self.keeps_back(name, value, &labels, exchange))?;
         forwarding::describe(request, &exchange.facts, self.settings.external_scheme, &*self.entropy)?;
-        for (name, value) in self.headers.of(admission).iter().flat_map(|headers| headers.iter()) {
+        for (name, value) in exchange.identity() {
             request.insert_header(name.clone(), value.clone())?;
         }
         let host = if app.preserve_host { exchange.facts.host.to_string() } else { app.upstream.authority() };

@@ -8,6 +8,7 @@ use super::{AdminAddress, KeyFileError, Settings, key_file, listener, listener::
 use crate::{
     admin::{self, Admin},
     apple::{Apple, BuildError},
+    assertion::Assertions,
     clock::{SharedClock, Stopwatch, SystemClock},
     entropy::{SharedEntropy, SystemEntropy},
     proxy::{self, Connections, Gateway},
@@ -80,6 +81,7 @@ pub struct Running {
     sessions: Arc<Sessions>,
     signin: Arc<SignIn>,
     tending: JoinHandle<()>,
+    asserting: Option<JoinHandle<()>>,
 }
 
 impl Running {
@@ -134,7 +136,12 @@ impl Running {
         );
         let admin = admin(&settings.admin_listen, operators).await?;
         let connections = Connections::new(&settings.proxy, Arc::clone(&sessions), Arc::clone(&entropy));
-        let gateway = Gateway::new(settings.proxy, settings.table, callback_host, Arc::clone(&signin), clock, entropy);
+        let assertions = settings
+            .assertion
+            .map(|settings| Assertions::new(settings, Arc::clone(&sessions), Arc::clone(&clock), Arc::clone(&entropy)));
+        let asserting = assertions.clone().map(|assertions| tokio::spawn(assertions.tend()));
+        let gateway = Gateway::new(settings.proxy, settings.table, callback_host, Arc::clone(&signin), clock, entropy)
+            .asserting(assertions);
         let acceptor = Acceptor::new(proxy::proxy(gateway), connections, drains);
         let addresses: Vec<_> = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
         let tasks = acceptor.tasks().clone();
@@ -147,7 +154,19 @@ impl Running {
         });
         let tending = tokio::spawn(Arc::clone(&sessions).tend());
         tracing::info!(event = "started", listen = ?addresses);
-        Ok(Self { addresses, admin, drain, listeners, connections: tasks, queue, revoking, sessions, signin, tending })
+        Ok(Self {
+            addresses,
+            admin,
+            drain,
+            listeners,
+            connections: tasks,
+            queue,
+            revoking,
+            sessions,
+            signin,
+            tending,
+            asserting,
+        })
     }
 
     /// Where browsers connect: with the ports that the system chose.
@@ -187,6 +206,7 @@ impl Running {
             tracing::warn!(event = "refreshes_cut_off");
         }
         self.tending.abort();
+        self.asserting.inspect(JoinHandle::abort);
         self.sessions.write_seen().await;
         self.revoking.abort();
         let _ = timeout(LAST_REVOCATIONS, self.queue.finish()).await;

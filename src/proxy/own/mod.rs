@@ -2,6 +2,7 @@
 
 mod body;
 mod elsewhere;
+mod jwks;
 mod notifications;
 
 use std::sync::LazyLock;
@@ -44,6 +45,8 @@ pub enum Endpoint {
     SignOut,
     /// Takes Apple's notifications.
     Notifications,
+    /// The keys of the assertion.
+    Jwks,
 }
 
 impl Endpoint {
@@ -57,6 +60,7 @@ impl Endpoint {
             "callback" => Self::Callback,
             "sign-out" => Self::SignOut,
             "notifications" => Self::Notifications,
+            "jwks.json" => Self::Jwks,
             _ => return None,
         })
     }
@@ -65,7 +69,7 @@ impl Endpoint {
     #[must_use]
     pub fn allows(self) -> &'static str {
         match self {
-            Self::Home | Self::Me | Self::SignIn => "GET, HEAD",
+            Self::Home | Self::Me | Self::SignIn | Self::Jwks => "GET, HEAD",
             // No HEAD: these two do something.
             Self::Callback | Self::SignOut => "GET, POST",
             Self::Notifications => "POST",
@@ -92,7 +96,8 @@ impl Gateway {
         }
         let form = match endpoint {
             // A program's, and no form: read where it is judged.
-            Endpoint::Notifications => Ok(Form::default()),
+            // And whatever follows a question mark changes nothing of the keys.
+            Endpoint::Notifications | Endpoint::Jwks => Ok(Form::default()),
             Endpoint::Home | Endpoint::Me | Endpoint::SignIn | Endpoint::Callback | Endpoint::SignOut => {
                 body::form(session, facts).await?
             }
@@ -110,6 +115,7 @@ impl Gateway {
             Endpoint::Callback => Ok(self.callback(&form, &jar, origin(request, facts), facts).await),
             Endpoint::SignOut => self.leave(&form, &jar, request, facts).await,
             Endpoint::Notifications => return self.notified(session, facts).await,
+            Endpoint::Jwks => Ok(self.jwks(facts).await),
         };
         Ok(answered.unwrap_or_else(|error| *sessions_unavailable(&error, facts)))
     }
