@@ -232,7 +232,7 @@ fn missed(lines: &mut Lines, loaded: &Loaded, request: &Request, path: &Canonica
 }
 
 fn unknown_host(loaded: &Loaded) -> String {
-    let hosts: Vec<_> = loaded.hosts.iter().map(|host| host.name()).collect();
+    let hosts: Vec<_> = loaded.settings.table.apps().map(|app| app.host.to_string()).collect();
     format!("421: no app has this host; there are {}", hosts.join(", "))
 }
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::LazyLock, time::Duration};
 
 use super::{AppSessions, Route};
-use crate::web::{FoldedName, Host};
+use crate::web::{FoldedName, Host, HostPattern};
 
 /// Where an app listens, as `http://host:port`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,8 +27,8 @@ impl Upstream {
 pub struct App {
     /// The name in logs.
     pub name: String,
-    /// The host that browsers use.
-    pub host: Host,
+    /// The hosts that browsers use.
+    pub host: HostPattern,
     /// Where the app listens.
     pub upstream: Upstream,
     /// Whether the app sees the browser's `Host`, or its own.
@@ -71,7 +71,7 @@ impl App {
     #[must_use]
     pub fn new(
         name: String,
-        host: Host,
+        host: HostPattern,
         upstream: Upstream,
         preserve_host: bool,
         upstream_timeout: Duration,

@@ -63,7 +63,7 @@ impl Gateway {
 
     fn app_cookies_to_delete(&self, host: &Host) -> Vec<SetCookie> {
         let app = self.table.app(host);
-        app.map(|app| self.app_cookies.deletions(app, self.signin.cookie_names())).unwrap_or_default()
+        app.map(|app| self.app_cookies.deletions(app, host, self.signin.cookie_names())).unwrap_or_default()
     }
 
     /// The last step before a judged request goes its way. Who asks the app for its sign-out leaves the

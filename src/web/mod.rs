@@ -9,6 +9,7 @@ mod cookies;
 mod form;
 mod header;
 mod host;
+mod host_pattern;
 mod kind;
 mod path;
 mod return_path;
@@ -20,6 +21,9 @@ pub use cookies::{CookieJar, CookieName, SameSite, SetCookie};
 pub use form::{Form, FormError};
 pub use header::FoldedName;
 pub use host::{Host, HostError};
+
+pub use host_pattern::HostPattern;
+pub(crate) use host_pattern::parent_of;
 pub use kind::{Kind, KindFacts};
 pub use path::{CanonicalPath, PathError, PathPrefix};
 pub use return_path::ReturnPath;
