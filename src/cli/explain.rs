@@ -114,6 +114,7 @@ fn own(lines: &mut Lines, loaded: &Loaded, request: &Request, target: &Target) {
         Endpoint::SignIn => "starts a sign-in",
         Endpoint::Callback => "takes Apple's answer",
         Endpoint::SignOut => "ends the session",
+        Endpoint::Session => "takes a ticket from the host of redirect_uri, where people sign in",
         Endpoint::Notifications => "takes Apple's notifications, which end sessions",
     };
     let answer = if endpoint.takes(&request.method) {

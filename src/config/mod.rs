@@ -47,7 +47,8 @@ use self::{
 use crate::{
     policy::Table,
     server::{AdminAddress, Settings},
-    signin, telemetry,
+    signin::{self, Home},
+    telemetry,
 };
 
 /// Largest file that is read.
@@ -187,9 +188,11 @@ impl File {
         let Self { server, apple, session, log_format, apps } = self;
         let apps: Vec<_> = apps.into_iter().map(AppAt::into_app).collect::<Option<_>>()?;
         let remembers_browsers = apps.iter().any(|app| !app.sessions.clear_cookies.is_empty());
+        let apple_settings = apple.settings?;
         let signin = signin::Settings {
+            home: Home::of(&apple_settings.redirect_uri)?,
             scopes: apple.scopes,
-            response_mode: apple.settings.as_ref().and_then(|settings| settings.response_mode),
+            response_mode: apple_settings.response_mode,
             external_scheme: server.external_scheme.value,
             refresh_before: session.refresh_before,
             revoke_on_sign_out: session.revoke_on_sign_out,
@@ -203,7 +206,7 @@ impl File {
             encryption_key_file: session.encryption_key_file,
             shutdown_grace: server.shutdown_grace,
             log_format,
-            apple: apple.settings?,
+            apple: apple_settings,
             session: session.settings,
             signin,
             proxy: server.proxy,

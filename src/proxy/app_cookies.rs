@@ -15,8 +15,8 @@ use pingora::{
 use super::{Gateway, exchange::Exchange, forwarding};
 use crate::{
     policy::{Access, Admission, App},
-    signin::{CookieNames, Label, Owner},
-    web::{AppSetCookie, CookieJar, CookieScope, Host, SameSite, SetCookie},
+    signin::{Browser, CookieNames, Label, Owner},
+    web::{AppSetCookie, CookieScope, Host, SameSite, SetCookie},
 };
 
 /// Most places that are remembered for an app. An app has one or two.
@@ -101,13 +101,13 @@ fn can_be((name, scope): &Place) -> bool {
 
 impl Gateway {
     /// Notes who asks, when the app has cookies that are for one person only.
-    pub(super) async fn note_owner(&self, admission: &Admission, jar: &CookieJar<'_>, exchange: &Exchange) {
+    pub(super) async fn note_owner(&self, admission: &Admission, browser: &Browser<'_>, exchange: &Exchange) {
         if admission.app().sessions.clear_cookies.is_empty() {
             return;
         }
         exchange.is_of(match (admission.session(), admission.route().access) {
             (Some(session), _) => Owner::Person(session.record().person.subject.clone()),
-            (None, Access::Public) => self.signin.owner_of(jar).await,
+            (None, Access::Public) => self.signin.owner_of(browser).await,
             (None, Access::Optional | Access::Required) => Owner::Nobody,
         });
     }

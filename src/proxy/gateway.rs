@@ -22,17 +22,14 @@ pub struct Gateway {
     pub(super) sign_ins: SignInRate,
     pub(super) clock: SharedClock,
     pub(super) entropy: SharedEntropy,
-    callback_host: Option<Host>,
 }
 
 impl Gateway {
-    /// A gateway for the apps of `table`. `callback_host` is the host of the redirect URI, which may be
-    /// no app's.
+    /// A gateway for the apps of `table`.
     #[must_use]
     pub fn new(
         settings: Settings,
         table: Table,
-        callback_host: Option<Host>,
         signin: Arc<SignIn>,
         clock: SharedClock,
         entropy: SharedEntropy,
@@ -40,13 +37,13 @@ impl Gateway {
         let sign_ins = SignInRate::new(settings.sign_in_rate_per_ip, clock.clone());
         let (headers, resolver) = (IdentityHeaders::default(), Resolver::default());
         let app_cookies = AppCookies::default();
-        Self { settings, table, signin, headers, resolver, app_cookies, sign_ins, clock, entropy, callback_host }
+        Self { settings, table, signin, headers, resolver, app_cookies, sign_ins, clock, entropy }
     }
 
-    /// Whether browsers reach this gateway by `host`.
+    /// Whether browsers reach this gateway by `host`: an app's, or that of the redirect URI.
     #[must_use]
     pub fn serves(&self, host: &Host) -> bool {
-        self.table.app(host).is_some() || self.callback_host.as_ref() == Some(host)
+        self.table.app(host).is_some() || self.signin.home().is(host)
     }
 }
 
