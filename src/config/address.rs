@@ -5,7 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use url::Url;
 
 use super::{report::Fault, surroundings::Surroundings};
-use crate::{policy::Upstream, server::AdminAddress, web::Host};
+use crate::{
+    policy::Upstream,
+    server::AdminAddress,
+    web::{Host, Scheme},
+};
 
 /// `address:port`.
 pub(super) fn socket(text: &str) -> Result<SocketAddr, Fault> {
@@ -70,7 +74,8 @@ pub(super) fn upstream(text: &str) -> Result<Upstream, Fault> {
     if plain.as_deref() != Some(host.name()) {
         return Err(fault("has a host that is written in an unusual way"));
     }
-    Ok(Upstream { port: host.port().unwrap_or(80), host })
+    let scheme = Scheme::Http;
+    Ok(Upstream { scheme, port: host.port().unwrap_or(Upstream::default_port(scheme)), host })
 }
 
 /// Whether an app's address is the gateway's own, so that a request would go round in circles.

@@ -22,7 +22,7 @@ use crate::{
 pub(super) struct AppAt {
     pub(super) name: Option<Entry<String>>,
     pub(super) host: Option<Entry<Host>>,
-    pub(super) upstream: Option<Entry<Upstream>>,
+    pub(super) upstreams: Option<Vec<Entry<Upstream>>>,
     pub(super) routes: Vec<RouteAt>,
     pub(super) sessions: AppSessionsAt,
     preserve_host: bool,
@@ -37,15 +37,11 @@ impl AppAt {
     /// The app for the table; `None` when something was wrong.
     pub(super) fn into_app(self) -> Option<App> {
         let routes = self.routes.into_iter().map(|one| one.route).collect();
-        let app = App::new(
-            self.name?.value,
-            self.host?.value,
-            self.upstream?.value,
-            self.preserve_host,
-            self.upstream_timeout,
-            self.max_body,
-            routes,
-        );
+        let upstreams = self.upstreams?.into_iter().map(|upstream| upstream.value).collect();
+        let mut app = App::new(self.name?.value, self.host?.value, upstreams, routes);
+        app.preserve_host = self.preserve_host;
+        app.upstream_timeout = self.upstream_timeout;
+        app.max_body = self.max_body;
         Some(app.keeping(self.sessions.into_sessions()))
     }
 }
@@ -55,7 +51,7 @@ pub(super) fn read(mut section: Section<'_>, report: &Report<'_>, service: Servi
     let place = section.place().clone();
     let name = section.required("name", r#""library""#).and_then(|text| section.parse(text, name));
     let host = section.required("host", r#""library.school.example""#).and_then(|text| section.parse(text, host));
-    let upstream = upstream(&mut section, report);
+    let upstreams = upstreams(&mut section, report);
     let preserve_host = section.flag("preserve_host").is_none_or(|entry| entry.value);
     let upstream_timeout = section
         .parsed("upstream_timeout", r#""60s""#, duration::positive)
@@ -74,7 +70,7 @@ pub(super) fn read(mut section: Section<'_>, report: &Report<'_>, service: Servi
     }
     routes.extend(sections.into_iter().filter_map(|section| route::read(section, report, &headers, service)));
     section.finish();
-    AppAt { name, host, upstream, routes, sessions, preserve_host, upstream_timeout, max_body }
+    AppAt { name, host, upstreams, routes, sessions, preserve_host, upstream_timeout, max_body }
 }
 
 fn not_yet(section: &mut Section<'_>) {
@@ -112,7 +108,7 @@ fn host(text: &str) -> Result<Host, Fault> {
     })
 }
 
-fn upstream(section: &mut Section<'_>, report: &Report<'_>) -> Option<Entry<Upstream>> {
+fn upstreams(section: &mut Section<'_>, report: &Report<'_>) -> Option<Vec<Entry<Upstream>>> {
     let example = r#""http://127.0.0.1:9000""#;
     if section.value("upstream").is_none() {
         // Says that it is missing.
@@ -128,5 +124,5 @@ fn upstream(section: &mut Section<'_>, report: &Report<'_>) -> Option<Entry<Upst
         report.problem(&list.place, "is empty", format!("write upstream = {example}"));
         return None;
     };
-    section.parse(one, address::upstream)
+    section.parse(one, address::upstream).map(|upstream| vec![upstream])
 }

@@ -18,7 +18,10 @@ use super::{
     failures::{self, Outcome},
     forwarding, own, response_headers,
 };
-use crate::{pages::Failure, policy::Admission};
+use crate::{
+    pages::Failure,
+    policy::{Admission, Upstream},
+};
 
 /// How long connecting to an app may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -49,6 +52,10 @@ impl Context {
     fn parts(&self) -> pingora::Result<(&Arc<Exchange>, &Admission)> {
         self.exchange().zip(self.admission()).ok_or_else(|| Error::new(ErrorType::InternalError))
     }
+}
+
+fn first_upstream(admission: &Admission) -> pingora::Result<&Upstream> {
+    admission.app().upstreams.first().ok_or_else(|| Error::new(ErrorType::InternalError))
 }
 
 /// `100 Continue` and its kin are no answer yet.
@@ -97,7 +104,7 @@ impl ProxyHttp for Gateway {
 
     async fn upstream_peer(&self, _: &mut Session, context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
         let (exchange, admission) = context.parts()?;
-        let upstream = &admission.app().upstream;
+        let upstream = first_upstream(admission)?;
         let address = self.resolver.resolve(upstream).await.map_err(|error| {
             tracing::warn!(event = "upstream_unresolvable", app = %admission.app().name, request_id = %exchange.facts.request_id, reason = %error);
             Error::new_up(ErrorType::ConnectNoRoute)
@@ -127,7 +134,8 @@ impl ProxyHttp for Gateway {
         for (name, value) in self.headers.of(admission).iter().flat_map(|headers| headers.iter()) {
             request.insert_header(name.clone(), value.clone())?;
         }
-        let host = if app.preserve_host { exchange.facts.host.to_string() } else { app.upstream.authority() };
+        let host =
+            if app.preserve_host { exchange.facts.host.to_string() } else { first_upstream(admission)?.authority() };
         request.insert_header(header::HOST, host)?;
         exchange.sent(app.upstream_timeout);
         Ok(())
