@@ -55,6 +55,15 @@ pub(super) fn upstreams(app: &App) -> String {
     app.upstreams.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
+/// How requests are shared out, when an app has several upstreams.
+pub(super) fn turns(app: &App) -> Option<String> {
+    let asked = match &app.health_path {
+        Some(target) => format!("asked for {}", target.to_origin_form()),
+        None => "whether they accept a connection".into(),
+    };
+    (app.upstreams.len() > 1).then(|| format!("take turns while they are healthy: {asked} every few seconds"))
+}
+
 /// What somebody without a session gets on a route.
 pub(super) fn strangers(route: &Route, method: &Method) -> String {
     let redirect = if matches!(*method, Method::GET | Method::HEAD) { 302 } else { 303 };

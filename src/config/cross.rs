@@ -23,7 +23,7 @@ pub(super) fn apps(apps: &[AppAt], listen: &[SocketAddr], report: &Report<'_>) {
          dot do not count";
         twice(app.host.as_ref(), hosts, "is the host of another app", cure, report);
         let own = |upstream: &Upstream| listen.iter().any(|listen| address::is_own(upstream, *listen));
-        for upstream in app.upstreams.iter().flatten().filter(|upstream| own(&upstream.value)) {
+        for upstream in app.upstreams.list.iter().flatten().filter(|upstream| own(&upstream.value)) {
             let cure = "write the address where the app itself listens";
             report.problem(&upstream.place, "is this gateway itself, so requests would go round in circles", cure);
         }
