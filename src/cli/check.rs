@@ -86,6 +86,6 @@ fn row(app: &App, route: &Route, is_first: bool) -> [String; 7] {
         describe::access(route.access).to_owned(),
         scopes,
         describe::people(route),
-        once(format!("http://{}", app.upstream.authority())),
+        once(describe::upstreams(app)),
     ]
 }

@@ -131,7 +131,10 @@ fn is_redirect_host(loaded: &Loaded, host: &Host) -> bool {
 
 fn met(lines: &mut Lines, lookup: &Lookup, method: &Method, target: &Target) {
     let (app, route) = (lookup.app(), lookup.route());
-    add(lines, "app", format!("{} at http://{}", app.name, app.upstream.authority()));
+    add(lines, "app", format!("{} at {}", app.name, describe::upstreams(app)));
+    if let Some(turns) = describe::turns(app) {
+        add(lines, "upstreams", turns);
+    }
     add(lines, "route", format!("{} ({})", route.prefix.as_str(), methods(route)));
     add(lines, "path", format!("{} goes to the app", target.to_origin_form()));
     add(lines, "access", describe::access(route.access).into());

@@ -7,7 +7,7 @@ use super::{
     app::AppAt,
     report::{Entry, Report},
 };
-use crate::web::Scheme;
+use crate::{policy::Upstream, web::Scheme};
 
 /// Names and hosts stand for one app each, and no app is the gateway itself.
 pub(super) fn apps(apps: &[AppAt], listen: &[SocketAddr], report: &Report<'_>) {
@@ -19,9 +19,8 @@ pub(super) fn apps(apps: &[AppAt], listen: &[SocketAddr], report: &Report<'_>) {
         let cure = "give each app a host of its own, or make them routes of one app; case, port and a trailing \
          dot do not count";
         twice(app.host.as_ref(), hosts, "is the host of another app", cure, report);
-        if let Some(upstream) = &app.upstream
-            && listen.iter().any(|listen| address::is_own(&upstream.value, *listen))
-        {
+        let own = |upstream: &Upstream| listen.iter().any(|listen| address::is_own(upstream, *listen));
+        for upstream in app.upstreams.list.iter().flatten().filter(|upstream| own(&upstream.value)) {
             let cure = "write the address where the app itself listens";
             report.problem(&upstream.place, "is this gateway itself, so requests would go round in circles", cure);
         }

@@ -33,6 +33,7 @@ mod suggest;
 mod surroundings;
 #[cfg(test)]
 mod tests;
+mod upstream;
 
 use std::{fs, io, path::Path};
 
@@ -174,7 +175,8 @@ impl File {
             report.missing(&report.end("app"), "is missing: there is no app to stand in front of", cure);
         }
         let sections = sections.unwrap_or_default();
-        let apps: Vec<_> = sections.into_iter().map(|section| app::read(section, report, apple.service)).collect();
+        let apps: Vec<_> =
+            sections.into_iter().map(|section| app::read(section, report, surroundings, apple.service)).collect();
         root.finish();
         cross::apps(&apps, &server.listen, report);
         cross::external_scheme(&server.external_scheme, &apps, report);

@@ -116,9 +116,8 @@ pub(super) mod tests {
     use crate::{
         identity::ScopeSet,
         policy::{Access, Allow, HeaderSet, Unauthenticated, Upstream},
-        web::PathPrefix,
+        web::{PathPrefix, Scheme},
     };
-    use std::time::Duration;
 
     pub(in crate::policy) fn route(path: &str, access: &str) -> Route {
         let (access, methods) = access.split_once(' ').unwrap_or((access, ""));
@@ -139,8 +138,8 @@ pub(super) mod tests {
     }
 
     pub(in crate::policy) fn app_of(host: &str, routes: Vec<Route>) -> App {
-        let upstream = Upstream { host: Host::parse("127.0.0.1").unwrap(), port: 9000 };
-        App::new("app".into(), HostPattern::parse(host).unwrap(), upstream, true, Duration::from_secs(60), 1000, routes)
+        let upstream = Upstream { scheme: Scheme::Http, host: Host::parse("127.0.0.1").unwrap(), port: 9000 };
+        App::new("app".into(), HostPattern::parse(host).unwrap(), vec![upstream], routes)
     }
 
     pub(in crate::policy) fn app_with(host: &str, routes: &[(&str, &str)]) -> App {

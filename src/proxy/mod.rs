@@ -22,6 +22,7 @@ mod phases;
 mod resolver;
 mod response_headers;
 mod settings;
+mod upstreams;
 pub mod wire;
 
 pub use answer::Answer;
@@ -31,3 +32,4 @@ pub use gateway::Gateway;
 pub use own::{Endpoint, is_own};
 pub use phases::Context;
 pub use settings::Settings;
+pub use upstreams::{Upstreams, UpstreamsError, certificate_name, is_authority};
