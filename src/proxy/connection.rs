@@ -9,7 +9,7 @@ use pingora::{
 use tokio::{net::TcpStream, sync::watch};
 
 use super::{
-    Answer, Exchange, Facts, Gateway, Settings, TrustedProxies, access_log,
+    Answer, Endpoint, Exchange, Facts, Gateway, Settings, TrustedProxies, access_log,
     forwarded::Forwarded,
     judge,
     lent::{Home, Lent},
@@ -124,6 +124,8 @@ async fn serve_one(
 fn facts(head: &Head, peer: &Peer, connections: &Connections) -> Result<Facts, Refusal> {
     let Forwarded { client, hops, scheme, host, trusted } =
         Forwarded::read(head, peer.remote().ip(), &connections.trusted);
+    // There it is the host of the request that is asked about, and judged with the rest of it.
+    let host = host.filter(|_| Endpoint::of(head.target().path()) != Some(Endpoint::Auth));
     let host = host.unwrap_or_else(|| Ok(head.host().clone())).map_err(Refusal::ForwardedHost)?;
     Ok(Facts {
         client,
@@ -135,6 +137,7 @@ fn facts(head: &Head, peer: &Peer, connections: &Connections) -> Result<Facts, R
         target: head.target().clone(),
         kind: kind(head),
         websocket: head.websocket(),
+        may_redirect: true,
         request_id: entropy::hex::<16>(&*connections.entropy),
     })
 }

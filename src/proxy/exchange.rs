@@ -42,6 +42,8 @@ pub struct Facts {
     pub kind: Kind,
     /// Whether it asks for a WebSocket.
     pub websocket: bool,
+    /// Whether somebody would follow a redirect to Apple; else 401 says where to go.
+    pub may_redirect: bool,
     /// The number that people tell, and the log has.
     pub request_id: String,
 }
@@ -218,6 +220,7 @@ pub(super) mod tests {
             target: Target::parse_origin_form(target).unwrap(),
             kind: Kind::Navigation,
             websocket: false,
+            may_redirect: true,
             request_id: "0123456789abcdef".into(),
         }
     }

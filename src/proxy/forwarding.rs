@@ -101,6 +101,11 @@ fn is_stripped(app: &App, name: &str) -> bool {
         || (folded == "cookie" && !name.eq_ignore_ascii_case("cookie"))
 }
 
+/// Whether a request asks for another method than its own.
+pub(super) fn overrides_the_method(request: &RequestHeader) -> bool {
+    request.headers.keys().any(|name| METHOD_OVERRIDES.contains(&FoldedName::of(name.as_str()).as_str()))
+}
+
 /// Takes away what clients may not say, and each cookie, as name and value, that is kept back.
 ///
 /// # Errors

@@ -1,8 +1,10 @@
 //! The gateway's own paths, on every host.
 
+mod auth;
 mod body;
 mod elsewhere;
 mod notifications;
+mod original;
 
 use std::sync::LazyLock;
 
@@ -42,6 +44,8 @@ pub enum Endpoint {
     Callback,
     /// Ends the session.
     SignOut,
+    /// Tells web servers whether a request may go to its app.
+    Auth,
     /// Takes Apple's notifications.
     Notifications,
 }
@@ -56,6 +60,7 @@ impl Endpoint {
             "sign-in" => Self::SignIn,
             "callback" => Self::Callback,
             "sign-out" => Self::SignOut,
+            "auth" => Self::Auth,
             "notifications" => Self::Notifications,
             _ => return None,
         })
@@ -65,7 +70,7 @@ impl Endpoint {
     #[must_use]
     pub fn allows(self) -> &'static str {
         match self {
-            Self::Home | Self::Me | Self::SignIn => "GET, HEAD",
+            Self::Home | Self::Me | Self::SignIn | Self::Auth => "GET, HEAD",
             // No HEAD: these two do something.
             Self::Callback | Self::SignOut => "GET, POST",
             Self::Notifications => "POST",
@@ -87,12 +92,13 @@ impl Gateway {
     pub(super) async fn answer_own(&self, session: &mut Session, facts: &Facts) -> pingora::Result<Answer> {
         let fail = |failure| Answer::failure(failure, facts.kind, &facts.request_id);
         let Some(endpoint) = Endpoint::of(facts.target.path()) else { return Ok(fail(Failure::NotFound)) };
-        if !endpoint.takes(&facts.method) {
+        // Whoever may not ask there at all hears that first.
+        if endpoint != Endpoint::Auth && !endpoint.takes(&facts.method) {
             return Ok(fail(Failure::MethodNotAllowed).with(header::ALLOW, endpoint.allows()));
         }
         let form = match endpoint {
             // A program's, and no form: read where it is judged.
-            Endpoint::Notifications => Ok(Form::default()),
+            Endpoint::Auth | Endpoint::Notifications => Ok(Form::default()),
             Endpoint::Home | Endpoint::Me | Endpoint::SignIn | Endpoint::Callback | Endpoint::SignOut => {
                 body::form(session, facts).await?
             }
@@ -109,6 +115,7 @@ impl Gateway {
             Endpoint::SignIn => self.start_sign_in(&form, &jar, facts).await,
             Endpoint::Callback => Ok(self.callback(&form, &jar, origin(request, facts), facts).await),
             Endpoint::SignOut => self.leave(&form, &jar, request, facts).await,
+            Endpoint::Auth => Ok(self.forward_auth(request, facts).await),
             Endpoint::Notifications => return self.notified(session, facts).await,
         };
         Ok(answered.unwrap_or_else(|error| *sessions_unavailable(&error, facts)))
