@@ -115,6 +115,9 @@ fn own(lines: &mut Lines, loaded: &Loaded, request: &Request, target: &Target) {
         Endpoint::Callback => "takes Apple's answer",
         Endpoint::SignOut => "ends the session",
         Endpoint::Session => "takes a ticket from the host of redirect_uri, where people sign in",
+        Endpoint::Auth => {
+            "tells web servers in trusted_proxies whether a request may go to its app (docs/forward-auth.md)"
+        }
         Endpoint::Notifications => "takes Apple's notifications, which end sessions",
     };
     let answer = if endpoint.takes(&request.method) {

@@ -2,8 +2,13 @@
 
 use http::header;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use pingora::http::RequestHeader;
 
-use super::{Answer, Gateway, exchange::Facts};
+use super::{
+    Answer, Gateway,
+    exchange::{Exchange, Facts},
+    forwarding,
+};
 use crate::{
     identity::ScopeSet,
     pages::{self, Denial, Explanation, Failure, Forbidden, Page, ScopeMissing, SignInProblem},
@@ -17,8 +22,20 @@ use crate::{
 const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 impl Gateway {
+    /// The way of every request that is meant for an app: the rules, what stands against it, and the app's own
+    /// sign-out.
+    pub(super) async fn judge(&self, request: &RequestHeader, exchange: &Exchange) -> Result<Admission, Box<Answer>> {
+        let facts = &exchange.facts;
+        let browser = forwarding::browser(request, facts);
+        let judged = self.admit(facts, &browser).await.and_then(|admission| {
+            let objection = self.objection(request, facts, &admission);
+            objection.map_or(Ok(admission), |answer| Err(Box::new(answer)))
+        });
+        self.send_off(judged, request, &browser, exchange).await
+    }
+
     /// Admits a request, or says what it gets instead. The answer is boxed: most requests have none.
-    pub(super) async fn admit(&self, facts: &Facts, browser: &Browser<'_>) -> Result<Admission, Box<Answer>> {
+    async fn admit(&self, facts: &Facts, browser: &Browser<'_>) -> Result<Admission, Box<Answer>> {
         let found = self.table.find(&facts.host, &facts.method, facts.target.path());
         let lookup = found.map_err(|miss| self.missed(miss, facts))?;
         let session = match lookup.route().access {
@@ -98,7 +115,7 @@ impl Gateway {
         browser: &Browser<'_>,
     ) -> Answer {
         let return_to = ReturnPath::of(&facts.target).unwrap_or_else(ReturnPath::root);
-        if redirect {
+        if redirect && facts.may_redirect {
             let session = step_up.map(|(session, _)| session);
             return self.to_apple(&lookup.route().scopes, session, return_to, AtApple::IfNeeded, facts, browser);
         }
