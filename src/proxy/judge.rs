@@ -101,19 +101,16 @@ impl Gateway {
         if redirect {
             return self.to_apple(&lookup.route().scopes, step_up.map(|(session, _)| session), return_to, facts, jar);
         }
-        let url = sign_in_url(self.settings.external_scheme, facts, &return_to);
-        let (denial, challenge) = match step_up {
-            None => return not_signed_in(&url, facts),
-            // RFC 6750, section 3.1, under our own scheme.
-            Some((_, missing)) => (
-                Denial::ScopeMissing,
-                format!("Schoolgate error=\"insufficient_scope\", scope=\"{missing}\", sign_in=\"{url}\""),
-            ),
-        };
-        unauthorized(denial, &challenge, facts)
+        let scheme = self.settings.external_scheme;
+        let Some((_, missing)) = step_up else { return not_signed_in(&return_to, facts, scheme) };
+        let url = sign_in_url(scheme, facts, &return_to);
+        // RFC 6750, section 3.1, under our own scheme.
+        let challenge = format!("Schoolgate error=\"insufficient_scope\", scope=\"{missing}\", sign_in=\"{url}\"");
+        unauthorized(Denial::ScopeMissing, &challenge, &return_to, facts)
     }
 
-    /// The redirect to Apple, with the cookies of the sign-in.
+    /// The redirect to Apple, with the cookies of the sign-in. There is no other door: whatever was decided before,
+    /// no frame and no guess goes through it.
     pub(super) fn to_apple(
         &self,
         scopes: &ScopeSet,
@@ -122,6 +119,9 @@ impl Gateway {
         facts: &Facts,
         jar: &CookieJar<'_>,
     ) -> Answer {
+        if matches!(facts.kind, Kind::Frame | Kind::Guess) {
+            return not_signed_in(&return_to, facts, self.settings.external_scheme);
+        }
         if !self.sign_ins.admits(facts.client) {
             let explanation = SignInProblem::TooMany.explanation();
             let page = || pages::try_again(SignInProblem::TooMany, &return_to, &facts.request_id);
@@ -135,13 +135,17 @@ impl Gateway {
 }
 
 /// 401 with the way to sign in.
-fn not_signed_in(url: &str, facts: &Facts) -> Answer {
-    unauthorized(Denial::SignInNeeded, &format!("Schoolgate sign_in=\"{url}\""), facts)
+fn not_signed_in(return_to: &ReturnPath, facts: &Facts, scheme: Scheme) -> Answer {
+    let url = sign_in_url(scheme, facts, return_to);
+    unauthorized(Denial::SignInNeeded, &format!("Schoolgate sign_in=\"{url}\""), return_to, facts)
 }
 
-fn unauthorized(denial: Denial, challenge: &str, facts: &Facts) -> Answer {
+fn unauthorized(denial: Denial, challenge: &str, return_to: &ReturnPath, facts: &Facts) -> Answer {
     let explanation = Explanation { status: 401, ..denial.explanation() };
-    let page = || Page { status: 401, ..pages::not_signed_in() };
+    let page = || match facts.kind {
+        Kind::Frame => Page { status: 401, ..pages::sign_in_on_top(return_to) },
+        Kind::Navigation | Kind::Guess | Kind::Other => Page { status: 401, ..pages::not_signed_in() },
+    };
     Answer::error(&explanation, facts.kind, &facts.request_id, page).with(header::WWW_AUTHENTICATE, challenge)
 }
 
@@ -152,7 +156,7 @@ fn sign_in_url(scheme: Scheme, facts: &Facts, return_to: &ReturnPath) -> String 
 /// The answer to a request whose session ended while the app was still at work.
 pub(super) fn signed_out_meanwhile(facts: &Facts, scheme: Scheme) -> Answer {
     let return_to = ReturnPath::of(&facts.target).unwrap_or_else(ReturnPath::root);
-    not_signed_in(&sign_in_url(scheme, facts, &return_to), facts)
+    not_signed_in(&return_to, facts, scheme)
 }
 
 /// What came of asking for a fresh token.
@@ -192,8 +196,5 @@ fn scope_missing(missing: &ScopeSet, session: &ActiveSession, facts: &Facts) -> 
     tracing::info!(event = "scope_missing", session = %session.record().handle, %missing, request_id = %facts.request_id);
     let page =
         || pages::scope_missing(&ScopeMissing { person, missing, reference: &facts.request_id, return_to: &return_to });
-    match facts.kind {
-        Kind::Navigation => Answer::page(page()),
-        Kind::Other => Answer::error(&Denial::ScopeMissing.explanation(), facts.kind, &facts.request_id, page),
-    }
+    Answer::error(&Denial::ScopeMissing.explanation(), facts.kind, &facts.request_id, page)
 }

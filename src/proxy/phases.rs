@@ -82,7 +82,7 @@ impl ProxyHttp for Gateway {
                 let objection = self.objection(session.req_header(), facts, &admission);
                 objection.map_or(Ok(admission), |answer| Err(Box::new(answer)))
             });
-            match self.send_off(judged, session.req_header(), &jar, &exchange).await {
+            match self.send_off(judged, &jar, &exchange).await {
                 Ok(admission) => {
                     forwarding::ignore_nominations(session.req_header_mut(), admission.app())?;
                     exchange.admit(admission);

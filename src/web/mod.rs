@@ -20,7 +20,7 @@ pub use cookies::{CookieJar, CookieName, SameSite, SetCookie};
 pub use form::{Form, FormError};
 pub use header::FoldedName;
 pub use host::{Host, HostError};
-pub use kind::{Kind, KindFacts};
+pub use kind::Kind;
 pub use path::{CanonicalPath, PathError, PathPrefix};
 pub use return_path::ReturnPath;
 pub use scheme::Scheme;
