@@ -33,7 +33,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("proxy", &["clock", "crypto", "entropy", "identity", "web", "apple", "session", "signin", "policy", "pages"]),
     ("admin", &["clock", "entropy", "identity", "web", "apple", "session", "pages"]),
     ("demo", &["secret", "clock", "entropy", "identity"]),
-    ("server", &["clock", "entropy", "web", "telemetry", "apple", "session", "signin", "policy", "proxy", "admin"]),
+    ("server", &["clock", "entropy", "telemetry", "apple", "session", "signin", "policy", "proxy", "admin"]),
     // The file is translated into the settings of every room, the server's last: no room knows the file.
     ("config", &["identity", "web", "telemetry", "apple", "session", "signin", "policy", "proxy", "server"]),
     (

@@ -48,7 +48,7 @@ fn report(path: &Path, loaded: &Loaded) -> String {
 }
 
 fn apps(loaded: &Loaded) -> Vec<&App> {
-    loaded.hosts.iter().filter_map(|host| loaded.settings.table.app(host)).map(AsRef::as_ref).collect()
+    loaded.settings.table.apps().map(AsRef::as_ref).collect()
 }
 
 fn rows(loaded: &Loaded) -> Vec<[String; 7]> {

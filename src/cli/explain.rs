@@ -114,6 +114,7 @@ fn own(lines: &mut Lines, loaded: &Loaded, request: &Request, target: &Target) {
         Endpoint::SignIn => "starts a sign-in",
         Endpoint::Callback => "takes Apple's answer",
         Endpoint::SignOut => "ends the session",
+        Endpoint::Session => "takes a ticket from the host of redirect_uri, where people sign in",
         Endpoint::Notifications => "takes Apple's notifications, which end sessions",
     };
     let answer = if endpoint.takes(&request.method) {
@@ -235,7 +236,7 @@ fn missed(lines: &mut Lines, loaded: &Loaded, request: &Request, path: &Canonica
 }
 
 fn unknown_host(loaded: &Loaded) -> String {
-    let hosts: Vec<_> = loaded.hosts.iter().map(|host| host.name()).collect();
+    let hosts: Vec<_> = loaded.settings.table.apps().map(|app| app.host.to_string()).collect();
     format!("421: no app has this host; there are {}", hosts.join(", "))
 }
 

@@ -12,13 +12,13 @@ use super::{
     surroundings::Surroundings,
     upstream::{self, UpstreamsAt},
 };
-use crate::{apple::Service, policy::App, web::Host};
+use crate::{apple::Service, policy::App, web::HostPattern};
 
 /// An app with the places of what other sections must agree with.
 #[derive(Debug)]
 pub(super) struct AppAt {
     pub(super) name: Option<Entry<String>>,
-    pub(super) host: Option<Entry<Host>>,
+    pub(super) host: Option<Entry<HostPattern>>,
     pub(super) upstreams: UpstreamsAt,
     pub(super) routes: Vec<RouteAt>,
     pub(super) sessions: AppSessionsAt,
@@ -92,17 +92,16 @@ fn name(text: &str) -> Result<String, Fault> {
     Err(Fault::new("is no name that reads well in a log", "write at most 64 characters, such as \"library\""))
 }
 
-fn host(text: &str) -> Result<Host, Fault> {
-    if text.contains('*') {
-        let cure = "write the host of one app, such as \"library.school.example\", and an [[app]] for each";
-        return Err(Fault::new("is not supported yet: it has a wildcard", cure));
-    }
+fn host(text: &str) -> Result<HostPattern, Fault> {
     if let Some((_, rest)) = text.split_once("://") {
         let bare = rest.split('/').next().unwrap_or_default();
         return Err(Fault::new("is a URL", format!("write the host alone: \"{bare}\"")));
     }
-    Host::parse(text).map_err(|why| {
-        let cure = if text.is_ascii() {
+    HostPattern::parse(text).map_err(|why| {
+        let cure = if text.contains('*') {
+            "write a star for the whole first label, such as \"*.school.example\": it stands for names like \
+             a.school.example, not for school.example and not for a.b.school.example"
+        } else if text.is_ascii() {
             "write a host name, such as \"library.school.example\""
         } else {
             "write the name as DNS has it, beginning with xn--"

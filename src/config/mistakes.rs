@@ -158,7 +158,14 @@ const MISTAKES: &[Mistake] = &[
     ("name = \"library\"\n", "", "", "is missing", "name ="),
     ("host = \"library.school.example\"\n", "", "", "is missing", "host ="),
     ("upstream = \"http://127.0.0.1:9000\"\n", "", "", "is missing", "upstream ="),
-    ("\"library.school.example\"", "\"*.school.example\"", "\"*.school.example\"", "not supported yet", "[[app]]"),
+    ("\"library.school.example\"", "\"*.example\"", "\"*.example\"", "star", "whole first label"),
+    (
+        "\"library.school.example\"",
+        "\"lib*.school.example\"",
+        "\"lib*.school.example\"",
+        "character",
+        "\"*.school.example\"",
+    ),
     (
         "\"library.school.example\"",
         "\"https://library.school.example/\"",
@@ -167,13 +174,6 @@ const MISTAKES: &[Mistake] = &[
         "\"library.school.example\"",
     ),
     ("\"library.school.example\"", "\"bücherei.example\"", "\"bücherei.example\"", "character", "xn--"),
-    (
-        "\"library.school.example\"",
-        "\"grades.school.example\"",
-        "\"grades.school.example\"",
-        "host of redirect_uri",
-        "one host",
-    ),
     (
         "\"http://127.0.0.1:9000\"",
         "\"https://my_app.school.example\"",

@@ -230,11 +230,14 @@ fn names_and_hosts_stand_for_one_app_each() {
 }
 
 #[test]
-fn people_sign_in_on_one_host_and_public_apps_may_have_others() {
-    let other = "[[app]]\nname = \"news\"\nhost = \"news.school.example\"\nupstream = \"http://a\"\n";
-    assert!(read(&format!("{VALID}{other}")).is_err());
-    assert!(read(&format!("{VALID}{other}[[app.route]]\naccess = \"public\"\n")).is_ok());
-    assert!(read(&format!("{VALID}{other}[[app.route]]\naccess = \"optional\"\n")).is_err());
+fn apps_have_hosts_of_their_own_and_wildcards() {
+    let other = |host: &str| format!("{VALID}[[app]]\nname = \"other\"\nhost = \"{host}\"\nupstream = \"http://a\"\n");
+    for host in ["grades.school.example", "*.school.example", "*.Clubs.School.Example."] {
+        assert!(read(&other(host)).is_ok(), "{host}");
+    }
+    let twice =
+        other("*.school.example") + "[[app]]\nname = \"x\"\nhost = \"*.School.example.\"\nupstream = \"http://b\"\n";
+    assert_eq!(read(&twice).unwrap_err().iter().count(), 1);
 }
 
 #[test]

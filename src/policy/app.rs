@@ -3,20 +3,20 @@
 use std::{collections::BTreeSet, sync::LazyLock, time::Duration};
 
 use super::{AppSessions, Authorities, Route, Upstream};
-use crate::web::{FoldedName, Host, Target};
+use crate::web::{FoldedName, HostPattern, Target};
 
 /// An app: the host it answers to, where it listens, and its routes.
 #[derive(Clone, Debug)]
 pub struct App {
     /// The name in logs.
     pub name: String,
-    /// The host that browsers use.
-    pub host: Host,
+    /// The hosts that browsers use.
+    pub host: HostPattern,
     /// Where the app listens; never empty.
     pub upstreams: Vec<Upstream>,
     /// Who vouches for `https` upstreams; the system's authorities when there is none.
     pub upstream_authorities: Option<Authorities>,
-    /// What each upstream is asked for when there are several; a TCP connection is enough when there is none.
+    /// What each upstream is asked for when there are several; a connection is enough when there is none.
     pub health_path: Option<Target>,
     /// Whether the app sees the browser's `Host`, or its own.
     pub preserve_host: bool,
@@ -58,7 +58,7 @@ impl App {
     /// An app with its routes, and the defaults of everything else. The names of all headers that any route could
     /// set become reserved on every route, public ones too.
     #[must_use]
-    pub fn new(name: String, host: Host, upstreams: Vec<Upstream>, routes: Vec<Route>) -> Self {
+    pub fn new(name: String, host: HostPattern, upstreams: Vec<Upstream>, routes: Vec<Route>) -> Self {
         let reserved =
             routes.iter().flat_map(|route| route.headers.names()).map(|name| FoldedName::of(name.as_str())).collect();
         Self {

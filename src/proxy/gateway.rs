@@ -24,19 +24,16 @@ pub struct Gateway {
     pub(super) sign_ins: SignInRate,
     pub(super) clock: SharedClock,
     pub(super) entropy: SharedEntropy,
-    callback_host: Option<Host>,
 }
 
 impl Gateway {
-    /// A gateway for the apps of `table`. `callback_host` is the host of the redirect URI, which may be
-    /// no app's.
+    /// A gateway for the apps of `table`.
     ///
     /// # Errors
     /// When an app speaks TLS and nobody can be trusted with it.
     pub fn new(
         settings: Settings,
         table: Table,
-        callback_host: Option<Host>,
         signin: Arc<SignIn>,
         clock: SharedClock,
         entropy: SharedEntropy,
@@ -44,7 +41,7 @@ impl Gateway {
         let sign_ins = SignInRate::new(settings.sign_in_rate_per_ip, clock.clone());
         let upstreams = Arc::new(Upstreams::new(&table)?);
         let (headers, app_cookies) = (IdentityHeaders::default(), AppCookies::default());
-        Ok(Self { settings, table, signin, headers, upstreams, app_cookies, sign_ins, clock, entropy, callback_host })
+        Ok(Self { settings, table, signin, headers, upstreams, app_cookies, sign_ins, clock, entropy })
     }
 
     /// The upstreams of the apps, to be watched.
@@ -53,10 +50,10 @@ impl Gateway {
         Arc::clone(&self.upstreams)
     }
 
-    /// Whether browsers reach this gateway by `host`.
+    /// Whether browsers reach this gateway by `host`: an app's, or that of the redirect URI.
     #[must_use]
     pub fn serves(&self, host: &Host) -> bool {
-        self.table.app(host).is_some() || self.callback_host.as_ref() == Some(host)
+        self.table.app(host).is_some() || self.signin.home().is(host)
     }
 }
 

@@ -74,12 +74,12 @@ impl ProxyHttp for Gateway {
         } else if own::is_own(facts.target.path()) {
             self.answer_own(session, facts).await?
         } else {
-            let jar = forwarding::cookies(session.req_header());
-            let judged = self.admit(facts, &jar).await.and_then(|admission| {
+            let browser = forwarding::browser(session.req_header(), facts);
+            let judged = self.admit(facts, &browser).await.and_then(|admission| {
                 let objection = self.objection(session.req_header(), facts, &admission);
                 objection.map_or(Ok(admission), |answer| Err(Box::new(answer)))
             });
-            match self.send_off(judged, session.req_header(), &jar, &exchange).await {
+            match self.send_off(judged, session.req_header(), &browser, &exchange).await {
                 Ok(admission) => {
                     forwarding::ignore_nominations(session.req_header_mut(), admission.app())?;
                     exchange.admit(admission);

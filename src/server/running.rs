@@ -13,7 +13,6 @@ use crate::{
     proxy::{self, Connections, Gateway, UpstreamsError},
     session::{Codec, RevocationQueue, Revoke, Sessions, Store},
     signin::SignIn,
-    web::Host,
 };
 
 /// How long the last revocations may take when the gateway stops.
@@ -99,7 +98,6 @@ impl Running {
             sockets.push(bound.map_err(|source| StartError::Bind { address: address.to_string(), source })?);
         }
         let sealer = Arc::new(key_file::load(settings.encryption_key_file.as_deref(), &settings.state_dir, &*entropy)?);
-        let callback_host = settings.apple.redirect_uri.host_str().and_then(|host| Host::parse(host).ok());
         let apple = Arc::new(Apple::new(settings.apple, Arc::clone(&clock), Arc::clone(&entropy))?);
         let store = match given {
             Some(store) => store,
@@ -139,7 +137,7 @@ impl Running {
         let admin = admin(&settings.admin_listen, operators).await?;
         let connections = Connections::new(&settings.proxy, Arc::clone(&sessions), Arc::clone(&entropy));
         let waker = Arc::clone(&clock);
-        let gateway = Gateway::new(settings.proxy, settings.table, callback_host, Arc::clone(&signin), clock, entropy)?;
+        let gateway = Gateway::new(settings.proxy, settings.table, Arc::clone(&signin), clock, entropy)?;
         let upstreams = gateway.upstreams();
         let acceptor = Acceptor::new(proxy::proxy(gateway), connections, drains);
         let addresses: Vec<_> = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
