@@ -1,7 +1,7 @@
 //! Where admitted requests go: the upstreams of each app, their turns and their health.
 //!
 //! pingora keeps the connections and verifies certificates; why the choice among upstreams is not its own is told in
-//! `docs/decisions/0006-upstreams.md`. An address is still to be had from an `Admission` alone: this room knows which
+//! `docs/decisions/0007-upstreams.md`. An address is still to be had from an `Admission` alone: this room knows which
 //! upstream is next by its number.
 
 mod authorities;
