@@ -13,9 +13,11 @@ use super::{
     forwarded::Forwarded,
     judge,
     lent::{Home, Lent},
+    upstreams::NOBODY,
     wire::{self, Guard, Head, Introduction, Next, Peer, Refusal},
 };
 use crate::{
+    crypto,
     entropy::{self, Entropy},
     pages::{self, Explanation, Failure},
     policy::Admission,
@@ -26,9 +28,6 @@ use crate::{
 /// pingora with our phases.
 pub type Proxy = HttpProxy<Gateway>;
 
-/// How often a request that never reached an app is tried again on a fresh connection.
-const MOST_TRIES: usize = 2;
-
 /// Keep-alive is the guard's business; pingora only has to give the connection back.
 const KEEPALIVE_SECONDS: u64 = 60;
 
@@ -38,7 +37,10 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(120);
 /// Puts pingora around a gateway.
 #[must_use]
 pub fn proxy(gateway: Gateway) -> Arc<Proxy> {
-    let conf = ServerConf { max_retries: MOST_TRIES, ..ServerConf::default() };
+    crypto::install();
+    // Each upstream of an app once, and once more for a connection that was closed meanwhile.
+    let max_retries = gateway.upstreams.most() + 1;
+    let conf = ServerConf { max_retries, ca_file: Some(NOBODY.into()), ..ServerConf::default() };
     let mut proxy = HttpProxy::new(gateway, Arc::new(conf));
     proxy.handle_init_modules();
     Arc::new(proxy)
