@@ -1,0 +1,154 @@
+//! What the app hears about the person, and from whom.
+
+use crate::{
+    front::Proxy,
+    scene::Scene,
+    support::{Browser, HOST, Request, echo::Seen, world::at},
+};
+
+/// What the app believes.
+const IDENTITY: [&str; 5] = [
+    "X-Forwarded-User",
+    "X-Forwarded-Email",
+    "X-Forwarded-Access-Token",
+    "X-Schoolgate-Organization",
+    "X-Schoolgate-Scopes",
+];
+
+/// What a client says instead.
+const LIE: &str = "somebody-else";
+
+/// A name as CGI, WSGI and PHP would read it.
+fn folded(name: &str) -> String {
+    name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_uppercase() } else { '_' }).collect()
+}
+
+/// Names that an app could take for this one.
+fn spellings(name: &str) -> Vec<String> {
+    let last = name.rfind('-').unwrap();
+    vec![
+        name.to_owned(),
+        name.to_ascii_uppercase(),
+        name.to_ascii_lowercase(),
+        name.replace('-', "_"),
+        name.replacen('-', "_", 1),
+        format!("{}_{}", &name[..last], &name[last + 1..]),
+        name.replace('-', "."),
+        format!("HTTP_{}", name.replace('-', "_")),
+        name.replace('-', "~"),
+    ]
+}
+
+/// What the app could take for one of its headers, each with its value.
+fn believed(seen: &Seen, name: &str) -> Vec<String> {
+    let wanted = folded(name);
+    let same = |other: &str| folded(other).trim_start_matches("HTTP_") == wanted;
+    seen.headers.iter().filter(|(other, _)| same(other)).map(|(_, value)| value.clone()).collect()
+}
+
+async fn says(browser: &mut Browser, path: &str, headers: &[(&str, &str)]) -> u16 {
+    let request = headers.iter().fold(Request::get(path), |request, (name, value)| request.header(name, value));
+    browser.send(&at(path), request, false).await.status
+}
+
+pub(crate) async fn nobody_says_who_they_are(proxy: &Proxy) {
+    let scene = Scene::of(proxy).await;
+    let (mut stranger, mut teacher) = (scene.browser(), scene.signed_in("teacher-1").await);
+    let honest = {
+        assert_eq!(teacher.open(&at("/")).await.status, 200);
+        scene.app().last()
+    };
+    for name in IDENTITY {
+        let truth = vec![honest.header(name).unwrap().to_owned()];
+        for spelling in spellings(name) {
+            let lie: &[_] = &[(&*spelling, LIE), ("Connection", name)];
+            for lie in [&lie[..1], lie, &[lie[0], lie[0]]] {
+                for path in ["/public/page", "/optional"] {
+                    assert_eq!(says(&mut stranger, path, lie).await, 200, "{spelling} {path}");
+                    assert_eq!(believed(&scene.app().last(), name), Vec::<String>::new(), "{lie:?} {path}");
+                }
+                assert_eq!(says(&mut teacher, "/page", lie).await, 200, "{spelling}");
+                assert_eq!(believed(&scene.app().last(), name), truth, "{lie:?}");
+            }
+            let count = scene.app().count();
+            assert_eq!(says(&mut stranger, "/page", &[(&*spelling, LIE)]).await, 401);
+            assert_eq!(scene.app().count(), count, "{spelling}");
+        }
+    }
+}
+
+pub(crate) async fn what_the_gateway_does_not_say_the_app_does_not_hear(proxy: &Proxy) {
+    // CVE-2026-30851 (Caddy): the client's header survived when the gateway had none.
+    let scene = Scene::of(proxy).await;
+    let people = scene.world.apple.people();
+    let nameless = people.iter().find(|person| person.email.is_none()).unwrap().id.clone();
+    let mut pupil = scene.signed_in(&nameless).await;
+    for lie in [&[][..], &[("X-Forwarded-Email", "head@school.example")]] {
+        assert_eq!(says(&mut pupil, "/page", lie).await, 200);
+        let seen = scene.app().last();
+        assert_eq!(seen.header("x-forwarded-user"), Some(&*scene.world.subject(&nameless)));
+        assert_eq!(believed(&seen, "X-Forwarded-Email"), Vec::<String>::new(), "{lie:?}");
+    }
+    for path in ["/public/page", "/optional"] {
+        assert_eq!(says(&mut scene.browser(), path, &[]).await, 200);
+        for name in IDENTITY {
+            assert_eq!(believed(&scene.app().last(), name), Vec::<String>::new(), "{path}");
+        }
+    }
+    assert_eq!(says(&mut pupil, "/optional", &[]).await, 200);
+    assert!(scene.app().last().header("x-forwarded-user").is_some());
+}
+
+pub(crate) async fn the_app_gets_its_cookies_and_not_the_gateways(proxy: &Proxy) {
+    let scene = Scene::of(proxy).await;
+    let mut browser = scene.signed_in("teacher-1").await;
+    let session = browser.cookie(HOST, "__Host-schoolgate").unwrap();
+    assert_eq!(browser.open(&at("/")).await.status, 200);
+    assert_eq!(scene.app().last().header("cookie").unwrap_or_default(), "");
+    for (before, after, left) in [
+        ("", "; theme=dark; PHPSESSID=7", "theme=dark; PHPSESSID=7"),
+        ("theme=dark; ", "; PHPSESSID=7", "theme=dark; PHPSESSID=7"),
+        ("theme=dark; PHPSESSID=7; ", "", "theme=dark; PHPSESSID=7"),
+        ("__Host-schoolgates=x; ", "", "__Host-schoolgates=x"),
+        ("theme=\"a b\"; q=a=b; ", "", "theme=\"a b\"; q=a=b"),
+    ] {
+        let cookies = format!("{before}__Host-schoolgate={session}{after}");
+        let answer = scene.send(Request::get("/").header("Cookie", &cookies)).await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(scene.app().last().header("cookie"), Some(left), "{cookies}");
+    }
+    scene.send(Request::get("/public/page").header("Cookie", "theme=dark; a=b")).await;
+    assert_eq!(scene.app().last().header("cookie"), Some("theme=dark; a=b"));
+}
+
+pub(crate) async fn the_answer_to_the_question_is_not_for_browsers(proxy: &Proxy) {
+    let scene = Scene::of(proxy).await;
+    let mut browser = scene.signed_in("teacher-1").await;
+    let described = [("X-Forwarded-Host", HOST), ("X-Forwarded-Uri", "/"), ("X-Forwarded-Method", "GET")];
+    let url = at("/");
+    let other = [("X-Original-URL", &*url), ("X-Original-Method", "GET")];
+    for path in [
+        "/.schoolgate/auth",
+        "/.schoolgate/auth?x",
+        "/.schoolgate/%61uth",
+        "/%2eschoolgate/auth",
+        "/.schoolgate//auth",
+        "/.schoolgate/./auth",
+        "/.schoolgate/me/../auth",
+        "/.schoolgate/auth/",
+        "/.SCHOOLGATE/auth",
+        "/.schoolgate/auth;x",
+        "//.schoolgate/auth",
+        "/x/../.schoolgate/auth",
+    ] {
+        for headers in [&[][..], &described, &other] {
+            let request = headers.iter().fold(Request::get(path), |request, (name, value)| request.header(name, value));
+            let answer = browser.send(&at("/"), request, false).await;
+            assert!(answer.status >= 300, "{path} {answer:?}");
+            for name in IDENTITY {
+                assert_eq!(answer.header(name), None, "{path}");
+            }
+        }
+    }
+    assert_eq!(scene.app().count(), 0);
+}
