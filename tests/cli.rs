@@ -221,7 +221,7 @@ redirect_uri = "https://192.0.2.7/.schoolgate/callback"
 store = "redis://:hunter2@db:6379"
 [[app]]
 host = "library.school.example"
-upstream = "https://127.0.0.1:9000"
+upstream = "https://my_app:9000"
 [[app.route]]
 path = "/a//b"
 "#,
@@ -240,7 +240,7 @@ path = "/a//b"
             ("11:16", "callback\" has an IP address", "https://library.school.example/.schoolgate/callback"),
             ("13:9", "\"redis://********@db:6379\" needs encryption_key_file", "openssl rand -base64 32"),
             ("14:1", "app.name is missing", "name = \"library\""),
-            ("16:12", "\"https://127.0.0.1:9000\" is not supported yet", "http://"),
+            ("16:12", "\"https://my_app:9000\" has a host that no certificate", "without underscores"),
             ("18:8", "\"/a//b\" is no path", "such as \"/admin\""),
         ] {
             let start = format!("{path}:{place}: error: ");
@@ -361,6 +361,8 @@ fn explain_tells_the_refusal_with_its_status_and_its_reason() {
         ("HEAD", "https://library.school.example/.schoolgate/sign-out", "405: the gateway's own, for GET, POST only"),
         ("POST", "https://library.school.example/.schoolgate/notifications", "the gateway's own: takes Apple's"),
         ("GET", "https://library.school.example/.schoolgate/notifications", "405: the gateway's own, for POST only"),
+        ("GET", "https://gateway.internal/.schoolgate/auth", "the gateway's own: tells web servers in trusted_proxies"),
+        ("POST", "https://library.school.example/.schoolgate/auth", "405: the gateway's own, for GET, HEAD only"),
         ("GET", "https://grades.school.example/.schoolgate/me", "421: "),
     ] {
         let told = folder.explain(method, url);

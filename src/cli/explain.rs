@@ -101,10 +101,13 @@ fn explain(loaded: &Loaded, request: &Request) -> Lines {
 }
 
 fn own(lines: &mut Lines, loaded: &Loaded, request: &Request, target: &Target) {
-    if loaded.settings.table.app(&request.host).is_none() && !is_redirect_host(loaded, &request.host) {
+    let endpoint = Endpoint::of(target.path());
+    // Web servers call the gateway by any name.
+    let known = loaded.settings.table.app(&request.host).is_some() || is_redirect_host(loaded, &request.host);
+    if !known && endpoint != Some(Endpoint::Auth) {
         return add(lines, "answer", unknown_host(loaded));
     }
-    let Some(endpoint) = Endpoint::of(target.path()) else {
+    let Some(endpoint) = endpoint else {
         let text = format!("404: what lies below {OWN_PREFIX} is the gateway's own, and this is nothing of it");
         return add(lines, "answer", text);
     };
@@ -114,6 +117,7 @@ fn own(lines: &mut Lines, loaded: &Loaded, request: &Request, target: &Target) {
         Endpoint::SignIn => "starts a sign-in",
         Endpoint::Callback => "takes Apple's answer",
         Endpoint::SignOut => "ends the session",
+        Endpoint::Session => "takes a ticket from the host of redirect_uri, where people sign in",
         Endpoint::Auth => {
             "tells web servers in trusted_proxies whether a request may go to its app (docs/forward-auth.md)"
         }
@@ -133,7 +137,10 @@ fn is_redirect_host(loaded: &Loaded, host: &Host) -> bool {
 
 fn met(lines: &mut Lines, lookup: &Lookup, method: &Method, target: &Target) {
     let (app, route) = (lookup.app(), lookup.route());
-    add(lines, "app", format!("{} at http://{}", app.name, app.upstream.authority()));
+    add(lines, "app", format!("{} at {}", app.name, describe::upstreams(app)));
+    if let Some(turns) = describe::turns(app) {
+        add(lines, "upstreams", turns);
+    }
     add(lines, "route", format!("{} ({})", route.prefix.as_str(), methods(route)));
     add(lines, "path", format!("{} goes to the app", target.to_origin_form()));
     add(lines, "access", describe::access(route.access).into());
@@ -235,7 +242,7 @@ fn missed(lines: &mut Lines, loaded: &Loaded, request: &Request, path: &Canonica
 }
 
 fn unknown_host(loaded: &Loaded) -> String {
-    let hosts: Vec<_> = loaded.hosts.iter().map(|host| host.name()).collect();
+    let hosts: Vec<_> = loaded.settings.table.apps().map(|app| app.host.to_string()).collect();
     format!("421: no app has this host; there are {}", hosts.join(", "))
 }
 

@@ -47,10 +47,10 @@ mod tests {
             confirm_sign_out(None),
             confirm_sign_out(Some(path)),
             forbidden(&Forbidden { person, reference, return_to: path }),
-            scope_missing(&ScopeMissing { person, missing: scopes, reference, return_to: path }),
+            scope_missing(&ScopeMissing { person, missing: scopes, reference, return_to: &path.clone().into() }),
         ];
         pages.extend(Failure::ALL.map(|it| failure(it, reference)));
-        pages.extend(SignInProblem::ALL.map(|it| try_again(it, path, reference)));
+        pages.extend(SignInProblem::ALL.map(|it| try_again(it, &path.clone().into(), reference)));
         pages
     }
 

@@ -7,6 +7,7 @@ use super::exchange::Facts;
 use crate::{
     entropy::{self, Entropy},
     policy::App,
+    signin::Browser,
     web::{CookieJar, FoldedName, Scheme},
 };
 
@@ -58,6 +59,11 @@ const NOT_REMOVABLE: &[&str] = &["authorization", "content-encoding", "content-t
 /// The cookies of a request.
 pub(super) fn cookies(request: &RequestHeader) -> CookieJar<'_> {
     CookieJar::parse(request.headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes))
+}
+
+/// The browser that a request comes from.
+pub(super) fn browser<'a>(request: &'a RequestHeader, facts: &'a Facts) -> Browser<'a> {
+    Browser { host: &facts.host, jar: cookies(request) }
 }
 
 /// Takes out of `Connection` what it may not name: a header that the gateway sets, or one that it judged

@@ -14,8 +14,8 @@ use crate::{
     pages::{self, Denial, Explanation, Failure, Forbidden, Page, ScopeMissing, SignInProblem},
     policy::{Access, Admission, Decision, Lookup, Miss, Obstacle, decide},
     session::{ActiveSession, StoreError},
-    signin::RenewProblem,
-    web::{CookieJar, Kind, OWN_PREFIX, ReturnPath, Scheme},
+    signin::{AtApple, Begun, Browser, RenewProblem},
+    web::{Kind, OWN_PREFIX, Place, ReturnPath, Scheme},
 };
 
 /// What stays as it is in a query value.
@@ -25,22 +25,23 @@ impl Gateway {
     /// The way of every request that is meant for an app: the rules, what stands against it, and the app's own
     /// sign-out.
     pub(super) async fn judge(&self, request: &RequestHeader, exchange: &Exchange) -> Result<Admission, Box<Answer>> {
-        let (facts, jar) = (&exchange.facts, forwarding::cookies(request));
-        let judged = self.admit(facts, &jar).await.and_then(|admission| {
+        let facts = &exchange.facts;
+        let browser = forwarding::browser(request, facts);
+        let judged = self.admit(facts, &browser).await.and_then(|admission| {
             let objection = self.objection(request, facts, &admission);
             objection.map_or(Ok(admission), |answer| Err(Box::new(answer)))
         });
-        self.send_off(judged, request, &jar, exchange).await
+        self.send_off(judged, request, &browser, exchange).await
     }
 
     /// Admits a request, or says what it gets instead. The answer is boxed: most requests have none.
-    async fn admit(&self, facts: &Facts, jar: &CookieJar<'_>) -> Result<Admission, Box<Answer>> {
+    async fn admit(&self, facts: &Facts, browser: &Browser<'_>) -> Result<Admission, Box<Answer>> {
         let found = self.table.find(&facts.host, &facts.method, facts.target.path());
         let lookup = found.map_err(|miss| self.missed(miss, facts))?;
         let session = match lookup.route().access {
             Access::Public => None,
             Access::Optional | Access::Required => {
-                self.signin.session_of(jar).await.map_err(|error| sessions_unavailable(&error, facts))?
+                self.signin.session_of(browser).await.map_err(|error| sessions_unavailable(&error, facts))?
             }
         };
         match decide(lookup.clone(), facts.kind, session.as_ref()) {
@@ -48,10 +49,10 @@ impl Gateway {
                 Freshened::Same => Ok(admission),
                 Freshened::Changed(session) => match decide(lookup, facts.kind, session.as_ref()) {
                     Decision::Admit(admission) => Ok(admission),
-                    Decision::TurnAway(why) => Err(self.turn_away(why, session.as_ref(), facts, jar)),
+                    Decision::TurnAway(why) => Err(self.turn_away(why, session.as_ref(), facts, browser)),
                 },
             },
-            Decision::TurnAway(why) => Err(self.turn_away(why, session.as_ref(), facts, jar)),
+            Decision::TurnAway(why) => Err(self.turn_away(why, session.as_ref(), facts, browser)),
         }
     }
 
@@ -92,13 +93,13 @@ impl Gateway {
         why: Obstacle,
         session: Option<&ActiveSession>,
         facts: &Facts,
-        jar: &CookieJar<'_>,
+        browser: &Browser<'_>,
     ) -> Box<Answer> {
         Box::new(match why {
-            Obstacle::SignIn { lookup, redirect } => self.sign_in(&lookup, None, redirect, facts, jar),
+            Obstacle::SignIn { lookup, redirect } => self.sign_in(&lookup, None, redirect, facts, browser),
             Obstacle::StepUp { lookup, missing, redirect } => match session {
                 Some(session) if missing.is_within(&session.record().asked) => scope_missing(&missing, session, facts),
-                session => self.sign_in(&lookup, session.map(|session| (session, &missing)), redirect, facts, jar),
+                session => self.sign_in(&lookup, session.map(|session| (session, &missing)), redirect, facts, browser),
             },
             Obstacle::NotAllowed => not_allowed(session, facts),
         })
@@ -111,11 +112,12 @@ impl Gateway {
         step_up: Option<(&ActiveSession, &ScopeSet)>,
         redirect: bool,
         facts: &Facts,
-        jar: &CookieJar<'_>,
+        browser: &Browser<'_>,
     ) -> Answer {
         let return_to = ReturnPath::of(&facts.target).unwrap_or_else(ReturnPath::root);
         if redirect && facts.may_redirect {
-            return self.to_apple(&lookup.route().scopes, step_up.map(|(session, _)| session), return_to, facts, jar);
+            let session = step_up.map(|(session, _)| session);
+            return self.to_apple(&lookup.route().scopes, session, return_to, AtApple::IfNeeded, facts, browser);
         }
         let url = sign_in_url(self.settings.external_scheme, facts, &return_to);
         let (denial, challenge) = match step_up {
@@ -135,19 +137,33 @@ impl Gateway {
         scopes: &ScopeSet,
         session: Option<&ActiveSession>,
         return_to: ReturnPath,
+        at_apple: AtApple,
         facts: &Facts,
-        jar: &CookieJar<'_>,
+        browser: &Browser<'_>,
     ) -> Answer {
-        if !self.sign_ins.admits(facts.client) {
-            let explanation = SignInProblem::TooMany.explanation();
-            let page = || pages::try_again(SignInProblem::TooMany, &return_to, &facts.request_id);
-            return Answer::error(&explanation, facts.kind, &facts.request_id, page).with(header::RETRY_AFTER, "1");
+        match self.too_many(&return_to.clone().into(), facts) {
+            Some(answer) => answer,
+            None => begun(&self.signin.begin(browser, session, scopes, return_to, at_apple), facts),
         }
-        let begun = self.signin.begin(jar, session, scopes, return_to);
-        // RFC 9700, section 4.12: never 307, which would send a form on to Apple.
-        let status = if matches!(facts.method, http::Method::GET | http::Method::HEAD) { 302 } else { 303 };
-        Answer::redirect(status, begun.location.as_str()).with_cookies(&begun.cookies)
     }
+
+    /// The answer to one sign-in too many from one address.
+    pub(super) fn too_many(&self, retry: &Place, facts: &Facts) -> Option<Answer> {
+        if self.sign_ins.admits(facts.client) {
+            return None;
+        }
+        let explanation = SignInProblem::TooMany.explanation();
+        let page = || pages::try_again(SignInProblem::TooMany, retry, &facts.request_id);
+        let answer = Answer::error(&explanation, facts.kind, &facts.request_id, page);
+        Some(answer.with(header::RETRY_AFTER, "1"))
+    }
+}
+
+/// The redirect of a sign-in that has begun.
+pub(super) fn begun(begun: &Begun, facts: &Facts) -> Answer {
+    // RFC 9700, section 4.12: never 307, which would send a form on to Apple.
+    let status = if matches!(facts.method, http::Method::GET | http::Method::HEAD) { 302 } else { 303 };
+    Answer::redirect(status, &begun.location).with_cookies(&begun.cookies)
 }
 
 /// 401 with the way to sign in.
@@ -203,11 +219,10 @@ fn not_allowed(session: Option<&ActiveSession>, facts: &Facts) -> Answer {
 
 /// Apple was asked already and did not grant it: 403, and no loop.
 fn scope_missing(missing: &ScopeSet, session: &ActiveSession, facts: &Facts) -> Answer {
-    let return_to = ReturnPath::of(&facts.target).unwrap_or_else(ReturnPath::root);
+    let return_to = &ReturnPath::of(&facts.target).unwrap_or_else(ReturnPath::root).into();
     let person = &session.record().person;
     tracing::info!(event = "scope_missing", session = %session.record().handle, %missing, request_id = %facts.request_id);
-    let page =
-        || pages::scope_missing(&ScopeMissing { person, missing, reference: &facts.request_id, return_to: &return_to });
+    let page = || pages::scope_missing(&ScopeMissing { person, missing, reference: &facts.request_id, return_to });
     match facts.kind {
         Kind::Navigation => Answer::page(page()),
         Kind::Other => Answer::error(&Denial::ScopeMissing.explanation(), facts.kind, &facts.request_id, page),

@@ -24,6 +24,7 @@ mod resolver;
 mod response_headers;
 mod settings;
 mod trusted_proxies;
+mod upstreams;
 pub mod wire;
 
 pub use answer::Answer;
@@ -34,3 +35,4 @@ pub use own::{Endpoint, is_own};
 pub use phases::Context;
 pub use settings::Settings;
 pub use trusted_proxies::{Network, NetworkError, TrustedProxies};
+pub use upstreams::{Upstreams, UpstreamsError, certificate_name, is_authority};
