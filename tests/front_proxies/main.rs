@@ -39,6 +39,7 @@ macro_rules! with_each_web_server {
 with_each_web_server! {
     signing_in {
         a_stranger_goes_to_apple_and_comes_back_signed_in
+        many_tabs_sign_in_side_by_side
         a_script_hears_401_and_where_to_sign_in
         a_step_up_leads_to_apple_and_a_refusal_to_a_page
         somebody_who_is_not_allowed_sees_a_page_that_says_so
@@ -49,9 +50,12 @@ with_each_web_server! {
         what_the_gateway_does_not_say_the_app_does_not_hear
         the_app_gets_its_cookies_and_not_the_gateways
         the_answer_to_the_question_is_not_for_browsers
+        a_yes_after_a_no_is_not_for_browsers
     }
     request {
         no_client_says_what_it_asks_for
+        a_hundred_headers_are_no_way_in
+        the_gateway_and_the_app_know_where_a_client_is
         a_route_is_judged_by_the_real_method
         what_was_judged_is_what_the_app_gets
         the_host_of_the_client_chooses_no_other_rules

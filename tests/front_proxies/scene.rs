@@ -29,7 +29,12 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) async fn of(proxy: &Proxy) -> Self {
-        let world = World::before(NOBODY, LINES).await;
+        Self::with(proxy, &[]).await
+    }
+
+    /// With further lines in the gateway's configuration.
+    pub(crate) async fn with(proxy: &Proxy, lines: &[(&str, &str)]) -> Self {
+        let world = World::before(NOBODY, &[LINES, lines].concat()).await;
         let front = Front::start(proxy, world.address, world.echo.address);
         Self { world, front }
     }

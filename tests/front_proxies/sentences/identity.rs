@@ -1,9 +1,11 @@
 //! What the app hears about the person, and from whom.
 
+use tokio::net::TcpListener;
+
 use crate::{
-    front::Proxy,
+    front::{Front, Proxy},
     scene::Scene,
-    support::{Browser, HOST, Request, echo::Seen, world::at},
+    support::{Browser, Connection, Echo, HOST, Request, echo::Seen, world::at},
 };
 
 /// What the app believes.
@@ -102,7 +104,7 @@ pub(crate) async fn the_app_gets_its_cookies_and_not_the_gateways(proxy: &Proxy)
     let mut browser = scene.signed_in("teacher-1").await;
     let session = browser.cookie(HOST, "__Host-schoolgate").unwrap();
     assert_eq!(browser.open(&at("/")).await.status, 200);
-    assert_eq!(scene.app().last().header("cookie").unwrap_or_default(), "");
+    assert_eq!(scene.app().last().header("cookie"), None);
     for (before, after, left) in [
         ("", "; theme=dark; PHPSESSID=7", "theme=dark; PHPSESSID=7"),
         ("theme=dark; ", "; PHPSESSID=7", "theme=dark; PHPSESSID=7"),
@@ -146,7 +148,31 @@ pub(crate) async fn the_answer_to_the_question_is_not_for_browsers(proxy: &Proxy
             for name in IDENTITY {
                 assert_eq!(answer.header(name), None, "{path}");
             }
+            if path == "/.schoolgate/auth" {
+                assert_eq!((answer.status, answer.header("x-request-id")), (404, None), "the gateway was asked");
+            }
         }
     }
     assert_eq!(scene.app().count(), 0);
+}
+
+pub(crate) async fn a_yes_after_a_no_is_not_for_browsers(proxy: &Proxy) {
+    let (gateway, app) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), Echo::start().await);
+    let front = Front::start(proxy, gateway.local_addr().unwrap(), app.address);
+    // Says no, then yes: somebody has just signed in, or the store is back.
+    tokio::spawn(async move {
+        for count in 0.. {
+            let mut asked = Connection::over(gateway.accept().await.unwrap().0);
+            asked.until("\r\n\r\n").await;
+            let identity = IDENTITY.map(|name| format!("{name}: teacher\r\n")).concat();
+            let (status, identity) = if count % 2 == 0 { ("401 No", "") } else { ("200 Yes", &*identity) };
+            let answer = format!("HTTP/1.1 {status}\r\n{identity}Connection: close\r\nContent-Length: 0\r\n\r\n");
+            asked.write(answer.as_bytes()).await;
+        }
+    });
+    let answer = Request::get("/grades").header("Host", HOST).send(front.address).await;
+    for name in IDENTITY {
+        assert_eq!(answer.header(name), None);
+    }
+    assert_eq!(app.count(), 0);
 }

@@ -14,6 +14,7 @@ fn handshake(cookie: Option<&str>, origin: &str) -> Request {
     let mut request = format!("ws://{HOST}/talk?room=1").into_client_request().unwrap();
     request.headers_mut().insert("origin", origin.parse().unwrap());
     request.headers_mut().insert("x-forwarded-user", "somebody-else".parse().unwrap());
+    request.headers_mut().insert("connection", "Upgrade, X-Forwarded-User".parse().unwrap());
     if let Some(cookie) = cookie {
         let cookie = format!("__Host-schoolgate={cookie}; theme=dark");
         request.headers_mut().insert("cookie", cookie.parse().unwrap());
@@ -45,6 +46,7 @@ pub(crate) async fn a_websocket_speaks_for_a_signed_in_person(proxy: &Proxy) {
         (seen.headers()["cookie"].to_str().unwrap(), seen.uri().to_string()),
         ("theme=dark", "/talk?room=1".into())
     );
+    assert_eq!(seen.headers()["connection"].to_str().unwrap().to_ascii_lowercase(), "upgrade");
     for round in 0..3 {
         let said = Message::text(format!("{round}"));
         client.send(said.clone()).await.unwrap();
