@@ -315,6 +315,11 @@ async fn cve_2021_32637_what_cannot_be_read_is_never_let_in() {
         &[("X-Forwarded-Host", HOST), ("X-Forwarded-Host", HOST), ("X-Forwarded-Uri", "/public")],
         &[("X-Forwarded-Host", HOST), ("X-Forwarded-Uri", "/public"), ("X-Forwarded-Uri", "/public")],
         &[("X-Forwarded-Host", HOST), ("X-Forwarded-Uri", "https://library.school.example/public")],
+        &[("X-Forwarded-Host", HOST), ("X_Forwarded_Uri", "/public")],
+        &[("X_Forwarded-Host", HOST), ("X-Forwarded-Uri", "/public")],
+        &[("X_Original_URL", "https://library.school.example/public")],
+        &[("HTTP_X_ORIGINAL_URL", "https://library.school.example/public")],
+        &[("X-Forwarded-Host", HOST), ("X-Forwarded-Uri", "/public"), ("X_Forwarded_Method", "GET")],
     ] {
         let request = fields.iter().fold(question(), |request, (name, value)| request.header(name, value));
         let answer = ask(&mut browser, request).await;

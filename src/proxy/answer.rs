@@ -50,14 +50,13 @@ impl Answer {
         Self::new(page.status, "text/html; charset=utf-8", page.html).with(header::CONTENT_SECURITY_POLICY, page.policy)
     }
 
-    /// An error: `page` for a navigation, a problem document for everything else.
+    /// An error: `page` where a person reads it, a problem document for everything else.
     #[must_use]
     pub fn error(explanation: &Explanation, kind: Kind, request_id: &str, page: impl FnOnce() -> Page) -> Self {
-        match kind {
-            Kind::Navigation => Self::page(page()),
-            Kind::Other => {
-                Self::new(explanation.status, "application/problem+json", explanation.problem_json(request_id))
-            }
+        if kind.is_read() {
+            Self::page(page())
+        } else {
+            Self::new(explanation.status, "application/problem+json", explanation.problem_json(request_id))
         }
     }
 
@@ -199,12 +198,16 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_a_page_for_a_navigation_and_a_problem_document_otherwise() {
+    fn an_error_is_a_page_for_whoever_reads_it_and_a_problem_document_otherwise() {
         let text = |kind| {
             String::from_utf8(Answer::failure(pages::Failure::NotFound, kind, "id").to_last_bytes("id", false)).unwrap()
         };
-        assert!(text(Kind::Navigation).contains("content-type: text/html; charset=utf-8\r\n"));
-        assert!(text(Kind::Other).contains("content-type: application/problem+json\r\n"));
+        for kind in [Kind::Navigation, Kind::Frame] {
+            assert!(text(kind).contains("content-type: text/html; charset=utf-8\r\n"));
+        }
+        for kind in [Kind::Guess, Kind::Other] {
+            assert!(text(kind).contains("content-type: application/problem+json\r\n"));
+        }
         assert!(text(Kind::Other).contains("\"request_id\":\"id\""));
     }
 

@@ -22,7 +22,7 @@ use crate::{
     pages::{self, Explanation, Failure},
     policy::Admission,
     session::{Over, Sessions},
-    web::{Kind, KindFacts, Scheme},
+    web::{Kind, Scheme},
 };
 
 /// pingora with our phases.
@@ -185,13 +185,10 @@ fn facts(head: &Head, peer: &Peer, trusted: &TrustedProxies, source: &dyn Entrop
 }
 
 fn kind(head: &Head) -> Kind {
-    let field = |name: &'static str| head.field(name).next().and_then(|value| std::str::from_utf8(value).ok());
-    Kind::of(&KindFacts {
-        fetch_mode: field("sec-fetch-mode"),
-        fetch_dest: field("sec-fetch-dest"),
-        accept: field("accept"),
-        requested_with: head.field("x-requested-with").next().is_some(),
-        upgrade: head.field("upgrade").next().is_some(),
+    Kind::of(|name| {
+        let mut values = head.field(name);
+        let only = values.next().map(|value| values.next().map_or(value, |_second| b""));
+        only.map(|value| std::str::from_utf8(value).unwrap_or_default())
     })
 }
 
@@ -258,16 +255,9 @@ fn refusal_answer(refusal: Refusal, kind: Kind, request_id: &str) -> Answer {
 fn guess_kind(unjudged: &[u8]) -> Kind {
     let text = String::from_utf8_lossy(unjudged);
     let head = text.split("\r\n\r\n").next().unwrap_or_default();
-    let field = |wanted: &str| {
-        let fields = head.lines().skip(1).filter_map(|line| line.split_once(':'));
-        fields.filter(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim()).next()
-    };
-    Kind::of(&KindFacts {
-        fetch_mode: field("sec-fetch-mode"),
-        fetch_dest: field("sec-fetch-dest"),
-        accept: field("accept"),
-        requested_with: field("x-requested-with").is_some(),
-        upgrade: field("upgrade").is_some(),
+    Kind::of(|wanted| {
+        let mut fields = head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        fields.find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim())
     })
 }
 

@@ -38,7 +38,7 @@ pub struct Facts {
     pub host: Host,
     /// Path and query.
     pub target: Target,
-    /// Navigation or not.
+    /// Who reads the answer, if anybody.
     pub kind: Kind,
     /// Whether it asks for a WebSocket.
     pub websocket: bool,
