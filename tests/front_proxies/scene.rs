@@ -8,13 +8,15 @@ use crate::{
 };
 
 /// What the gateway of a test adds to its configuration. The routes are those of [`World`], and two that look at
-/// the method.
+/// the method. The other app is open to everybody, and the web server knows nothing of it.
 const LINES: &[(&str, &str)] = &[
     ("server", "trusted_proxies = [\"127.0.0.1\"]"),
     (
         "routes",
         "  [[app.route]]\n  path = \"/forms\"\n\n  \
-         [[app.route]]\n  path = \"/forms\"\n  methods = [\"GET\", \"HEAD\"]\n  access = \"public\"",
+         [[app.route]]\n  path = \"/forms\"\n  methods = [\"GET\", \"HEAD\"]\n  access = \"public\"\n\n\
+         [[app]]\nname = \"open\"\nhost = \"open.school.example\"\nupstream = \"http://127.0.0.1:9\"\n  \
+         [[app.route]]\n  path = \"/\"\n  access = \"public\"",
     ),
 ];
 

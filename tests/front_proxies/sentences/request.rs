@@ -36,7 +36,8 @@ fn pretences() -> Vec<Vec<(&'static str, String)>> {
         vec![("Connection", "X-Forwarded-For, X-Forwarded-Host, Cookie".into())],
         vec![("X-Forwarded-For", "203.0.113.9".into())],
         vec![("X-Forwarded-Proto", "gopher".into())],
-        vec![("X-Forwarded-Host", "other.school.example".into())],
+        vec![("X-Forwarded-Host", "open.school.example".into())],
+        vec![("X-Original-URL", "https://open.school.example/grades".into())],
     ]
 }
 
@@ -52,6 +53,9 @@ pub(crate) async fn no_client_says_what_it_asks_for(proxy: &Proxy) {
             assert_eq!(answer.status, 401, "{method} {path} {pretence:?} {answer:?}");
         }
         assert_eq!(scene.app().count(), 0, "{pretence:?}");
+        let answer = scene.send(with(Request::get("/.schoolgate/me"), &pretence)).await;
+        let challenge = format!("Schoolgate sign_in=\"https://{HOST}/.schoolgate/sign-in\"");
+        assert_eq!(answer.header("www-authenticate"), Some(&*challenge), "{pretence:?}");
         // Nor does the app hear it where it is let in.
         assert_eq!(scene.send(with(Request::get("/public/door"), &pretence)).await.status, 200, "{pretence:?}");
         let seen = scene.app().last();
@@ -205,7 +209,14 @@ async fn tries(scene: &Scene, target: &str, cookie: Option<&str>) {
 
 pub(crate) async fn the_host_of_the_client_chooses_no_other_rules(proxy: &Proxy) {
     let scene = Scene::of(proxy).await;
-    for host in ["other.school.example", "LIBRARY.school.example:8443", "library.school.example.", "127.0.0.1", ""] {
+    for host in [
+        "open.school.example",
+        "other.school.example",
+        "LIBRARY.school.example:8443",
+        "library.school.example.",
+        "127.0.0.1",
+        "",
+    ] {
         for path in ["/grades", "/public/door"] {
             let request = Request::get(path).header("Host", host).header("Connection", "close");
             let mut connection = Connection::open(scene.front.address).await;
