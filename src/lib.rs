@@ -9,6 +9,7 @@ pub mod assertion;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod crypto;
 pub mod demo;
 pub mod entropy;
 pub mod identity;

@@ -17,37 +17,41 @@ const ROOMS: &[(&str, &[&str])] = &[
     // Vocabulary.
     ("secret", &[]),
     ("clock", &[]),
+    ("crypto", &[]),
     ("entropy", &[]),
     ("identity", &[]),
     ("web", &[]),
     ("telemetry", &[]),
     // Protocol cores.
     ("apple", &["secret", "clock", "entropy", "identity", "web"]),
-    ("session", &["secret", "clock", "entropy", "identity", "apple"]),
+    ("session", &["secret", "clock", "crypto", "entropy", "identity", "apple"]),
     ("assertion", &["clock", "entropy", "identity", "web", "session"]),
     // What happens, in our own words.
     ("policy", &["identity", "web", "session"]),
     ("pages", &["identity", "clock", "web"]),
     ("signin", &["secret", "clock", "entropy", "identity", "web", "apple", "session"]),
     // The shell.
-    ("proxy", &["clock", "entropy", "identity", "web", "apple", "session", "assertion", "signin", "policy", "pages"]),
-    ("admin", &["clock", "entropy", "identity", "web", "apple", "session", "pages"]),
-    ("demo", &["secret", "clock", "entropy", "identity"]),
     (
-        "server",
+        "proxy",
         &[
             "clock",
+            "crypto",
             "entropy",
+            "identity",
             "web",
-            "telemetry",
             "apple",
             "session",
             "assertion",
             "signin",
             "policy",
-            "proxy",
-            "admin",
+            "pages",
         ],
+    ),
+    ("admin", &["clock", "entropy", "identity", "web", "apple", "session", "pages"]),
+    ("demo", &["secret", "clock", "entropy", "identity"]),
+    (
+        "server",
+        &["clock", "entropy", "telemetry", "apple", "session", "assertion", "signin", "policy", "proxy", "admin"],
     ),
     // The file is translated into the settings of every room, the server's last: no room knows the file.
     (
@@ -63,7 +67,6 @@ const ROOMS: &[(&str, &[&str])] = &[
             "web",
             "telemetry",
             "session",
-            "assertion",
             "policy",
             "proxy",
             "admin",

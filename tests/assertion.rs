@@ -208,22 +208,61 @@ async fn an_app_believes_nothing_else() {
     );
 }
 
-#[tokio::test]
-async fn it_is_for_the_origin_that_the_browser_has() {
-    let world = World::with(&[ENABLED]).await;
+/// Two more hosts, beside the home.
+const MORE_HOSTS: &str = "[[app]]\nname = \"grades\"\nhost = \"grades.school.example\"\nupstream = \"http://@APP@\"\n\
+     [[app]]\nname = \"clubs\"\nhost = \"*.clubs.school.example\"\nupstream = \"http://@APP@\"";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_host_gets_one_of_its_own_and_no_client_says_for_which_port() {
+    let world = World::with(&[ENABLED, ("routes", MORE_HOSTS)]).await;
+    let mut app = App::of(world.address);
     let mut browser = world.signed_in("teacher-1").await;
-    let cookie = browser.cookie(HOST, "__Host-schoolgate").unwrap();
-    for (host, origin) in [
-        ("library.school.example", ORIGIN),
-        ("LIBRARY.school.example.:443", ORIGIN),
-        ("library.school.example:8443", "https://library.school.example:8443"),
-    ] {
-        let request =
-            Request::get("/page").header("Host", host).header("Cookie", &format!("__Host-schoolgate={cookie}"));
-        assert_eq!(world.send(request).await.status, 200);
-        assert_eq!(part(&assertion(&world.echo), 1)["aud"], origin, "{host}");
+    for host in ["grades.school.example", "chess.clubs.school.example"] {
+        let (_, answer) = world.walk(&mut browser, &format!("https://{host}/page"), "teacher-1").await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let cookie = browser.cookie(host, "__Host-schoolgate").unwrap();
+        for spelling in [host.to_owned(), format!("{}.:443", host.to_uppercase()), format!("{host}:8443")] {
+            let request = Request::get("/page").header("Host", &spelling);
+            let request = request.header("Cookie", &format!("__Host-schoolgate={cookie}"));
+            assert_eq!(world.send(request).await.status, 200);
+            let said = part(&assertion(&world.echo), 1);
+            assert_eq!((&said["aud"], &said["iss"]), (&json!(format!("https://{host}")), &json!(ORIGIN)), "{spelling}");
+        }
+        // The library does not take what they got.
+        assert_eq!(app.refuses(Some(&assertion(&world.echo)), START), "InvalidAudienceError");
     }
-    page(&mut browser).await;
+}
+
+#[tokio::test]
+async fn a_web_server_that_asks_gets_it_for_the_app_that_it_asks_about() {
+    let trusted = ("server", "trusted_proxies = [\"127.0.0.1\"]");
+    let question = |url: &str| {
+        Request::get("/.schoolgate/auth")
+            .header("Host", "127.0.0.1:8080")
+            .header("X-Original-URL", url)
+            .header("X-Original-Method", "GET")
+    };
+    let world = World::with(&[ENABLED, trusted, ("routes", MORE_HOSTS)]).await;
+    let mut browser = world.signed_in("teacher-1").await;
+    let answer = browser.send(&at("/"), question(&at("/page")), false).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(part(answer.header(ASSERTION).unwrap(), 1)["aud"], ORIGIN);
+    let answer = browser.send(&at("/"), question("https://grades.school.example/page"), false).await;
+    assert_eq!((answer.status, answer.header(ASSERTION)), (401, None), "the session is of another host");
+    for target in ["/public", "/optional"] {
+        let forged = question(&at(target)).header(ASSERTION, "forged.forged.forged");
+        let answer = world.send(forged).await;
+        assert_eq!((answer.status, answer.header(ASSERTION)), (200, None), "{target}");
+    }
+    // When there should be one and is none, nobody is let in.
+    let (echo, store) = (Echo::start().await, spoilt().await);
+    let world = World::before_with_store(&echo.address.to_string(), &[ENABLED, trusted], store).await;
+    let mut browser = world.signed_in("teacher-1").await;
+    for target in ["/page", "/optional"] {
+        let answer = browser.send(&at("/"), question(&at(target)), false).await;
+        assert_eq!((answer.status, answer.header(ASSERTION)), (503, None), "{target}");
+        assert_eq!(answer.header("x-forwarded-user"), None);
+    }
 }
 
 #[tokio::test]

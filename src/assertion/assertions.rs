@@ -6,7 +6,7 @@ use http::HeaderValue;
 use moka::sync::Cache;
 
 use super::{
-    AssertionError, Audience,
+    AssertionError,
     keeper::Keeper,
     token::{LIFE, token},
 };
@@ -14,6 +14,7 @@ use crate::{
     clock::{SharedClock, Timestamp},
     entropy::SharedEntropy,
     session::{ActiveSession, SessionKey, Sessions},
+    web::Origin,
 };
 
 /// Most assertions that are kept ready.
@@ -26,11 +27,11 @@ const LEAST: Duration = Duration::from_secs(LIFE.as_secs() / 2);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Who vouches: the gateway's own origin.
-    pub issuer: String,
+    pub issuer: Origin,
 }
 
 /// What an assertion depends on: the session in one state, and the app.
-type About = (SessionKey, u64, Audience);
+type About = (SessionKey, u64, Origin);
 
 /// One that is ready.
 #[derive(Clone, Debug)]
@@ -43,7 +44,7 @@ struct Ready {
 /// Makes assertions.
 #[derive(Debug)]
 pub struct Assertions {
-    issuer: String,
+    issuer: Origin,
     keeper: Keeper,
     ready: Cache<About, Ready>,
     clock: SharedClock,
@@ -67,7 +68,7 @@ impl Assertions {
     ///
     /// # Errors
     /// When no key is to be had: then nobody vouches for anybody.
-    pub async fn of(&self, session: &ActiveSession, audience: Audience) -> Result<HeaderValue, AssertionError> {
+    pub async fn of(&self, session: &ActiveSession, audience: Origin) -> Result<HeaderValue, AssertionError> {
         let keys = self.keeper.set().await?;
         let now = self.clock.now();
         let about = (*session.key(), session.record().generation, audience);
@@ -117,15 +118,15 @@ mod tests {
     async fn assertions() -> (Arc<Assertions>, Arc<ManualClock>) {
         let (sessions, clock) = sessions_at(1_800_000_000);
         let shared: SharedClock = Arc::<ManualClock>::clone(&clock);
-        let settings = Settings { issuer: "https://id.school.example".into() };
+        let settings = Settings { issuer: of("id.school.example") };
         let assertions = Assertions::new(settings, sessions, shared, Arc::new(SystemEntropy));
         tokio::spawn(Arc::clone(&assertions).tend());
         assertions.keeper.set().await.unwrap();
         (assertions, clock)
     }
 
-    fn of(host: &str) -> Audience {
-        Audience::of(Scheme::Https, &Host::parse(host).unwrap())
+    fn of(host: &str) -> Origin {
+        Origin::new(Scheme::Https, &Host::parse(host).unwrap(), None)
     }
 
     fn claims(value: &HeaderValue) -> Value {

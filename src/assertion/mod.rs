@@ -6,12 +6,10 @@
 //! so that all gateways that share a store share it.
 
 mod assertions;
-mod audience;
 mod keeper;
 mod key;
 mod key_set;
 mod token;
 
 pub use assertions::{Assertions, Settings};
-pub use audience::Audience;
 pub use keeper::AssertionError;

@@ -6,8 +6,8 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{AssertionError, Audience, key::Key};
-use crate::{clock::Timestamp, identity::Person};
+use super::{AssertionError, key::Key};
+use crate::{clock::Timestamp, identity::Person, web::Origin};
 
 /// How long an assertion is good for.
 pub(super) const LIFE: Duration = Duration::from_secs(300);
@@ -34,15 +34,15 @@ struct Claims<'a> {
 /// When the key does not sign.
 pub(super) fn token(
     key: &Key,
-    issuer: &str,
-    audience: &Audience,
+    issuer: &Origin,
+    audience: &Origin,
     person: &Person,
     now: Timestamp,
 ) -> Result<String, AssertionError> {
     let header = json!({ "alg": "ES256", "typ": "JWT", "kid": key.kid() });
     let email = person.email.as_ref();
     let claims = Claims {
-        iss: issuer,
+        iss: issuer.as_str(),
         aud: audience.as_str(),
         sub: person.subject.as_str(),
         email: email.map(|email| &*email.address),
@@ -73,9 +73,10 @@ mod tests {
 
     fn said_of(person: &Person) -> (Value, Value) {
         let key = Key::draw(&SystemEntropy).unwrap();
-        let audience = Audience::of(Scheme::Https, &Host::parse("library.school.example").unwrap());
+        let origin = |host: &str| Origin::new(Scheme::Https, &Host::parse(host).unwrap(), None);
+        let (issuer, audience) = (origin("id.school.example"), origin("library.school.example"));
         let now = Timestamp::from_millis(1_800_000_000_999);
-        let token = token(&key, "https://id.school.example", &audience, person, now).unwrap();
+        let token = token(&key, &issuer, &audience, person, now).unwrap();
         let parts: Vec<_> = token.split('.').collect();
         let jwk = key.jwk();
         // Another hand checks it.

@@ -2,7 +2,7 @@
 
 use http::{HeaderName, Method};
 
-use crate::policy::{Access, Allow, Route, Template, Unauthenticated, Values, Variable};
+use crate::policy::{Access, Allow, App, Route, Template, Unauthenticated, Values, Variable};
 
 /// The methods of a route.
 pub(super) fn methods(route: &Route) -> String {
@@ -50,6 +50,20 @@ pub(super) fn count(noun: &str, number: usize) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
+/// Where an app listens.
+pub(super) fn upstreams(app: &App) -> String {
+    app.upstreams.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// How requests are shared out, when an app has several upstreams.
+pub(super) fn turns(app: &App) -> Option<String> {
+    let asked = match &app.health_path {
+        Some(target) => format!("asked for {}", target.to_origin_form()),
+        None => "whether they accept a connection".into(),
+    };
+    (app.upstreams.len() > 1).then(|| format!("take turns while they are healthy: {asked} every few seconds"))
+}
+
 /// What somebody without a session gets on a route.
 pub(super) fn strangers(route: &Route, method: &Method) -> String {
     let redirect = if matches!(*method, Method::GET | Method::HEAD) { 302 } else { 303 };
@@ -57,10 +71,10 @@ pub(super) fn strangers(route: &Route, method: &Method) -> String {
         (Access::Public, _) => "let in; no session is looked at".into(),
         (Access::Optional, _) => "let in, and the app is not told who it is".into(),
         (Access::Required, Unauthenticated::Auto) => {
-            format!("a page that opens in the browser is sent to Apple ({redirect}), anything else gets 401")
+            format!("a page that opens in a tab is sent to Apple ({redirect}), anything else gets 401")
         }
         (Access::Required, Unauthenticated::Redirect) => {
-            format!("sent to Apple ({redirect}), whatever the kind of request")
+            format!("sent to Apple ({redirect}), whatever the kind of request; in a frame, a page with a link to it")
         }
         (Access::Required, Unauthenticated::Status401) => "401, whatever the kind of request".into(),
     }

@@ -6,7 +6,6 @@ use http::Method;
 
 use super::{USAGE, describe, load, output};
 use crate::{
-    assertion::Audience,
     config::Loaded,
     policy::{Access, App, Lookup, Miss, Route},
     proxy::{Endpoint, is_own},
@@ -102,10 +101,13 @@ fn explain(loaded: &Loaded, request: &Request) -> Lines {
 }
 
 fn own(lines: &mut Lines, loaded: &Loaded, request: &Request, target: &Target) {
-    if loaded.settings.table.app(&request.host).is_none() && !is_redirect_host(loaded, &request.host) {
+    let endpoint = Endpoint::of(target.path());
+    // Web servers call the gateway by any name.
+    let known = loaded.settings.table.app(&request.host).is_some() || is_redirect_host(loaded, &request.host);
+    if !known && endpoint != Some(Endpoint::Auth) {
         return add(lines, "answer", unknown_host(loaded));
     }
-    let Some(endpoint) = Endpoint::of(target.path()) else {
+    let Some(endpoint) = endpoint else {
         let text = format!("404: what lies below {OWN_PREFIX} is the gateway's own, and this is nothing of it");
         return add(lines, "answer", text);
     };
@@ -117,6 +119,10 @@ fn own(lines: &mut Lines, loaded: &Loaded, request: &Request, target: &Target) {
         Endpoint::SignOut => "ends the session",
         Endpoint::Jwks if loaded.settings.assertion.is_some() => "the keys that X-Schoolgate-Assertion is checked with",
         Endpoint::Jwks => "the keys of X-Schoolgate-Assertion, of which there are none ([assertion] enabled)",
+        Endpoint::Session => "takes a ticket from the host of redirect_uri, where people sign in",
+        Endpoint::Auth => {
+            "tells web servers in trusted_proxies whether a request may go to its app (docs/forward-auth.md)"
+        }
         Endpoint::Notifications => "takes Apple's notifications, which end sessions",
     };
     let answer = if endpoint.takes(&request.method) {
@@ -133,7 +139,10 @@ fn is_redirect_host(loaded: &Loaded, host: &Host) -> bool {
 
 fn met(lines: &mut Lines, loaded: &Loaded, lookup: &Lookup, request: &Request, target: &Target) {
     let (app, route, method) = (lookup.app(), lookup.route(), &request.method);
-    add(lines, "app", format!("{} at http://{}", app.name, app.upstream.authority()));
+    add(lines, "app", format!("{} at {}", app.name, describe::upstreams(app)));
+    if let Some(turns) = describe::turns(app) {
+        add(lines, "upstreams", turns);
+    }
     add(lines, "route", format!("{} ({})", route.prefix.as_str(), methods(route)));
     add(lines, "path", format!("{} goes to the app", target.to_origin_form()));
     add(lines, "access", describe::access(route.access).into());
@@ -185,8 +194,8 @@ fn people(lines: &mut Lines, route: &Route) {
 /// What the assertion says, when there are any.
 fn assertion(loaded: &Loaded, host: &Host) -> Option<String> {
     let issuer = &loaded.settings.assertion.as_ref()?.issuer;
-    let audience = Audience::of(loaded.settings.proxy.external_scheme, host);
-    Some(format!("X-Schoolgate-Assertion: signed by {issuer} for {}", audience.as_str()))
+    let audience = loaded.settings.signin.home.origin_of(host);
+    Some(format!("X-Schoolgate-Assertion: signed by {issuer} for {audience}"))
 }
 
 fn headers(lines: &mut Lines, route: &Route, assertion: Option<&str>) {
@@ -246,7 +255,7 @@ fn missed(lines: &mut Lines, loaded: &Loaded, request: &Request, path: &Canonica
 }
 
 fn unknown_host(loaded: &Loaded) -> String {
-    let hosts: Vec<_> = loaded.hosts.iter().map(|host| host.name()).collect();
+    let hosts: Vec<_> = loaded.settings.table.apps().map(|app| app.host.to_string()).collect();
     format!("421: no app has this host; there are {}", hosts.join(", "))
 }
 

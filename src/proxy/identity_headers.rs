@@ -10,7 +10,6 @@ use super::{
     exchange::{Exchange, Facts},
 };
 use crate::{
-    assertion::Audience,
     pages::Failure,
     policy::{Admission, HeaderSet, Values, Variable},
     session::{ActiveSession, Record, SessionKey},
@@ -69,7 +68,8 @@ impl Gateway {
         let Some(session) = admission.session() else { return Ok(Vec::new()) };
         let mut headers = self.headers.of(admission).map(|prepared| prepared.to_vec()).unwrap_or_default();
         if let Some(assertions) = &self.assertions {
-            let audience = Audience::of(self.settings.external_scheme, &facts.host);
+            // Without the port that the request names: the port of all hosts is that of the redirect URI.
+            let audience = self.signin.home().origin_of(&facts.host);
             let value = assertions.of(session, audience).await.map_err(|error| {
                 tracing::warn!(event = "assertion_unavailable", request_id = %facts.request_id, reason = %error);
                 let answer = Answer::failure(Failure::NotVouched, facts.kind, &facts.request_id);

@@ -11,10 +11,9 @@ use crate::{
     assertion::Assertions,
     clock::{SharedClock, Stopwatch, SystemClock},
     entropy::{SharedEntropy, SystemEntropy},
-    proxy::{self, Connections, Gateway},
+    proxy::{self, Connections, Gateway, UpstreamsError},
     session::{Codec, RevocationQueue, Revoke, Sessions, Store},
     signin::SignIn,
-    web::Host,
 };
 
 /// How long the last revocations may take when the gateway stops.
@@ -46,6 +45,9 @@ pub enum StartError {
     /// The client of Apple's service cannot be built.
     #[error(transparent)]
     Apple(#[from] BuildError),
+    /// Apps cannot be reached as the settings say.
+    #[error(transparent)]
+    Upstreams(#[from] UpstreamsError),
     /// The system refuses to tell of signals.
     #[error("cannot listen for signals: {0}")]
     Signals(io::Error),
@@ -82,6 +84,7 @@ pub struct Running {
     signin: Arc<SignIn>,
     tending: JoinHandle<()>,
     asserting: Option<JoinHandle<()>>,
+    watching: JoinHandle<()>,
 }
 
 impl Running {
@@ -97,7 +100,6 @@ impl Running {
             sockets.push(bound.map_err(|source| StartError::Bind { address: address.to_string(), source })?);
         }
         let sealer = Arc::new(key_file::load(settings.encryption_key_file.as_deref(), &settings.state_dir, &*entropy)?);
-        let callback_host = settings.apple.redirect_uri.host_str().and_then(|host| Host::parse(host).ok());
         let apple = Arc::new(Apple::new(settings.apple, Arc::clone(&clock), Arc::clone(&entropy))?);
         let store = match given {
             Some(store) => store,
@@ -136,12 +138,14 @@ impl Running {
         );
         let admin = admin(&settings.admin_listen, operators).await?;
         let connections = Connections::new(&settings.proxy, Arc::clone(&sessions), Arc::clone(&entropy));
+        let waker = Arc::clone(&clock);
         let assertions = settings
             .assertion
             .map(|settings| Assertions::new(settings, Arc::clone(&sessions), Arc::clone(&clock), Arc::clone(&entropy)));
         let asserting = assertions.clone().map(|assertions| tokio::spawn(assertions.tend()));
-        let gateway = Gateway::new(settings.proxy, settings.table, callback_host, Arc::clone(&signin), clock, entropy)
-            .asserting(assertions);
+        let gateway = Gateway::new(settings.proxy, settings.table, Arc::clone(&signin), clock, entropy)?;
+        let gateway = gateway.asserting(assertions);
+        let upstreams = gateway.upstreams();
         let acceptor = Acceptor::new(proxy::proxy(gateway), connections, drains);
         let addresses: Vec<_> = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
         let tasks = acceptor.tasks().clone();
@@ -153,6 +157,7 @@ impl Running {
             async move { queue.run().await }
         });
         let tending = tokio::spawn(Arc::clone(&sessions).tend());
+        let watching = tokio::spawn(async move { upstreams.watch(&*waker).await });
         tracing::info!(event = "started", listen = ?addresses);
         Ok(Self {
             addresses,
@@ -166,6 +171,7 @@ impl Running {
             signin,
             tending,
             asserting,
+            watching,
         })
     }
 
@@ -200,6 +206,7 @@ impl Running {
         if timeout(grace, self.connections.wait()).await.is_err() {
             tracing::warn!(event = "drain_incomplete", connections = self.connections.len());
         }
+        self.watching.abort();
         // No browser waits for a refresh ahead of time, but what Apple answers to it must not be lost.
         let rest = grace.saturating_sub(stopwatch.elapsed()).max(LAST_REFRESHES);
         if timeout(rest, self.signin.renewed()).await.is_err() {
