@@ -210,7 +210,7 @@ fn ten_mistakes_are_told_at_once_with_place_text_and_cure() {
 listen = ["127.0.0.1"]
 idle_timout = "60s"
 header_timeout = "ten"
-trusted_proxies = ["10.0.0.0/8"]
+trusted_proxies = ["10.0.0.1/8"]
 [apple]
 client_id = 5
 team_id = "A1B2C3D4E5"
@@ -234,7 +234,7 @@ path = "/a//b"
             ("2:11", "\"127.0.0.1\" has no port", "\"127.0.0.1:8080\""),
             ("3:1", "idle_timout is no key", "did you mean idle_timeout?"),
             ("4:18", "\"ten\" is not a duration", "\"30s\""),
-            ("5:19", "[\"10.0.0.0/8\"] is not supported yet", "leave it out"),
+            ("5:20", "\"10.0.0.1/8\" is an address with the length", "\"10.0.0.0/8\""),
             ("7:13", "5 is a number", "client_id = \"org.example"),
             ("10:20", "other.p8\" is not there", "put the file there"),
             ("11:16", "callback\" has an IP address", "https://library.school.example/.schoolgate/callback"),
@@ -361,6 +361,8 @@ fn explain_tells_the_refusal_with_its_status_and_its_reason() {
         ("HEAD", "https://library.school.example/.schoolgate/sign-out", "405: the gateway's own, for GET, POST only"),
         ("POST", "https://library.school.example/.schoolgate/notifications", "the gateway's own: takes Apple's"),
         ("GET", "https://library.school.example/.schoolgate/notifications", "405: the gateway's own, for POST only"),
+        ("GET", "https://gateway.internal/.schoolgate/auth", "the gateway's own: tells web servers in trusted_proxies"),
+        ("POST", "https://library.school.example/.schoolgate/auth", "405: the gateway's own, for GET, HEAD only"),
         ("GET", "https://grades.school.example/.schoolgate/me", "421: "),
     ] {
         let told = folder.explain(method, url);

@@ -71,10 +71,10 @@ pub(super) fn strangers(route: &Route, method: &Method) -> String {
         (Access::Public, _) => "let in; no session is looked at".into(),
         (Access::Optional, _) => "let in, and the app is not told who it is".into(),
         (Access::Required, Unauthenticated::Auto) => {
-            format!("a page that opens in the browser is sent to Apple ({redirect}), anything else gets 401")
+            format!("a page that opens in a tab is sent to Apple ({redirect}), anything else gets 401")
         }
         (Access::Required, Unauthenticated::Redirect) => {
-            format!("sent to Apple ({redirect}), whatever the kind of request")
+            format!("sent to Apple ({redirect}), whatever the kind of request; in a frame, a page with a link to it")
         }
         (Access::Required, Unauthenticated::Status401) => "401, whatever the kind of request".into(),
     }

@@ -8,6 +8,7 @@
 mod denial;
 mod explanation;
 mod failure;
+mod frame;
 mod links;
 mod page;
 mod sign_in_problem;
@@ -19,6 +20,7 @@ mod wording;
 pub use denial::{Denial, Forbidden, ScopeMissing, forbidden, scope_missing};
 pub use explanation::{Explanation, problem_json};
 pub use failure::{Failure, failure};
+pub use frame::sign_in_on_top;
 pub use page::Page;
 pub use sign_in_problem::{SignInProblem, try_again};
 pub use signed_in::{SignedIn, not_signed_in, signed_in};
@@ -43,6 +45,7 @@ mod tests {
         let mut pages = vec![
             signed_in(&SignedIn { person, since: now, until: now, idle_until: None, scopes, now }),
             not_signed_in(),
+            sign_in_on_top(path),
             signed_out(),
             confirm_sign_out(None),
             confirm_sign_out(Some(path)),
@@ -82,7 +85,7 @@ mod tests {
             assert_eq!(clean.status, soiled.status);
         }
         let shown = soiled.iter().filter(|page| page.html.contains("&#60;script&#62;")).count();
-        assert_eq!(shown, soiled.len() - 4, "each page but the four without such a text shows it, escaped");
+        assert_eq!(shown, soiled.len() - 5, "each page but the five without such a text shows it, escaped");
     }
 
     #[test]

@@ -30,6 +30,11 @@ impl Page {
         Self::with_policy(status, template, style::policy_that_leads_on())
     }
 
+    /// Renders a page for a frame in anybody's page.
+    pub(super) fn in_frames(status: u16, template: &impl Template) -> Self {
+        Self::with_policy(status, template, style::policy_in_frames())
+    }
+
     fn with_policy(status: u16, template: &impl Template, policy: &'static str) -> Self {
         match template.render() {
             Ok(html) => Self { status, html, policy },

@@ -12,6 +12,9 @@ pub(super) const STYLE: &str = include_str!("../../templates/pages/style.css");
 /// nor anything from another address.
 static STAYS_HERE: LazyLock<String> = LazyLock::new(|| format!("{}; form-action 'self'", *LEADS_ON));
 
+/// The same for the page that is meant for frames, in whosever page they are.
+static FRAMED: LazyLock<String> = LazyLock::new(|| STAYS_HERE.replace("frame-ancestors 'none'", "frame-ancestors *"));
+
 /// The same without `form-action`. Browsers apply that directive to every redirect that follows a form,
 /// too: a sign-out that leads back to an app, and from there to Apple, would end at a dead button.
 static LEADS_ON: LazyLock<String> = LazyLock::new(|| {
@@ -31,6 +34,12 @@ pub fn content_security_policy() -> &'static str {
 /// The policy of a page whose form leads on to an app.
 pub(super) fn policy_that_leads_on() -> &'static str {
     &LEADS_ON
+}
+
+/// The policy of the page that may stand in anybody's frame: it says nothing about anybody, and its one link does
+/// no more than any link to the gateway.
+pub(super) fn policy_in_frames() -> &'static str {
+    &FRAMED
 }
 
 #[cfg(test)]

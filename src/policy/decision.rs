@@ -65,16 +65,22 @@ pub enum Obstacle {
     NotAllowed,
 }
 
+/// Whether somebody who has to sign in is sent to Apple, or gets 401. `docs/requests.md` has the same table.
+const fn redirects(setting: Unauthenticated, kind: Kind) -> bool {
+    match (setting, kind) {
+        // Apple shows itself in no frame, and nobody signs in because a browser guesses.
+        (_, Kind::Frame | Kind::Guess) | (Unauthenticated::Status401, _) => false,
+        (Unauthenticated::Auto | Unauthenticated::Redirect, Kind::Navigation) => true,
+        (setting, Kind::Other) => matches!(setting, Unauthenticated::Redirect),
+    }
+}
+
 /// Judges a request that meets the route of `lookup`. `session` is what its cookie opened; a public
 /// route does not look at it, so there is no need to open one there.
 #[must_use]
 pub fn decide(lookup: Lookup, kind: Kind, session: Option<&ActiveSession>) -> Decision {
     let route = lookup.route();
-    let redirect = match route.unauthenticated {
-        Unauthenticated::Auto => kind == Kind::Navigation,
-        Unauthenticated::Redirect => true,
-        Unauthenticated::Status401 => false,
-    };
+    let redirect = redirects(route.unauthenticated, kind);
     match (route.access, session) {
         (Access::Public, _) => Decision::Admit(Admission { lookup, session: None }),
         (Access::Optional, session) => Decision::Admit(Admission { lookup, session: session.cloned() }),
@@ -143,15 +149,21 @@ mod tests {
     }
 
     #[test]
-    fn unauthenticated_overrides_the_kind_of_request() {
-        for (setting, kind, expected) in
-            [(Unauthenticated::Redirect, Kind::Other, true), (Unauthenticated::Status401, Kind::Navigation, false)]
-        {
-            let rule = Route { unauthenticated: setting, ..route("/", "required") };
-            let table = Table::new([app_of("a.example", vec![rule])]);
-            assert!(
-                matches!(judged(&table, "/", kind, None), Decision::TurnAway(Obstacle::SignIn { redirect, .. }) if redirect == expected)
-            );
+    fn who_is_sent_to_apple_is_what_the_documentation_says() {
+        let settings = [Unauthenticated::Auto, Unauthenticated::Redirect, Unauthenticated::Status401];
+        let documentation = include_str!("../../docs/requests.md");
+        for kind in [Kind::Navigation, Kind::Frame, Kind::Guess, Kind::Other] {
+            let answers = settings.map(|setting| {
+                let rule = Route { unauthenticated: setting, ..route("/", "required") };
+                let table = Table::new([app_of("a.example", vec![rule])]);
+                match judged(&table, "/", kind, None) {
+                    Decision::TurnAway(Obstacle::SignIn { redirect: true, .. }) => "to Apple",
+                    Decision::TurnAway(Obstacle::SignIn { redirect: false, .. }) => "401",
+                    Decision::Admit(_) | Decision::TurnAway(_) => "something else",
+                }
+            });
+            let line = format!("\n| {kind:?} | {} |", answers.join(" | "));
+            assert!(documentation.contains(&line), "docs/requests.md should have {line}");
         }
     }
 

@@ -9,6 +9,19 @@ use crate::{
     web::{Kind, SetCookie},
 };
 
+/// Headers that say something about an answer, and nothing about a person: an app may be told by headers of these
+/// names, a web server in front of it not.
+const OF_ANSWERS: &[&str] = &[
+    "cache-control",
+    "clear-site-data",
+    "content-length",
+    "location",
+    "referrer-policy",
+    "set-cookie",
+    "x-content-type-options",
+    "x-request-id",
+];
+
 /// An answer that no app gave.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -37,14 +50,13 @@ impl Answer {
         Self::new(page.status, "text/html; charset=utf-8", page.html).with(header::CONTENT_SECURITY_POLICY, page.policy)
     }
 
-    /// An error: `page` for a navigation, a problem document for everything else.
+    /// An error: `page` where a person reads it, a problem document for everything else.
     #[must_use]
     pub fn error(explanation: &Explanation, kind: Kind, request_id: &str, page: impl FnOnce() -> Page) -> Self {
-        match kind {
-            Kind::Navigation => Self::page(page()),
-            Kind::Other => {
-                Self::new(explanation.status, "application/problem+json", explanation.problem_json(request_id))
-            }
+        if kind.is_read() {
+            Self::page(page())
+        } else {
+            Self::new(explanation.status, "application/problem+json", explanation.problem_json(request_id))
         }
     }
 
@@ -69,6 +81,23 @@ impl Answer {
             self.headers.push((name, value));
         }
         self
+    }
+
+    /// Adds the headers that an app is told by. What the answer needs for itself stays as it is.
+    #[must_use]
+    pub fn with_identity(mut self, headers: &[(HeaderName, HeaderValue)]) -> Self {
+        let ours = |name: &HeaderName| {
+            OF_ANSWERS.contains(&name.as_str()) || self.headers.iter().any(|(other, _)| other == name)
+        };
+        let told: Vec<_> = headers.iter().filter(|(name, _)| !ours(name)).cloned().collect();
+        self.headers.extend(told);
+        self
+    }
+
+    /// The value of a header that is text.
+    #[must_use]
+    pub fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.headers.iter().find(|(other, _)| other == name).and_then(|(_, value)| value.to_str().ok())
     }
 
     /// Adds cookies to set or delete.
@@ -169,12 +198,16 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_a_page_for_a_navigation_and_a_problem_document_otherwise() {
+    fn an_error_is_a_page_for_whoever_reads_it_and_a_problem_document_otherwise() {
         let text = |kind| {
             String::from_utf8(Answer::failure(pages::Failure::NotFound, kind, "id").to_last_bytes("id", false)).unwrap()
         };
-        assert!(text(Kind::Navigation).contains("content-type: text/html; charset=utf-8\r\n"));
-        assert!(text(Kind::Other).contains("content-type: application/problem+json\r\n"));
+        for kind in [Kind::Navigation, Kind::Frame] {
+            assert!(text(kind).contains("content-type: text/html; charset=utf-8\r\n"));
+        }
+        for kind in [Kind::Guess, Kind::Other] {
+            assert!(text(kind).contains("content-type: application/problem+json\r\n"));
+        }
         assert!(text(Kind::Other).contains("\"request_id\":\"id\""));
     }
 

@@ -9,10 +9,12 @@ use pingora::{
 use tokio::{net::TcpStream, sync::watch};
 
 use super::{
-    Answer, Exchange, Facts, Gateway, Settings, access_log, judge,
+    Answer, Endpoint, Exchange, Facts, Gateway, Settings, TrustedProxies, access_log,
+    forwarded::Forwarded,
+    judge,
     lent::{Home, Lent},
     upstreams::NOBODY,
-    wire::{self, Guard, Head, Next, Peer, Refusal},
+    wire::{self, Guard, Head, Introduction, Next, Peer, Refusal},
 };
 use crate::{
     crypto,
@@ -20,7 +22,7 @@ use crate::{
     pages::{self, Explanation, Failure},
     policy::Admission,
     session::{Over, Sessions},
-    web::{Kind, KindFacts, Scheme},
+    web::{Kind, Scheme},
 };
 
 /// pingora with our phases.
@@ -45,19 +47,28 @@ pub fn proxy(gateway: Gateway) -> Arc<Proxy> {
 }
 
 /// Serves one connection until it ends, or until `drain` says so between two requests.
-pub async fn serve(proxy: Arc<Proxy>, connections: Connections, socket: TcpStream, mut drain: watch::Receiver<bool>) {
+pub async fn serve(
+    proxy: Arc<Proxy>,
+    connections: Connections,
+    mut socket: TcpStream,
+    mut drain: watch::Receiver<bool>,
+) {
     // Answers are written in few pieces: waiting to join them only delays.
     let Ok(peer) = socket.set_nodelay(true).and_then(|()| Peer::of(&socket)) else { return };
+    let Some((peer, trusted, begun)) = introduced(&mut socket, peer, &connections, &mut drain).await else { return };
     let (home, lent) = Home::lend(socket);
-    let mut guard = Guard::new(lent, peer.clone(), connections.limits);
+    let mut guard = Guard::new(lent, peer.clone(), connections.limits).holding(&begun);
     loop {
         match guard.next_head(&mut drain).await {
             Next::Request => {}
             Next::Closed => return,
             Next::Refused(refusal) => return refuse(guard, refusal, &*connections.entropy).await,
         }
-        let Some(facts) = guard.head().and_then(|head| facts(head, &peer, &*connections.entropy)) else { return };
-        let exchange = Exchange::new(facts);
+        let exchange = match guard.head().map(|head| facts(head, &peer, &trusted, &*connections.entropy)) {
+            Some(Ok(facts)) => Exchange::new(facts),
+            Some(Err(refusal)) => return refuse(guard, refusal, &*connections.entropy).await,
+            None => return,
+        };
         let served = serve_one(&proxy, guard, &exchange, &drain);
         let reused = tokio::select! {
             reused = served => reused,
@@ -75,11 +86,47 @@ pub async fn serve(proxy: Arc<Proxy>, connections: Connections, socket: TcpStrea
     }
 }
 
+/// Who is at the other end, whom to believe about it, and what of the first request was read. A trusted proxy may
+/// say first for whom it connects; `None` when there is nobody to serve.
+async fn introduced(
+    socket: &mut TcpStream,
+    peer: Peer,
+    connections: &Connections,
+    drain: &mut watch::Receiver<bool>,
+) -> Option<(Peer, TrustedProxies, Vec<u8>)> {
+    let (limits, trusted) = (connections.limits, connections.trusted.clone());
+    if !trusted.contains(peer.remote().ip()) {
+        return Some((peer, trusted, Vec::new()));
+    }
+    // A connection may be opened ahead of time.
+    let mut first = [0];
+    tokio::select! {
+        biased;
+        read = socket.peek(&mut first) => if read.unwrap_or(0) == 0 { return None },
+        () = tokio::time::sleep(limits.idle_timeout) => return None,
+        _ = drain.wait_for(|drains| *drains) => return None,
+    }
+    if !wire::may_introduce(first[0]) {
+        return Some((peer, trusted, Vec::new()));
+    }
+    match tokio::time::timeout(limits.header_timeout, wire::introduction(socket)).await.ok()? {
+        Ok(Introduction::None(begun)) => Some((peer, trusted, begun)),
+        Ok(Introduction::Client(client)) => Some((Peer::for_client(socket, client).ok()?, trusted, Vec::new())),
+        // The proxy speaks; but for somebody that it does not name, and what X-Forwarded-For says may be theirs.
+        Ok(Introduction::Nobody) => Some((peer, TrustedProxies::default(), Vec::new())),
+        Err(why) => {
+            tracing::info!(event = "proxy_header_refused", peer = %peer.remote().ip().to_canonical(), reason = %why);
+            None
+        }
+    }
+}
+
 /// What a connection needs beside pingora.
 #[derive(Clone, Debug)]
 pub struct Connections {
     limits: wire::Settings,
     scheme: Scheme,
+    trusted: TrustedProxies,
     sessions: Arc<Sessions>,
     entropy: Arc<dyn Entropy>,
 }
@@ -94,7 +141,8 @@ impl Connections {
             min_body_rate: settings.min_body_rate,
             max_header_bytes: settings.max_header_bytes,
         };
-        Self { limits, scheme: settings.external_scheme, sessions, entropy }
+        let (scheme, trusted) = (settings.external_scheme, settings.trusted_proxies.clone());
+        Self { limits, scheme, trusted, sessions, entropy }
     }
 }
 
@@ -115,27 +163,32 @@ async fn serve_one(
     stream.into_any().downcast().ok().map(|guard| *guard)
 }
 
-/// What the head says. `None` cannot happen: the guard lets only tokens through as methods.
-fn facts(head: &Head, peer: &Peer, source: &dyn Entropy) -> Option<Facts> {
-    Some(Facts {
-        client: peer.remote().ip().to_canonical(),
-        method: Method::from_bytes(head.method().as_bytes()).ok()?,
-        host: head.host().clone(),
+/// What the head says, and trusted proxies with it.
+fn facts(head: &Head, peer: &Peer, trusted: &TrustedProxies, source: &dyn Entropy) -> Result<Facts, Refusal> {
+    let Forwarded { client, hops, scheme, host, trusted } = Forwarded::read(head, peer.remote().ip(), trusted);
+    // There it is the host of the request that is asked about, and judged with the rest of it.
+    let host = host.filter(|_| Endpoint::of(head.target().path()) != Some(Endpoint::Auth));
+    let host = host.unwrap_or_else(|| Ok(head.host().clone())).map_err(Refusal::ForwardedHost)?;
+    Ok(Facts {
+        client,
+        hops,
+        trusted,
+        scheme,
+        method: Method::from_bytes(head.method().as_bytes()).map_err(|_| Refusal::Method)?,
+        host,
         target: head.target().clone(),
         kind: kind(head),
         websocket: head.websocket(),
+        may_redirect: true,
         request_id: entropy::hex::<16>(source),
     })
 }
 
 fn kind(head: &Head) -> Kind {
-    let field = |name: &'static str| head.field(name).next().and_then(|value| std::str::from_utf8(value).ok());
-    Kind::of(&KindFacts {
-        fetch_mode: field("sec-fetch-mode"),
-        fetch_dest: field("sec-fetch-dest"),
-        accept: field("accept"),
-        requested_with: head.field("x-requested-with").next().is_some(),
-        upgrade: head.field("upgrade").next().is_some(),
+    Kind::of(|name| {
+        let mut values = head.field(name);
+        let only = values.next().map(|value| values.next().map_or(value, |_second| b""));
+        only.map(|value| std::str::from_utf8(value).unwrap_or_default())
     })
 }
 
@@ -175,12 +228,14 @@ async fn cut(home: &Home<TcpStream>, peer: &Peer, exchange: &Exchange, connectio
 async fn refuse(guard: Guard<Lent<TcpStream>>, refusal: Refusal, source: &dyn Entropy) {
     let request_id = entropy::hex::<16>(source);
     let status = refusal.status();
-    tracing::info!(target: "schoolgate::access", event = "refused", client = %guard.peer().remote().ip(), status, reason = %refusal, %request_id);
-    let mut answer = refusal_answer(refusal, guess_kind(guard.unjudged()), &request_id);
+    let client = guard.peer().remote().ip().to_canonical();
+    tracing::info!(target: "schoolgate::access", event = "refused", %client, status, reason = %refusal, %request_id);
+    let looks = guard.head().map_or(guard.unjudged(), |head| head.text());
+    let mut answer = refusal_answer(refusal, guess_kind(looks), &request_id);
     if let Some(allow) = refusal.allow() {
         answer = answer.with(http::header::ALLOW, allow);
     }
-    let head_only = guard.unjudged().trim_ascii_start().starts_with(b"HEAD ");
+    let head_only = looks.trim_ascii_start().starts_with(b"HEAD ");
     guard.refuse(&answer.to_last_bytes(&request_id, head_only)).await;
 }
 
@@ -200,16 +255,9 @@ fn refusal_answer(refusal: Refusal, kind: Kind, request_id: &str) -> Answer {
 fn guess_kind(unjudged: &[u8]) -> Kind {
     let text = String::from_utf8_lossy(unjudged);
     let head = text.split("\r\n\r\n").next().unwrap_or_default();
-    let field = |wanted: &str| {
-        let fields = head.lines().skip(1).filter_map(|line| line.split_once(':'));
-        fields.filter(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim()).next()
-    };
-    Kind::of(&KindFacts {
-        fetch_mode: field("sec-fetch-mode"),
-        fetch_dest: field("sec-fetch-dest"),
-        accept: field("accept"),
-        requested_with: field("x-requested-with").is_some(),
-        upgrade: field("upgrade").is_some(),
+    Kind::of(|wanted| {
+        let mut fields = head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        fields.find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim())
     })
 }
 

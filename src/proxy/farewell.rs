@@ -1,14 +1,14 @@
 //! The end of a session, as the browser is told of it; and the app's own sign-out, which ends it too.
 
 use http::{HeaderName, HeaderValue, header};
-use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::http::ResponseHeader;
 
 use super::{Answer, Gateway, exchange::Exchange, judge::sessions_unavailable, response_headers};
 use crate::{
     pages::Failure,
     policy::Admission,
     signin::{Browser, LeftBy, SignedOut},
-    web::{Host, SetCookie},
+    web::{Host, Kind, SetCookie},
 };
 
 /// <https://www.w3.org/TR/clear-site-data/>
@@ -16,10 +16,6 @@ const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
 /// The back button must not show what was seen before.
 const CACHE: &str = "\"cache\"";
-
-/// How browsers mark a request that nobody made: <https://wicg.github.io/nav-speculation/prefetch.html>, and
-/// what Safari sends.
-const PURPOSES: &[&str] = &["sec-purpose", "purpose"];
 
 /// What an answer says beside its own when a person has gone: cookies go, and pages in the browser's caches.
 #[derive(Clone, Debug)]
@@ -71,7 +67,6 @@ impl Gateway {
     pub(super) async fn send_off(
         &self,
         judged: Result<Admission, Box<Answer>>,
-        request: &RequestHeader,
         browser: &Browser<'_>,
         exchange: &Exchange,
     ) -> Result<Admission, Box<Answer>> {
@@ -83,7 +78,7 @@ impl Gateway {
         if !app.is_some_and(|app| app.sessions.end_with(&facts.method, facts.target.path())) {
             return judged;
         }
-        if is_a_guess(request) {
+        if facts.kind == Kind::Guess {
             // Then the browser asks again when the person really wants to leave.
             return Err(Box::new(Answer::failure(Failure::Unavailable, facts.kind, &facts.request_id)));
         }
@@ -97,10 +92,4 @@ impl Gateway {
             Err(answer) => Err(Box::new(farewell.on(*answer))),
         }
     }
-}
-
-/// Whether the browser only guesses that somebody will want this page.
-fn is_a_guess(request: &RequestHeader) -> bool {
-    let values = PURPOSES.iter().flat_map(|name| request.headers.get_all(*name));
-    values.filter_map(|value| value.to_str().ok()).any(|value| value.to_ascii_lowercase().contains("prefetch"))
 }

@@ -2,8 +2,13 @@
 
 use http::header;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use pingora::http::RequestHeader;
 
-use super::{Answer, Gateway, exchange::Facts};
+use super::{
+    Answer, Gateway,
+    exchange::{Exchange, Facts},
+    forwarding,
+};
 use crate::{
     identity::ScopeSet,
     pages::{self, Denial, Explanation, Failure, Forbidden, Page, ScopeMissing, SignInProblem},
@@ -17,8 +22,20 @@ use crate::{
 const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 impl Gateway {
+    /// The way of every request that is meant for an app: the rules, what stands against it, and the app's own
+    /// sign-out.
+    pub(super) async fn judge(&self, request: &RequestHeader, exchange: &Exchange) -> Result<Admission, Box<Answer>> {
+        let facts = &exchange.facts;
+        let browser = forwarding::browser(request, facts);
+        let judged = self.admit(facts, &browser).await.and_then(|admission| {
+            let objection = self.objection(request, facts, &admission);
+            objection.map_or(Ok(admission), |answer| Err(Box::new(answer)))
+        });
+        self.send_off(judged, &browser, exchange).await
+    }
+
     /// Admits a request, or says what it gets instead. The answer is boxed: most requests have none.
-    pub(super) async fn admit(&self, facts: &Facts, browser: &Browser<'_>) -> Result<Admission, Box<Answer>> {
+    async fn admit(&self, facts: &Facts, browser: &Browser<'_>) -> Result<Admission, Box<Answer>> {
         let found = self.table.find(&facts.host, &facts.method, facts.target.path());
         let lookup = found.map_err(|miss| self.missed(miss, facts))?;
         let session = match lookup.route().access {
@@ -98,23 +115,20 @@ impl Gateway {
         browser: &Browser<'_>,
     ) -> Answer {
         let return_to = ReturnPath::of(&facts.target).unwrap_or_else(ReturnPath::root);
-        if redirect {
+        if redirect && facts.may_redirect {
             let session = step_up.map(|(session, _)| session);
             return self.to_apple(&lookup.route().scopes, session, return_to, AtApple::IfNeeded, facts, browser);
         }
-        let url = sign_in_url(self.settings.external_scheme, facts, &return_to);
-        let (denial, challenge) = match step_up {
-            None => return not_signed_in(&url, facts),
-            // RFC 6750, section 3.1, under our own scheme.
-            Some((_, missing)) => (
-                Denial::ScopeMissing,
-                format!("Schoolgate error=\"insufficient_scope\", scope=\"{missing}\", sign_in=\"{url}\""),
-            ),
-        };
-        unauthorized(denial, &challenge, facts)
+        let scheme = self.settings.external_scheme;
+        let Some((_, missing)) = step_up else { return not_signed_in(&return_to, facts, scheme) };
+        let url = sign_in_url(scheme, facts, &return_to);
+        // RFC 6750, section 3.1, under our own scheme.
+        let challenge = format!("Schoolgate error=\"insufficient_scope\", scope=\"{missing}\", sign_in=\"{url}\"");
+        unauthorized(Denial::ScopeMissing, &challenge, &return_to, facts)
     }
 
-    /// The redirect to Apple, with the cookies of the sign-in.
+    /// The redirect to Apple, with the cookies of the sign-in. There is no other door: whatever was decided before,
+    /// no frame and no guess goes through it.
     pub(super) fn to_apple(
         &self,
         scopes: &ScopeSet,
@@ -124,6 +138,9 @@ impl Gateway {
         facts: &Facts,
         browser: &Browser<'_>,
     ) -> Answer {
+        if matches!(facts.kind, Kind::Frame | Kind::Guess) {
+            return not_signed_in(&return_to, facts, self.settings.external_scheme);
+        }
         match self.too_many(&return_to.clone().into(), facts) {
             Some(answer) => answer,
             None => begun(&self.signin.begin(browser, session, scopes, return_to, at_apple), facts),
@@ -150,13 +167,17 @@ pub(super) fn begun(begun: &Begun, facts: &Facts) -> Answer {
 }
 
 /// 401 with the way to sign in.
-fn not_signed_in(url: &str, facts: &Facts) -> Answer {
-    unauthorized(Denial::SignInNeeded, &format!("Schoolgate sign_in=\"{url}\""), facts)
+pub(super) fn not_signed_in(return_to: &ReturnPath, facts: &Facts, scheme: Scheme) -> Answer {
+    let url = sign_in_url(scheme, facts, return_to);
+    unauthorized(Denial::SignInNeeded, &format!("Schoolgate sign_in=\"{url}\""), return_to, facts)
 }
 
-fn unauthorized(denial: Denial, challenge: &str, facts: &Facts) -> Answer {
+fn unauthorized(denial: Denial, challenge: &str, return_to: &ReturnPath, facts: &Facts) -> Answer {
     let explanation = Explanation { status: 401, ..denial.explanation() };
-    let page = || Page { status: 401, ..pages::not_signed_in() };
+    let page = || match facts.kind {
+        Kind::Frame => Page { status: 401, ..pages::sign_in_on_top(return_to) },
+        Kind::Navigation | Kind::Guess | Kind::Other => Page { status: 401, ..pages::not_signed_in() },
+    };
     Answer::error(&explanation, facts.kind, &facts.request_id, page).with(header::WWW_AUTHENTICATE, challenge)
 }
 
@@ -167,7 +188,7 @@ fn sign_in_url(scheme: Scheme, facts: &Facts, return_to: &ReturnPath) -> String 
 /// The answer to a request whose session ended while the app was still at work.
 pub(super) fn signed_out_meanwhile(facts: &Facts, scheme: Scheme) -> Answer {
     let return_to = ReturnPath::of(&facts.target).unwrap_or_else(ReturnPath::root);
-    not_signed_in(&sign_in_url(scheme, facts, &return_to), facts)
+    not_signed_in(&return_to, facts, scheme)
 }
 
 /// What came of asking for a fresh token.
@@ -206,8 +227,5 @@ fn scope_missing(missing: &ScopeSet, session: &ActiveSession, facts: &Facts) -> 
     let person = &session.record().person;
     tracing::info!(event = "scope_missing", session = %session.record().handle, %missing, request_id = %facts.request_id);
     let page = || pages::scope_missing(&ScopeMissing { person, missing, reference: &facts.request_id, return_to });
-    match facts.kind {
-        Kind::Navigation => Answer::page(page()),
-        Kind::Other => Answer::error(&Denial::ScopeMissing.explanation(), facts.kind, &facts.request_id, page),
-    }
+    Answer::error(&Denial::ScopeMissing.explanation(), facts.kind, &facts.request_id, page)
 }

@@ -16,7 +16,9 @@ use super::{
     Answer, Gateway, access_log,
     exchange::Exchange,
     failures::{self, Outcome},
-    forwarding, own, response_headers,
+    forwarding,
+    own::{self, Endpoint},
+    response_headers,
     upstreams::Journey,
 };
 use crate::{pages::Failure, policy::Admission};
@@ -69,17 +71,14 @@ impl ProxyHttp for Gateway {
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> pingora::Result<bool> {
         let exchange = context.exchange.clone().ok_or_else(|| Error::new(ErrorType::InternalError))?;
         let facts = &exchange.facts;
-        let answer = if !self.serves(&facts.host) {
+        // Web servers ask for forward-auth by whatever name they know the gateway by.
+        let everywhere = Endpoint::of(facts.target.path()) == Some(Endpoint::Auth);
+        let answer = if !everywhere && !self.serves(&facts.host) {
             Answer::failure(Failure::Misdirected, facts.kind, &facts.request_id)
         } else if own::is_own(facts.target.path()) {
             self.answer_own(session, facts).await?
         } else {
-            let browser = forwarding::browser(session.req_header(), facts);
-            let judged = self.admit(facts, &browser).await.and_then(|admission| {
-                let objection = self.objection(session.req_header(), facts, &admission);
-                objection.map_or(Ok(admission), |answer| Err(Box::new(answer)))
-            });
-            match self.send_off(judged, session.req_header(), &browser, &exchange).await {
+            match self.judge(session.req_header(), &exchange).await {
                 Ok(admission) => {
                     forwarding::ignore_nominations(session.req_header_mut(), admission.app())?;
                     exchange.admit(admission);

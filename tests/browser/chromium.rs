@@ -19,6 +19,9 @@ use tempfile::TempDir;
 /// No test waits longer for a page.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How often chromedriver may fail to start.
+const TRIES: usize = 3;
+
 /// Between two looks at a page.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -108,6 +111,20 @@ impl Chromium {
         }
     }
 
+    /// From now on looks at the first frame of the page, as soon as there is one, until a page is opened.
+    pub(super) async fn looks_into_the_frame(&self) {
+        let entered =
+            self.eventually(
+                || async move { self.client.find(Locator::Css("iframe")).await.ok()?.enter_frame().await.ok() },
+            );
+        assert!(entered.await.is_some(), "there is no frame");
+    }
+
+    /// From now on looks at the whole page again.
+    pub(super) async fn looks_at_the_whole_page(&self) {
+        self.client.enter_parent_frame().await.unwrap();
+    }
+
     /// The path and query of the page.
     pub(super) async fn place(&self) -> String {
         let url = self.client.current_url().await.unwrap().to_string();
@@ -185,8 +202,13 @@ struct Driver {
 }
 
 impl Driver {
-    /// On a free port; returns where it listens.
+    /// On a free port; returns where it listens. chromedriver takes one port for two addresses: when somebody else has
+    /// it at one of them, it gives up.
     fn start() -> (Self, String) {
+        (0..TRIES).find_map(|_| Self::attempt()).expect("chromedriver says where it listens")
+    }
+
+    fn attempt() -> Option<(Self, String)> {
         let profile = tempfile::tempdir().unwrap();
         let mut child = Command::new(program(&["chromedriver"], "chromium-driver"))
             .arg("--port=0")
@@ -207,8 +229,8 @@ impl Driver {
                 }
             }
         });
-        let port = receiver.recv_timeout(PATIENCE).expect("chromedriver says where it listens");
-        (driver, format!("http://127.0.0.1:{port}"))
+        let port = receiver.recv_timeout(PATIENCE).ok()?;
+        Some((driver, format!("http://127.0.0.1:{port}")))
     }
 
     /// Kills chromedriver and every process that it started, and no other.

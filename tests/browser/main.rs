@@ -4,7 +4,10 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod chromium;
+mod hosts;
+mod kinds;
 mod other_site;
+mod school;
 mod shared_machine;
 mod sign_in;
 mod sign_out;
@@ -15,6 +18,7 @@ mod tabs;
 
 use chromium::Chromium;
 use other_site::OtherSite;
+use school::School;
 use support::Demo;
 
 /// The heading of the page where one picks a person.

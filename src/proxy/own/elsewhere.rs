@@ -3,7 +3,10 @@
 use http::{HeaderName, Method, header};
 use pingora::http::RequestHeader;
 
-use crate::{proxy::Facts, web::Host};
+use crate::{
+    proxy::Facts,
+    web::{Host, Kind},
+};
 
 /// Whether a page of another site caused this: by `Sec-Fetch-Site`, else `Origin`, else `Referer`; or
 /// something that is no page at all.
@@ -11,7 +14,7 @@ pub(super) fn is_from_elsewhere(request: &RequestHeader, facts: &Facts) -> bool 
     let field = |name: HeaderName| request.headers.get(name).and_then(|value| value.to_str().ok());
     // A picture in a page of an app, or a guess of the browser's, is nobody's wish to leave.
     let dest = field(HeaderName::from_static("sec-fetch-dest"));
-    if dest.is_some_and(|dest| !matches!(dest, "document" | "empty")) || request.headers.contains_key("sec-purpose") {
+    if dest.is_some_and(|dest| !matches!(dest, "document" | "empty")) || facts.kind == Kind::Guess {
         return true;
     }
     if let Some(site) = field(HeaderName::from_static("sec-fetch-site")) {
@@ -47,7 +50,8 @@ mod tests {
             for (name, value) in fields {
                 request.insert_header(*name, *value).unwrap();
             }
-            is_from_elsewhere(&request, &Facts { method, ..facts("/") })
+            let kind = Kind::of(|name| request.headers.get(name).and_then(|value| value.to_str().ok()));
+            is_from_elsewhere(&request, &Facts { method, kind, ..facts("/") })
         };
         let (site, origin, referer) = ("Sec-Fetch-Site", "Origin", "Referer");
         for fields in [
@@ -57,6 +61,8 @@ mod tests {
             &[(origin, "null")],
             &[(site, "same-origin"), ("Sec-Fetch-Dest", "image")],
             &[(site, "none"), ("Sec-Fetch-Dest", "document"), ("Sec-Purpose", "prefetch;prerender")],
+            &[(site, "none"), ("Purpose", "prefetch")],
+            &[("X-Moz", "prefetch")],
             &[(referer, "https://evil.example/a.example")],
             &[(referer, "https://a.example.evil.example/")],
         ] {

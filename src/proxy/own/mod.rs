@@ -1,9 +1,11 @@
 //! The gateway's own paths, on every host.
 
+mod auth;
 mod body;
 mod elsewhere;
 mod hosts;
 mod notifications;
+mod original;
 
 use std::sync::LazyLock;
 
@@ -45,6 +47,8 @@ pub enum Endpoint {
     SignOut,
     /// Takes a ticket from the home.
     Session,
+    /// Tells web servers whether a request may go to its app.
+    Auth,
     /// Takes Apple's notifications.
     Notifications,
 }
@@ -60,6 +64,7 @@ impl Endpoint {
             "callback" => Self::Callback,
             "sign-out" => Self::SignOut,
             "session" => Self::Session,
+            "auth" => Self::Auth,
             "notifications" => Self::Notifications,
             _ => return None,
         })
@@ -69,7 +74,7 @@ impl Endpoint {
     #[must_use]
     pub fn allows(self) -> &'static str {
         match self {
-            Self::Home | Self::Me | Self::SignIn => "GET, HEAD",
+            Self::Home | Self::Me | Self::SignIn | Self::Auth => "GET, HEAD",
             // No HEAD: these do something.
             Self::Callback | Self::SignOut => "GET, POST",
             Self::Session => "GET",
@@ -92,12 +97,13 @@ impl Gateway {
     pub(super) async fn answer_own(&self, session: &mut Session, facts: &Facts) -> pingora::Result<Answer> {
         let fail = |failure| Answer::failure(failure, facts.kind, &facts.request_id);
         let Some(endpoint) = Endpoint::of(facts.target.path()) else { return Ok(fail(Failure::NotFound)) };
-        if !endpoint.takes(&facts.method) {
+        // Whoever may not ask there at all hears that first.
+        if endpoint != Endpoint::Auth && !endpoint.takes(&facts.method) {
             return Ok(fail(Failure::MethodNotAllowed).with(header::ALLOW, endpoint.allows()));
         }
         let form = match endpoint {
             // A program's, and no form: read where it is judged.
-            Endpoint::Notifications => Ok(Form::default()),
+            Endpoint::Auth | Endpoint::Notifications => Ok(Form::default()),
             Endpoint::Home
             | Endpoint::Me
             | Endpoint::SignIn
@@ -121,6 +127,7 @@ impl Gateway {
                 Ok(self.finished(self.signin.arrive(ticket, &browser).await, &browser, facts).await)
             }
             Endpoint::SignOut => self.leave(&form, &browser, request, facts).await,
+            Endpoint::Auth => Ok(self.forward_auth(request, facts).await),
             Endpoint::Notifications => return self.notified(session, facts).await,
         };
         Ok(answered.unwrap_or_else(|error| *sessions_unavailable(&error, facts)))
