@@ -6,7 +6,7 @@ mod support;
 
 use schoolgate::demo::Endpoint;
 use support::{
-    HOST, Request, World,
+    Echo, HOST, Request, World,
     http::{Connection, query},
     world::{CALLBACK, at},
 };
@@ -214,6 +214,26 @@ async fn cve_2026_48794_cve_2026_27588_ghsa_328g_jx67_v94g_a_host_is_one_host_in
         }
     }
     assert_eq!(world.echo.count(), 0);
+}
+
+#[tokio::test]
+async fn cve_2026_2836_two_hosts_with_one_path_are_never_taken_for_one_another() {
+    // pingora's own cache named an answer by its path alone. Nothing is cached here, whatever the app allows.
+    let news = Echo::start().await;
+    let second = format!(
+        "[[app]]\nname = \"news\"\nhost = \"news.school.example\"\nupstream = \"http://{}\"\n\
+         [[app.route]]\npath = \"/\"\naccess = \"public\"\n",
+        news.address
+    );
+    let world = World::with(&[("routes", &second)]).await;
+    let path = "/public/say?Cache-Control=public,+max-age=600";
+    for _ in 0..3 {
+        for (host, app) in [(HOST, &world.echo), ("news.school.example", &news)] {
+            let before = app.count();
+            assert_eq!(world.send(Request::get(path).header("Host", host)).await.status, 200, "{host}");
+            assert_eq!((app.count(), app.last().header("host")), (before + 1, Some(host)));
+        }
+    }
 }
 
 #[tokio::test]

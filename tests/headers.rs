@@ -210,6 +210,7 @@ async fn what_a_client_says_of_the_connection_is_replaced() {
         "X-Request-Id",
         "traceparent",
         "tracestate",
+        // CVE-2016-5385: `HTTP_PROXY` of CGI.
         "Proxy",
     ];
     for name in names {
