@@ -8,6 +8,7 @@ pub mod apple;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod crypto;
 pub mod demo;
 pub mod entropy;
 pub mod identity;

@@ -210,7 +210,7 @@ fn ten_mistakes_are_told_at_once_with_place_text_and_cure() {
 listen = ["127.0.0.1"]
 idle_timout = "60s"
 header_timeout = "ten"
-trusted_proxies = ["10.0.0.0/8"]
+trusted_proxies = ["10.0.0.1/8"]
 [apple]
 client_id = 5
 team_id = "A1B2C3D4E5"
@@ -221,7 +221,7 @@ redirect_uri = "https://192.0.2.7/.schoolgate/callback"
 store = "redis://:hunter2@db:6379"
 [[app]]
 host = "library.school.example"
-upstream = "https://127.0.0.1:9000"
+upstream = "https://my_app:9000"
 [[app.route]]
 path = "/a//b"
 "#,
@@ -234,13 +234,13 @@ path = "/a//b"
             ("2:11", "\"127.0.0.1\" has no port", "\"127.0.0.1:8080\""),
             ("3:1", "idle_timout is no key", "did you mean idle_timeout?"),
             ("4:18", "\"ten\" is not a duration", "\"30s\""),
-            ("5:19", "[\"10.0.0.0/8\"] is not supported yet", "leave it out"),
+            ("5:20", "\"10.0.0.1/8\" is an address with the length", "\"10.0.0.0/8\""),
             ("7:13", "5 is a number", "client_id = \"org.example"),
             ("10:20", "other.p8\" is not there", "put the file there"),
             ("11:16", "callback\" has an IP address", "https://library.school.example/.schoolgate/callback"),
             ("13:9", "\"redis://********@db:6379\" needs encryption_key_file", "openssl rand -base64 32"),
             ("14:1", "app.name is missing", "name = \"library\""),
-            ("16:12", "\"https://127.0.0.1:9000\" is not supported yet", "http://"),
+            ("16:12", "\"https://my_app:9000\" has a host that no certificate", "without underscores"),
             ("18:8", "\"/a//b\" is no path", "such as \"/admin\""),
         ] {
             let start = format!("{path}:{place}: error: ");

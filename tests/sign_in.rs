@@ -98,7 +98,7 @@ async fn the_callback_by_form_post_finds_its_cookie() {
     let mut browser = world.browser();
     let answer = browser.open(&at("/")).await;
     assert!(answer.header("set-cookie").unwrap().contains("SameSite=None; Secure"));
-    let [code, state] = posted(&world, answer.location()).await;
+    let [code, state] = world.posted_by_apple(answer.location()).await;
     let form = Request::new("POST", "/.schoolgate/callback").form(&[("code", &code), ("state", &state)]);
     let answer = browser.send(&at("/.schoolgate/callback"), form.navigation(), true).await;
     assert_eq!((answer.status, answer.location()), (303, "/"), "{}", answer.text());
@@ -324,22 +324,11 @@ async fn a_form_post_that_brings_no_session_cookie_still_ends_the_session_before
     for round in 0..2 {
         let before = browser.clone();
         let answer = browser.open(&at("/.schoolgate/sign-in?return_to=/")).await;
-        let [code, state] = posted(&world, answer.location()).await;
+        let [code, state] = world.posted_by_apple(answer.location()).await;
         let form = Request::new("POST", "/.schoolgate/callback").form(&[("code", &code), ("state", &state)]);
         let answer = browser.send(&at("/.schoolgate/callback"), form.navigation(), true).await;
         assert_eq!(answer.status, 303, "{}", answer.text());
         assert_eq!(before.clone().fetch(&at("/.schoolgate/me")).await.status, 401, "round {round}");
         assert_eq!(browser.fetch(&at("/.schoolgate/me")).await.status, 200);
     }
-}
-
-/// Code and state of the form that Apple's page would post.
-async fn posted(world: &World, authorize: &str) -> [String; 2] {
-    let address = std::net::SocketAddr::from(([127, 0, 0, 1], world.apple.base_url().port().unwrap()));
-    let request = Request::get(&support::browser::target(authorize)).header("Host", "127.0.0.1");
-    let page = request.header(schoolgate::demo::PERSON_HEADER, "teacher-1").send(address).await.text();
-    ["code", "state"].map(|name| {
-        let rest = page.split_once(&format!("name=\"{name}\" value=\"")).unwrap_or_else(|| panic!("{page}")).1;
-        rest.split('"').next().unwrap().to_owned()
-    })
 }

@@ -16,8 +16,8 @@ use schoolgate::{
     clock::{SystemClock, Timestamp},
     demo::{Endpoint, Gate, Notice, Service, Trouble},
     session::{
-        End, Holder, Lease, Lifetimes, Listener, Mark, MemoryStore, Queue, Record, Removal, Selector, SessionKey,
-        Sharing, Store, StoreError, Stored, Waiting,
+        End, Holder, Lease, Lifetimes, Listener, Mark, MemoryStore, Note, NoteName, Queue, Record, Removal, Selector,
+        SessionKey, Sharing, Store, StoreError, Stored, Swap, Waiting,
     },
 };
 use support::{Answer, Browser, Connection, HOST, Php, Request, World, php::COOKIE, world::at};
@@ -133,6 +133,20 @@ impl Store for Fragile {
 
     async fn is_marked(&self, mark: &Mark) -> Result<bool, StoreError> {
         self.up()?.is_marked(mark).await
+    }
+
+    async fn note(&self, name: &NoteName) -> Result<Option<Note>, StoreError> {
+        self.up()?.note(name).await
+    }
+
+    async fn swap_note(
+        &self,
+        name: &NoteName,
+        expected: Option<&Note>,
+        new: Option<&[u8]>,
+        keep: Duration,
+    ) -> Result<Swap, StoreError> {
+        self.up()?.swap_note(name, expected, new, keep).await
     }
 
     async fn enqueue(&self, waiting: Waiting) -> Result<bool, StoreError> {

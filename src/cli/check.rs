@@ -48,7 +48,7 @@ fn report(path: &Path, loaded: &Loaded) -> String {
 }
 
 fn apps(loaded: &Loaded) -> Vec<&App> {
-    loaded.hosts.iter().filter_map(|host| loaded.settings.table.app(host)).map(AsRef::as_ref).collect()
+    loaded.settings.table.apps().map(AsRef::as_ref).collect()
 }
 
 fn rows(loaded: &Loaded) -> Vec<[String; 7]> {
@@ -86,6 +86,6 @@ fn row(app: &App, route: &Route, is_first: bool) -> [String; 7] {
         describe::access(route.access).to_owned(),
         scopes,
         describe::people(route),
-        once(format!("http://{}", app.upstream.authority())),
+        once(describe::upstreams(app)),
     ]
 }

@@ -2,7 +2,7 @@
 
 use http::{HeaderName, Method};
 
-use crate::policy::{Access, Allow, Route, Template, Unauthenticated, Values, Variable};
+use crate::policy::{Access, Allow, App, Route, Template, Unauthenticated, Values, Variable};
 
 /// The methods of a route.
 pub(super) fn methods(route: &Route) -> String {
@@ -48,6 +48,20 @@ pub(super) fn kinds(allow: &Allow) -> Vec<(&'static str, Vec<&str>)> {
 /// "1 user", "3 users".
 pub(super) fn count(noun: &str, number: usize) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// Where an app listens.
+pub(super) fn upstreams(app: &App) -> String {
+    app.upstreams.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// How requests are shared out, when an app has several upstreams.
+pub(super) fn turns(app: &App) -> Option<String> {
+    let asked = match &app.health_path {
+        Some(target) => format!("asked for {}", target.to_origin_form()),
+        None => "whether they accept a connection".into(),
+    };
+    (app.upstreams.len() > 1).then(|| format!("take turns while they are healthy: {asked} every few seconds"))
 }
 
 /// What somebody without a session gets on a route.

@@ -114,6 +114,10 @@ fn own(lines: &mut Lines, loaded: &Loaded, request: &Request, target: &Target) {
         Endpoint::SignIn => "starts a sign-in",
         Endpoint::Callback => "takes Apple's answer",
         Endpoint::SignOut => "ends the session",
+        Endpoint::Session => "takes a ticket from the host of redirect_uri, where people sign in",
+        Endpoint::Auth => {
+            "tells web servers in trusted_proxies whether a request may go to its app (docs/forward-auth.md)"
+        }
         Endpoint::Notifications => "takes Apple's notifications, which end sessions",
     };
     let answer = if endpoint.takes(&request.method) {
@@ -130,7 +134,10 @@ fn is_redirect_host(loaded: &Loaded, host: &Host) -> bool {
 
 fn met(lines: &mut Lines, lookup: &Lookup, method: &Method, target: &Target) {
     let (app, route) = (lookup.app(), lookup.route());
-    add(lines, "app", format!("{} at http://{}", app.name, app.upstream.authority()));
+    add(lines, "app", format!("{} at {}", app.name, describe::upstreams(app)));
+    if let Some(turns) = describe::turns(app) {
+        add(lines, "upstreams", turns);
+    }
     add(lines, "route", format!("{} ({})", route.prefix.as_str(), methods(route)));
     add(lines, "path", format!("{} goes to the app", target.to_origin_form()));
     add(lines, "access", describe::access(route.access).into());
@@ -232,7 +239,7 @@ fn missed(lines: &mut Lines, loaded: &Loaded, request: &Request, path: &Canonica
 }
 
 fn unknown_host(loaded: &Loaded) -> String {
-    let hosts: Vec<_> = loaded.hosts.iter().map(|host| host.name()).collect();
+    let hosts: Vec<_> = loaded.settings.table.apps().map(|app| app.host.to_string()).collect();
     format!("421: no app has this host; there are {}", hosts.join(", "))
 }
 

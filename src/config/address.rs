@@ -5,7 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use url::Url;
 
 use super::{report::Fault, surroundings::Surroundings};
-use crate::{policy::Upstream, server::AdminAddress, web::Host};
+use crate::{
+    policy::Upstream,
+    proxy,
+    server::AdminAddress,
+    web::{Host, Scheme},
+};
 
 /// `address:port`.
 pub(super) fn socket(text: &str) -> Result<SocketAddr, Fault> {
@@ -42,21 +47,16 @@ pub(super) fn collide(one: SocketAddr, other: SocketAddr) -> bool {
     one.port() == other.port() && one.port() != 0 && (one.ip() == other.ip() || anywhere)
 }
 
-/// `http://host:port`.
+/// `http://host:port` or `https://host:port`.
 pub(super) fn upstream(text: &str) -> Result<Upstream, Fault> {
     let fault =
         |message: &str| Fault::new(message, "write \"http://\", a host and a port, such as \"http://127.0.0.1:9000\"");
     let Some((scheme, rest)) = text.split_once("://") else { return Err(fault("is not a URL")) };
-    match scheme.to_ascii_lowercase().as_str() {
-        "http" => {}
-        "https" => {
-            return Err(Fault::new(
-                "is not supported yet: apps are reached over http only",
-                "let the app listen on http on this machine or in a network you trust, and write \"http://…\"",
-            ));
-        }
+    let scheme = match scheme.to_ascii_lowercase().as_str() {
+        "http" => Scheme::Http,
+        "https" => Scheme::Https,
         _ => return Err(fault("is neither an http nor an https URL")),
-    }
+    };
     let authority = rest.strip_suffix('/').unwrap_or(rest);
     if authority.contains(['/', '?', '#']) {
         return Err(fault("has a path, but apps get the path that the browser asked for"));
@@ -70,7 +70,12 @@ pub(super) fn upstream(text: &str) -> Result<Upstream, Fault> {
     if plain.as_deref() != Some(host.name()) {
         return Err(fault("has a host that is written in an unusual way"));
     }
-    Ok(Upstream { port: host.port().unwrap_or(80), host })
+    let upstream = Upstream { scheme, port: host.port().unwrap_or(Upstream::default_port(scheme)), host };
+    if scheme == Scheme::Https && proxy::certificate_name(&upstream).is_none() {
+        let cure = "give the app a host name without underscores, or write its IP address if the certificate has that";
+        return Err(Fault::new("has a host that no certificate can be verified for", cure));
+    }
+    Ok(upstream)
 }
 
 /// Whether an app's address is the gateway's own, so that a request would go round in circles.
@@ -127,13 +132,18 @@ mod tests {
 
     #[test]
     fn an_upstream_is_a_host_and_a_port_and_nothing_else() {
-        let shown = |text| upstream(text).map(|up| format!("{} {}", up.host.name(), up.port));
-        assert_eq!(shown("http://127.0.0.1:9000").unwrap(), "127.0.0.1 9000");
-        assert_eq!(shown("HTTP://App.internal/").unwrap(), "app.internal 80");
-        assert_eq!(shown("http://[::1]:9000").unwrap(), "[::1] 9000");
+        let shown = |text| upstream(text).map(|up| up.to_string());
+        assert_eq!(shown("http://127.0.0.1:9000").unwrap(), "http://127.0.0.1:9000");
+        assert_eq!(shown("HTTP://App.internal/").unwrap(), "http://app.internal");
+        assert_eq!(shown("http://[::1]:9000").unwrap(), "http://[::1]:9000");
+        assert_eq!(shown("https://App.internal:443/").unwrap(), "https://app.internal");
+        assert_eq!(shown("https://10.0.0.9:8443").unwrap(), "https://10.0.0.9:8443");
+        assert_eq!(shown("http://my_app").unwrap(), "http://my_app");
         for text in [
             "127.0.0.1:9000",
-            "https://app:443",
+            "https://my_app:443",
+            "https://my_app.school.example",
+            "https:app",
             "ftp://app",
             "http://",
             "http://app/path",

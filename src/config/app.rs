@@ -3,26 +3,23 @@
 use std::time::Duration;
 
 use super::{
-    address,
     app_sessions::{self, AppSessionsAt},
     duration, headers,
     report::{Entry, Fault, Report},
     route::{self, RouteAt},
     section::Section,
     size,
+    surroundings::Surroundings,
+    upstream::{self, UpstreamsAt},
 };
-use crate::{
-    apple::Service,
-    policy::{App, Upstream},
-    web::Host,
-};
+use crate::{apple::Service, policy::App, web::HostPattern};
 
 /// An app with the places of what other sections must agree with.
 #[derive(Debug)]
 pub(super) struct AppAt {
     pub(super) name: Option<Entry<String>>,
-    pub(super) host: Option<Entry<Host>>,
-    pub(super) upstream: Option<Entry<Upstream>>,
+    pub(super) host: Option<Entry<HostPattern>>,
+    pub(super) upstreams: UpstreamsAt,
     pub(super) routes: Vec<RouteAt>,
     pub(super) sessions: AppSessionsAt,
     preserve_host: bool,
@@ -37,25 +34,29 @@ impl AppAt {
     /// The app for the table; `None` when something was wrong.
     pub(super) fn into_app(self) -> Option<App> {
         let routes = self.routes.into_iter().map(|one| one.route).collect();
-        let app = App::new(
-            self.name?.value,
-            self.host?.value,
-            self.upstream?.value,
-            self.preserve_host,
-            self.upstream_timeout,
-            self.max_body,
-            routes,
-        );
+        let UpstreamsAt { list, authorities, health_path } = self.upstreams;
+        let upstreams = list?.into_iter().map(|upstream| upstream.value).collect();
+        let mut app = App::new(self.name?.value, self.host?.value, upstreams, routes);
+        app.upstream_authorities = authorities;
+        app.health_path = health_path;
+        app.preserve_host = self.preserve_host;
+        app.upstream_timeout = self.upstream_timeout;
+        app.max_body = self.max_body;
         Some(app.keeping(self.sessions.into_sessions()))
     }
 }
 
 /// Reads an app.
-pub(super) fn read(mut section: Section<'_>, report: &Report<'_>, service: Service) -> AppAt {
+pub(super) fn read(
+    mut section: Section<'_>,
+    report: &Report<'_>,
+    surroundings: &Surroundings<'_>,
+    service: Service,
+) -> AppAt {
     let place = section.place().clone();
     let name = section.required("name", r#""library""#).and_then(|text| section.parse(text, name));
     let host = section.required("host", r#""library.school.example""#).and_then(|text| section.parse(text, host));
-    let upstream = upstream(&mut section, report);
+    let upstreams = upstream::read(&mut section, report, surroundings);
     let preserve_host = section.flag("preserve_host").is_none_or(|entry| entry.value);
     let upstream_timeout = section
         .parsed("upstream_timeout", r#""60s""#, duration::positive)
@@ -74,12 +75,10 @@ pub(super) fn read(mut section: Section<'_>, report: &Report<'_>, service: Servi
     }
     routes.extend(sections.into_iter().filter_map(|section| route::read(section, report, &headers, service)));
     section.finish();
-    AppAt { name, host, upstream, routes, sessions, preserve_host, upstream_timeout, max_body }
+    AppAt { name, host, upstreams, routes, sessions, preserve_host, upstream_timeout, max_body }
 }
 
 fn not_yet(section: &mut Section<'_>) {
-    section.not_yet("upstream_ca_file", "leave it out: apps are reached over http only");
-    section.not_yet("health_path", "leave it out: an app has one upstream, which every request tries");
     section.not_yet_unless_false(
         "keep_forms",
         "leave it out: a form that is sent after the session died must be filled in again",
@@ -93,40 +92,20 @@ fn name(text: &str) -> Result<String, Fault> {
     Err(Fault::new("is no name that reads well in a log", "write at most 64 characters, such as \"library\""))
 }
 
-fn host(text: &str) -> Result<Host, Fault> {
-    if text.contains('*') {
-        let cure = "write the host of one app, such as \"library.school.example\", and an [[app]] for each";
-        return Err(Fault::new("is not supported yet: it has a wildcard", cure));
-    }
+fn host(text: &str) -> Result<HostPattern, Fault> {
     if let Some((_, rest)) = text.split_once("://") {
         let bare = rest.split('/').next().unwrap_or_default();
         return Err(Fault::new("is a URL", format!("write the host alone: \"{bare}\"")));
     }
-    Host::parse(text).map_err(|why| {
-        let cure = if text.is_ascii() {
+    HostPattern::parse(text).map_err(|why| {
+        let cure = if text.contains('*') {
+            "write a star for the whole first label, such as \"*.school.example\": it stands for names like \
+             a.school.example, not for school.example and not for a.b.school.example"
+        } else if text.is_ascii() {
             "write a host name, such as \"library.school.example\""
         } else {
             "write the name as DNS has it, beginning with xn--"
         };
         Fault::new(why.to_string(), cure)
     })
-}
-
-fn upstream(section: &mut Section<'_>, report: &Report<'_>) -> Option<Entry<Upstream>> {
-    let example = r#""http://127.0.0.1:9000""#;
-    if section.value("upstream").is_none() {
-        // Says that it is missing.
-        section.required("upstream", example);
-        return None;
-    }
-    let mut list = section.one_or_more("upstream", example)?;
-    if list.value.len() > 1 {
-        report.unsupported(&list.place, &format!("write one upstream, and let that one balance: upstream = {example}"));
-        return None;
-    }
-    let Some(one) = list.value.pop() else {
-        report.problem(&list.place, "is empty", format!("write upstream = {example}"));
-        return None;
-    };
-    section.parse(one, address::upstream)
 }

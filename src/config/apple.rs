@@ -14,7 +14,7 @@ use super::{
 use crate::{
     apple::{self, Endpoints, ResponseMode, Service, SigningKey},
     identity::ScopeSet,
-    web::{Host, Scheme},
+    web::Scheme,
 };
 
 /// What `[apple]` says; without settings when something is missing or wrong.
@@ -23,8 +23,6 @@ pub(super) struct Apple {
     pub(super) settings: Option<apple::Settings>,
     pub(super) service: Service,
     pub(super) scopes: ScopeSet,
-    /// The host that Apple sends browsers back to.
-    pub(super) redirect_host: Option<Entry<Host>>,
 }
 
 /// Reads `[apple]`.
@@ -50,10 +48,6 @@ pub(super) fn read(
     let redirect_uri = section
         .required("redirect_uri", r#""https://library.school.example/.schoolgate/callback""#)
         .and_then(|text| section.parse(text, |text| location::redirect_uri(text, scheme)));
-    let redirect_host = redirect_uri.as_ref().and_then(|uri| {
-        let host = Host::parse(uri.value.host_str()?).ok()?;
-        Some(Entry { value: host, place: uri.place.clone() })
-    });
     let scopes = scopes::read(&mut section, report, service);
     if let Some(scopes) = &scopes {
         lint::sign_in_scopes(scopes, report);
@@ -92,7 +86,7 @@ pub(super) fn read(
             service,
         })
     })();
-    Apple { settings, service, scopes, redirect_host }
+    Apple { settings, service, scopes }
 }
 
 fn service(section: &mut Section<'_>) -> Service {

@@ -7,10 +7,7 @@ use super::{
     app::AppAt,
     report::{Entry, Report},
 };
-use crate::{
-    policy::Access,
-    web::{Host, Scheme},
-};
+use crate::{policy::Upstream, web::Scheme};
 
 /// Names and hosts stand for one app each, and no app is the gateway itself.
 pub(super) fn apps(apps: &[AppAt], listen: &[SocketAddr], report: &Report<'_>) {
@@ -22,9 +19,8 @@ pub(super) fn apps(apps: &[AppAt], listen: &[SocketAddr], report: &Report<'_>) {
         let cure = "give each app a host of its own, or make them routes of one app; case, port and a trailing \
          dot do not count";
         twice(app.host.as_ref(), hosts, "is the host of another app", cure, report);
-        if let Some(upstream) = &app.upstream
-            && listen.iter().any(|listen| address::is_own(&upstream.value, *listen))
-        {
+        let own = |upstream: &Upstream| listen.iter().any(|listen| address::is_own(upstream, *listen));
+        for upstream in app.upstreams.list.iter().flatten().filter(|upstream| own(&upstream.value)) {
             let cure = "write the address where the app itself listens";
             report.problem(&upstream.place, "is this gateway itself, so requests would go round in circles", cure);
         }
@@ -44,24 +40,6 @@ pub(super) fn external_scheme(scheme: &Entry<Scheme>, apps: &[AppAt], report: &R
             message,
             "write external_scheme = \"https\" and let TLS end in front of the gateway",
         );
-    }
-}
-
-/// Apple knows one `redirect_uri`, and to hand a browser over to another host comes later: until then
-/// people can sign in on that one host only.
-pub(super) fn sign_in_host(redirect: Option<&Entry<Host>>, apps: &[AppAt], report: &Report<'_>) {
-    let Some(redirect) = redirect else { return };
-    for app in apps {
-        let Some(host) = app.host.as_ref().filter(|host| host.value != redirect.value) else { continue };
-        if app.routes.iter().any(|route| route.route.access != Access::Public) {
-            let meanwhile = format!(
-                "run one gateway for each host where people sign in: here, host and redirect_uri must be on one \
-                 host ({}), or all routes of the app public",
-                redirect.value.name()
-            );
-            let message = "is not supported yet: people can sign in on the host of redirect_uri alone";
-            report.problem(&host.place, message, meanwhile);
-        }
     }
 }
 

@@ -40,7 +40,8 @@ pub(super) fn read(path: &Path) -> Result<KeyFile, Fault> {
     Ok(KeyFile { text: Zeroizing::new(text.to_owned()), is_open })
 }
 
-fn cannot_read(path: &Path, error: &io::Error) -> Fault {
+/// Why the system does not let a file be read.
+pub(super) fn cannot_read(path: &Path, error: &io::Error) -> Fault {
     let path = path.display();
     if error.kind() == io::ErrorKind::NotFound {
         Fault::new(format!("is not there: {path}"), "put the file there, or correct the path")

@@ -28,8 +28,18 @@ pub(super) fn check(apps: &[AppAt], report: &Report<'_>) {
             unreachable(route, &app.routes, report);
         }
         app_sessions::lint(app, report);
+        wildcard(app, report);
     }
     school_scopes(apps, report);
+}
+
+/// Whoever answers at a name that a wildcard covers may receive the sign-ins of others for that name.
+fn wildcard(app: &AppAt, report: &Report<'_>) {
+    if let Some(host) = app.host.as_ref().filter(|host| host.value.one().is_none()) {
+        let text =
+            format!("every name that \"{}\" covers must lead to this gateway, and to no other server", host.value);
+        report.note(&host.place, text);
+    }
 }
 
 /// With Sign in with Apple, anybody in the world can sign in: only a rule about people keeps them out.

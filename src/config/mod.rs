@@ -33,6 +33,7 @@ mod suggest;
 mod surroundings;
 #[cfg(test)]
 mod tests;
+mod upstream;
 
 use std::{fs, io, path::Path};
 
@@ -47,8 +48,8 @@ use self::{
 use crate::{
     policy::Table,
     server::{AdminAddress, Settings},
-    signin, telemetry,
-    web::Host,
+    signin::{self, Home},
+    telemetry,
 };
 
 /// Largest file that is read.
@@ -59,8 +60,6 @@ const LARGEST: usize = 1 << 20;
 pub struct Loaded {
     /// What the gateway runs on.
     pub settings: Settings,
-    /// The hosts of the apps, in the order of the file.
-    pub hosts: Vec<Host>,
     /// What there is to know about the file although it is valid, in its order.
     pub notes: Vec<Note>,
 }
@@ -134,7 +133,7 @@ pub fn from_text(path: &Path, text: &str, environment: &dyn Fn(&str) -> Option<S
     let translated = file.and_then(|file| file.translate());
     let notes = report.finish()?;
     match translated {
-        Some((settings, hosts)) => Ok(Loaded { settings, hosts, notes }),
+        Some(settings) => Ok(Loaded { settings, notes }),
         // Every part that is missing has its problem; should one ever have none, the answer is still no.
         None => Err(Problems::new(
             path,
@@ -176,25 +175,26 @@ impl File {
             report.missing(&report.end("app"), "is missing: there is no app to stand in front of", cure);
         }
         let sections = sections.unwrap_or_default();
-        let apps: Vec<_> = sections.into_iter().map(|section| app::read(section, report, apple.service)).collect();
+        let apps: Vec<_> =
+            sections.into_iter().map(|section| app::read(section, report, surroundings, apple.service)).collect();
         root.finish();
         cross::apps(&apps, &server.listen, report);
         cross::external_scheme(&server.external_scheme, &apps, report);
-        cross::sign_in_host(apple.redirect_host.as_ref(), &apps, report);
         apps.iter().for_each(|app| conflict::check(&app.routes, report));
         lint::check(&apps, report);
         lint::open_to_the_world(&apps, apple.service, report);
         report.is_clean().then_some(Self { server, apple, session, log_format, apps })
     }
 
-    fn translate(self) -> Option<(Settings, Vec<Host>)> {
+    fn translate(self) -> Option<Settings> {
         let Self { server, apple, session, log_format, apps } = self;
         let apps: Vec<_> = apps.into_iter().map(AppAt::into_app).collect::<Option<_>>()?;
-        let hosts = apps.iter().map(|app| app.host.clone()).collect();
         let remembers_browsers = apps.iter().any(|app| !app.sessions.clear_cookies.is_empty());
+        let apple_settings = apple.settings?;
         let signin = signin::Settings {
+            home: Home::of(&apple_settings.redirect_uri)?,
             scopes: apple.scopes,
-            response_mode: apple.settings.as_ref().and_then(|settings| settings.response_mode),
+            response_mode: apple_settings.response_mode,
             external_scheme: server.external_scheme.value,
             refresh_before: session.refresh_before,
             revoke_on_sign_out: session.revoke_on_sign_out,
@@ -208,12 +208,12 @@ impl File {
             encryption_key_file: session.encryption_key_file,
             shutdown_grace: server.shutdown_grace,
             log_format,
-            apple: apple.settings?,
+            apple: apple_settings,
             session: session.settings,
             signin,
             proxy: server.proxy,
             table: Table::new(apps),
         };
-        Some((settings, hosts))
+        Some(settings)
     }
 }

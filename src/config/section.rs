@@ -199,20 +199,6 @@ impl<'a> Section<'a> {
         Some(Entry { place: one.place.clone(), value: vec![one] })
     }
 
-    /// A key of a feature that does not exist yet: known, and refused when it is there.
-    pub(super) fn not_yet(&mut self, key: &'static str, meanwhile: &str) {
-        if let Some(entry) = self.value(key) {
-            self.report.unsupported(&entry.place, meanwhile);
-        }
-    }
-
-    /// A list of a feature that does not exist yet: an empty one changes nothing and is accepted.
-    pub(super) fn not_yet_unless_empty(&mut self, key: &'static str, example: &str, meanwhile: &str) {
-        if let Some(list) = self.texts(key, example).filter(|list| !list.value.is_empty()) {
-            self.report.unsupported(&list.place, meanwhile);
-        }
-    }
-
     /// A switch of a feature that does not exist yet: `false` changes nothing and is accepted.
     pub(super) fn not_yet_unless_false(&mut self, key: &'static str, meanwhile: &str) {
         if let Some(flag) = self.flag(key).filter(|flag| flag.value) {

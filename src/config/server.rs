@@ -9,7 +9,12 @@ use super::{
     size,
     surroundings::Surroundings,
 };
-use crate::{proxy, server::AdminAddress, telemetry::LogFormat, web::Scheme};
+use crate::{
+    proxy::{self, Network, NetworkError, TrustedProxies},
+    server::AdminAddress,
+    telemetry::LogFormat,
+    web::Scheme,
+};
 
 /// What `[server]` says.
 #[derive(Debug)]
@@ -42,11 +47,7 @@ pub(super) fn read(mut section: Section<'_>, report: &Report<'_>, surroundings: 
             );
         }
     }
-    section.not_yet_unless_empty(
-        "trusted_proxies",
-        r#"["192.0.2.0/24"]"#,
-        "leave it out: the address of the peer counts, and X-Forwarded-* of others is replaced",
-    );
+    let trusted_proxies = trusted_proxies(&mut section, report);
     let tls = section.section("tls");
     if tls.is_there() {
         report.unsupported(
@@ -75,6 +76,7 @@ pub(super) fn read(mut section: Section<'_>, report: &Report<'_>, surroundings: 
     section.finish();
     let proxy = proxy::Settings {
         external_scheme: external_scheme.value,
+        trusted_proxies,
         sign_in_rate_per_ip,
         header_timeout,
         idle_timeout,
@@ -156,6 +158,44 @@ pub(super) fn admin_address(section: &mut Section<'_>, surroundings: &Surroundin
     parsed.unwrap_or_else(|| {
         let place = section.place().clone();
         Entry { value: default, place: Place { key: "server.admin_listen".into(), ..place } }
+    })
+}
+
+fn trusted_proxies(section: &mut Section<'_>, report: &Report<'_>) -> TrustedProxies {
+    let list = section.texts("trusted_proxies", r#"["192.0.2.0/24"]"#).map_or_else(Vec::new, |list| list.value);
+    let mut networks = Vec::new();
+    for text in list {
+        let Some(entry) = section.parse(text, network) else { continue };
+        if entry.value.is_vast() {
+            report.warn(
+                &entry.place,
+                "is a very large network, and whoever is in it can say who connects and which page they ask for: \
+                 name the proxies themselves",
+            );
+        }
+        networks.push(entry.value);
+    }
+    TrustedProxies::new(networks)
+}
+
+fn network(text: &str) -> Result<Network, Fault> {
+    Network::parse(text).map_err(|why| {
+        let cure = match &why {
+            NetworkError::Syntax => {
+                "write an address such as \"192.0.2.7\", or a network such as \"192.0.2.0/24\"".into()
+            }
+            NetworkError::HostBits(network) => {
+                format!(
+                    "write \"{}\" for this address alone, or \"{}\" for the network",
+                    network.addr(),
+                    network.trunc()
+                )
+            }
+            NetworkError::Everybody => "name the proxies that stand in front of the gateway; \
+                                        with everybody in the list, everybody could claim to be one"
+                .into(),
+        };
+        Fault::new(why.to_string(), cure)
     })
 }
 

@@ -1,6 +1,6 @@
 //! The whole file: what is accepted, what is noted, and what can only be wrong of the whole.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path, sync::LazyLock, time::Duration};
 
 use proptest::prelude::*;
 
@@ -39,6 +39,12 @@ path = "/static"
 access = "public"
 "#;
 
+/// The certificate of an authority.
+static CA: LazyLock<String> = LazyLock::new(|| {
+    let key = rcgen::KeyPair::generate().unwrap();
+    rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap().pem()
+});
+
 /// An encryption key.
 const KEY: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
 
@@ -52,6 +58,7 @@ pub(super) fn read(text: &str) -> Result<Loaded, Problems> {
         fs::write(folder.path().join(name), content).unwrap();
         fs::set_permissions(folder.path().join(name), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     }
+    fs::write(folder.path().join("ca.pem"), &*CA).unwrap();
     let environment =
         |name: &str| (name == "CREDENTIALS_DIRECTORY").then(|| folder.path().to_str().unwrap().to_owned());
     from_text(Path::new("/etc/schoolgate/gateway.toml"), text, &environment)
@@ -223,11 +230,14 @@ fn names_and_hosts_stand_for_one_app_each() {
 }
 
 #[test]
-fn people_sign_in_on_one_host_and_public_apps_may_have_others() {
-    let other = "[[app]]\nname = \"news\"\nhost = \"news.school.example\"\nupstream = \"http://a\"\n";
-    assert!(read(&format!("{VALID}{other}")).is_err());
-    assert!(read(&format!("{VALID}{other}[[app.route]]\naccess = \"public\"\n")).is_ok());
-    assert!(read(&format!("{VALID}{other}[[app.route]]\naccess = \"optional\"\n")).is_err());
+fn apps_have_hosts_of_their_own_and_wildcards() {
+    let other = |host: &str| format!("{VALID}[[app]]\nname = \"other\"\nhost = \"{host}\"\nupstream = \"http://a\"\n");
+    for host in ["grades.school.example", "*.school.example", "*.Clubs.School.Example."] {
+        assert!(read(&other(host)).is_ok(), "{host}");
+    }
+    let twice =
+        other("*.school.example") + "[[app]]\nname = \"x\"\nhost = \"*.School.example.\"\nupstream = \"http://b\"\n";
+    assert_eq!(read(&twice).unwrap_err().iter().count(), 1);
 }
 
 #[test]
@@ -418,4 +428,33 @@ fn a_section_with_the_wrong_brackets_is_told_once() {
     let problems = read(&text).unwrap_err();
     assert_eq!(problems.iter().count(), 1, "{problems}");
     assert!(problems.to_string().contains("in double brackets: [[app]]"), "{problems}");
+}
+
+#[test]
+fn several_upstreams_and_what_goes_with_them_take_effect() {
+    let text = VALID.replace(
+        "upstream = \"http://127.0.0.1:9000\"",
+        "upstream = [\"https://a.internal\", \"https://b.internal:8443\"]\nhealth_path = \"/health?quick\"\n\
+         upstream_ca_file = \"$CREDENTIALS_DIRECTORY/ca.pem\"",
+    );
+    let settings = settings(&text);
+    let app = settings.table.apps().next().unwrap();
+    let shown: Vec<_> = app.upstreams.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, ["https://a.internal", "https://b.internal:8443"]);
+    assert_eq!(app.health_path.as_ref().unwrap().to_origin_form(), "/health?quick");
+    assert_eq!(app.upstream_authorities.as_ref().unwrap().certificates.len(), 1);
+    assert_eq!(notes(&text).len(), notes(VALID).len());
+}
+
+#[test]
+fn an_upstream_that_is_not_encrypted_among_others_is_noted() {
+    let mixed = VALID.replace("\"http://127.0.0.1:9000\"", "[\"https://a\", \"http://b\"]");
+    let noted = notes(&mixed).join("\n");
+    assert!(noted.contains("this upstream is not encrypted"), "{noted}");
+}
+
+#[test]
+fn a_health_path_for_one_upstream_is_noted_to_do_nothing() {
+    let noted = notes(&changed("[[app]]", "health_path = \"/\"")).join("\n");
+    assert!(noted.contains("health_path has no effect"), "{noted}");
 }

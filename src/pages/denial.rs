@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     identity::{Person, ScopeSet},
-    web::ReturnPath,
+    web::{Place, ReturnPath},
 };
 
 /// Why the policy said no.
@@ -76,7 +76,7 @@ pub struct ScopeMissing<'a> {
     /// The request's identifier.
     pub reference: &'a str,
     /// Where they wanted to go.
-    pub return_to: &'a ReturnPath,
+    pub return_to: &'a Place,
 }
 
 #[derive(Template)]
@@ -87,6 +87,7 @@ struct DenialPage<'a> {
     missing: Vec<Permission<'a>>,
     /// Where Apple is asked again, when that can help.
     retry: Option<String>,
+    sign_out: String,
     return_to: &'a str,
     reference: &'a str,
 }
@@ -95,7 +96,7 @@ struct DenialPage<'a> {
 #[must_use]
 pub fn forbidden(facts: &Forbidden<'_>) -> Page {
     let &Forbidden { person, reference, return_to } = facts;
-    page(Denial::Forbidden, person, Vec::new(), None, return_to, reference)
+    page(Denial::Forbidden, person, Vec::new(), None, &return_to.clone().into(), reference)
 }
 
 /// The page for a person whose grant lacks scopes even after asking Apple for them: which, and who can
@@ -103,7 +104,7 @@ pub fn forbidden(facts: &Forbidden<'_>) -> Page {
 #[must_use]
 pub fn scope_missing(facts: &ScopeMissing<'_>) -> Page {
     let &ScopeMissing { person, missing, reference, return_to } = facts;
-    let retry = Some(links::sign_in(return_to.as_str()));
+    let retry = Some(links::sign_in_at(return_to));
     page(Denial::ScopeMissing, person, wording::permissions(missing), retry, return_to, reference)
 }
 
@@ -112,12 +113,14 @@ fn page(
     person: &Person,
     missing: Vec<Permission<'_>>,
     retry: Option<String>,
-    return_to: &ReturnPath,
+    return_to: &Place,
     reference: &str,
 ) -> Page {
     let explanation = why.explanation();
     let person = wording::name(person);
-    let page = DenialPage { explanation, person, missing, retry, return_to: return_to.as_str(), reference };
+    let sign_out = links::at(return_to, links::SIGN_OUT);
+    let return_to = return_to.path.as_str();
+    let page = DenialPage { explanation, person, missing, retry, sign_out, return_to, reference };
     Page::that_leads_on(explanation.status, &page)
 }
 
@@ -147,7 +150,8 @@ mod tests {
     #[test]
     fn a_missing_permission_has_its_plain_words_and_its_scope_name() {
         let missing = ScopeSet::parse("edu.classes.read odd.thing").unwrap();
-        let facts = ScopeMissing { person: &teacher(), missing: &missing, reference: "ref-80", return_to: &way_back() };
+        let facts =
+            ScopeMissing { person: &teacher(), missing: &missing, reference: "ref-80", return_to: &way_back().into() };
         let page = scope_missing(&facts);
         assert_eq!(page.status, 403);
         for text in ["classes", "edu.classes.read", "odd.thing", "Site Manager", "teacher@school.example", "ref-80"] {

@@ -2,6 +2,8 @@
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::web::Place;
+
 /// The page that says who is signed in.
 pub(super) const STATUS: &str = "/.schoolgate/";
 
@@ -13,6 +15,16 @@ pub(super) const SIGN_OUT: &str = "/.schoolgate/sign-out";
 /// [`ReturnPath`]: crate::web::ReturnPath
 pub(super) fn sign_in(return_to: &str) -> String {
     format!("/.schoolgate/sign-in?return_to={}", utf8_percent_encode(return_to, NON_ALPHANUMERIC))
+}
+
+/// Starts a sign-in on the host of a place.
+pub(super) fn sign_in_at(place: &Place) -> String {
+    at(place, &sign_in(place.path.as_str()))
+}
+
+/// One of our own paths on the host of a place.
+pub(super) fn at(place: &Place, path: &str) -> String {
+    format!("{}{path}", place.origin.as_ref().map_or("", |origin| origin.as_str()))
 }
 
 #[cfg(test)]

@@ -45,15 +45,15 @@ mod tests {
         let mut pages = vec![
             signed_in(&SignedIn { person, since: now, until: now, idle_until: None, scopes, now }),
             not_signed_in(),
-            sign_in_on_top(path),
+            sign_in_on_top(&path.clone().into()),
             signed_out(),
             confirm_sign_out(None),
             confirm_sign_out(Some(path)),
             forbidden(&Forbidden { person, reference, return_to: path }),
-            scope_missing(&ScopeMissing { person, missing: scopes, reference, return_to: path }),
+            scope_missing(&ScopeMissing { person, missing: scopes, reference, return_to: &path.clone().into() }),
         ];
         pages.extend(Failure::ALL.map(|it| failure(it, reference)));
-        pages.extend(SignInProblem::ALL.map(|it| try_again(it, path, reference)));
+        pages.extend(SignInProblem::ALL.map(|it| try_again(it, &path.clone().into(), reference)));
         pages
     }
 

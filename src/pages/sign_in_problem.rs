@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::{Explanation, Page, links};
-use crate::web::ReturnPath;
+use crate::web::Place;
 
 /// Why somebody is not signed in although they tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,9 +127,9 @@ struct TryAgainPage<'a> {
 /// The page after a sign-in that failed: what happened, what to do, and a button that starts anew on the
 /// way to `retry`, where the person wanted to go.
 #[must_use]
-pub fn try_again(why: SignInProblem, retry: &ReturnPath, reference: &str) -> Page {
+pub fn try_again(why: SignInProblem, retry: &Place, reference: &str) -> Page {
     let explanation = why.explanation();
-    let retry = links::sign_in(retry.as_str());
+    let retry = links::sign_in_at(retry);
     Page::of(explanation.status, &TryAgainPage { explanation, retry, reference })
 }
 
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn every_problem_has_a_reference_and_a_way_to_where_one_wanted_to_go() {
-        let retry = ReturnPath::parse("/marks?class=7").unwrap();
+        let retry = crate::web::ReturnPath::parse("/marks?class=7").unwrap().into();
         for it in SignInProblem::ALL {
             let page = try_again(it, &retry, "ref-78");
             assert_eq!(page.status, it.explanation().status);

@@ -2,41 +2,30 @@
 
 use std::{collections::BTreeSet, sync::LazyLock, time::Duration};
 
-use super::{AppSessions, Route};
-use crate::web::{FoldedName, Host};
-
-/// Where an app listens, as `http://host:port`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Upstream {
-    /// Host name or address.
-    pub host: Host,
-    /// Port; 80 when the URL has none.
-    pub port: u16,
-}
-
-impl Upstream {
-    /// Host and port as a `Host` header has them (RFC 9110, section 7.2): without the default port.
-    #[must_use]
-    pub fn authority(&self) -> String {
-        if self.port == 80 { self.host.name().to_owned() } else { format!("{}:{}", self.host.name(), self.port) }
-    }
-}
+use super::{AppSessions, Authorities, Route, Upstream};
+use crate::web::{FoldedName, HostPattern, Target};
 
 /// An app: the host it answers to, where it listens, and its routes.
 #[derive(Clone, Debug)]
 pub struct App {
     /// The name in logs.
     pub name: String,
-    /// The host that browsers use.
-    pub host: Host,
-    /// Where the app listens.
-    pub upstream: Upstream,
+    /// The hosts that browsers use.
+    pub host: HostPattern,
+    /// Where the app listens; never empty.
+    pub upstreams: Vec<Upstream>,
+    /// Who vouches for `https` upstreams; the system's authorities when there is none.
+    pub upstream_authorities: Option<Authorities>,
+    /// What each upstream is asked for when there are several; a TCP connection is enough when there is none.
+    pub health_path: Option<Target>,
     /// Whether the app sees the browser's `Host`, or its own.
     pub preserve_host: bool,
     /// Longest wait for the first byte of an answer.
     pub upstream_timeout: Duration,
     /// Largest request body in bytes.
     pub max_body: u64,
+    /// Whether a form that was sent after the session died is offered again after the sign-in.
+    pub keep_forms: bool,
     /// The rules, never empty.
     pub routes: Vec<Route>,
     /// The sessions that the app itself keeps.
@@ -66,22 +55,26 @@ static RESERVED: LazyLock<BTreeSet<FoldedName>> =
     LazyLock::new(|| ALWAYS_RESERVED.iter().map(|name| FoldedName::of(name)).collect());
 
 impl App {
-    /// An app with its routes. The names of all headers that any route could set become reserved on
-    /// every route, public ones too.
+    /// An app with its routes, and the defaults of everything else. The names of all headers that any route could
+    /// set become reserved on every route, public ones too.
     #[must_use]
-    pub fn new(
-        name: String,
-        host: Host,
-        upstream: Upstream,
-        preserve_host: bool,
-        upstream_timeout: Duration,
-        max_body: u64,
-        routes: Vec<Route>,
-    ) -> Self {
+    pub fn new(name: String, host: HostPattern, upstreams: Vec<Upstream>, routes: Vec<Route>) -> Self {
         let reserved =
             routes.iter().flat_map(|route| route.headers.names()).map(|name| FoldedName::of(name.as_str())).collect();
-        let sessions = AppSessions::default();
-        Self { name, host, upstream, preserve_host, upstream_timeout, max_body, routes, sessions, reserved }
+        Self {
+            name,
+            host,
+            upstreams,
+            upstream_authorities: None,
+            health_path: None,
+            preserve_host: true,
+            upstream_timeout: Duration::from_secs(60),
+            max_body: 100 << 20,
+            keep_forms: false,
+            routes,
+            sessions: AppSessions::default(),
+            reserved,
+        }
     }
 
     /// The same app with sessions of its own.

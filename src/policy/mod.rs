@@ -11,14 +11,16 @@ mod decision;
 mod route;
 mod table;
 mod template;
+mod upstream;
 
 pub use allow::Allow;
-pub use app::{App, Upstream};
+pub use app::App;
 pub use app_sessions::AppSessions;
 pub use decision::{Admission, Decision, Obstacle, decide};
 pub use route::{Access, Route, Unauthenticated};
 pub use table::{Lookup, Miss, Table};
 pub use template::{HeaderSet, Template, TemplateError, Values, Variable};
+pub use upstream::{Authorities, Upstream};
 
 /// Apps for the unit tests of other rooms.
 #[cfg(test)]

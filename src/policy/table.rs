@@ -8,7 +8,7 @@ use std::{
 use http::Method;
 
 use super::{App, Route};
-use crate::web::{CanonicalPath, Host};
+use crate::web::{CanonicalPath, Host, HostPattern, parent_of};
 
 /// Why a request meets no route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,25 +47,35 @@ impl Lookup {
 /// All apps, by host.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
-    apps: HashMap<Host, Arc<App>>,
+    apps: Vec<Arc<App>>,
+    by_host: HashMap<Host, Arc<App>>,
+    by_parent: HashMap<Host, Arc<App>>,
 }
 
 impl Table {
     /// A table of apps. Of two apps with one host the later stays; the configuration refuses that.
     #[must_use]
     pub fn new(apps: impl IntoIterator<Item = App>) -> Self {
-        Self { apps: apps.into_iter().map(|app| (app.host.clone(), Arc::new(app))).collect() }
+        let mut table = Self::default();
+        for app in apps.into_iter().map(Arc::new) {
+            match &app.host {
+                HostPattern::One(host) => table.by_host.insert(host.clone(), Arc::clone(&app)),
+                HostPattern::Below(parent) => table.by_parent.insert(parent.clone(), Arc::clone(&app)),
+            };
+            table.apps.push(app);
+        }
+        table
     }
 
-    /// The app of a host.
+    /// The app of a host: the one that names it, else the one whose wildcard covers it.
     #[must_use]
     pub fn app(&self, host: &Host) -> Option<&Arc<App>> {
-        self.apps.get(host)
+        self.by_host.get(host).or_else(|| self.by_parent.get(parent_of(host)?))
     }
 
-    /// All apps, in no order.
+    /// All apps, in the order of the file.
     pub fn apps(&self) -> impl Iterator<Item = &Arc<App>> {
-        self.apps.values()
+        self.apps.iter()
     }
 
     /// Finds the route of a request: the longest path that covers it and takes its method; of equal
@@ -106,9 +116,8 @@ pub(super) mod tests {
     use crate::{
         identity::ScopeSet,
         policy::{Access, Allow, HeaderSet, Unauthenticated, Upstream},
-        web::PathPrefix,
+        web::{PathPrefix, Scheme},
     };
-    use std::time::Duration;
 
     pub(in crate::policy) fn route(path: &str, access: &str) -> Route {
         let (access, methods) = access.split_once(' ').unwrap_or((access, ""));
@@ -129,8 +138,8 @@ pub(super) mod tests {
     }
 
     pub(in crate::policy) fn app_of(host: &str, routes: Vec<Route>) -> App {
-        let upstream = Upstream { host: Host::parse("127.0.0.1").unwrap(), port: 9000 };
-        App::new("app".into(), Host::parse(host).unwrap(), upstream, true, Duration::from_secs(60), 1000, routes)
+        let upstream = Upstream { scheme: Scheme::Http, host: Host::parse("127.0.0.1").unwrap(), port: 9000 };
+        App::new("app".into(), HostPattern::parse(host).unwrap(), vec![upstream], routes)
     }
 
     pub(in crate::policy) fn app_with(host: &str, routes: &[(&str, &str)]) -> App {
@@ -194,6 +203,23 @@ pub(super) mod tests {
         }
         for path in ["/x;y=1", "/;jsessionid=1", "/admin/x;y", "/admin2"] {
             assert!(find(&table, "GET", path).is_ok(), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_host_by_name_goes_before_the_wildcard() {
+        let table = Table::new([
+            app_with("*.example.org", &[("/", "public")]),
+            app_with("a.example.org", &[("/", "required")]),
+        ]);
+        let access = |host: &str| {
+            let path = CanonicalPath::parse("/").unwrap();
+            table.find(&Host::parse(host).unwrap(), &Method::GET, &path).map(|lookup| lookup.route().access)
+        };
+        assert_eq!(access("A.Example.org."), Ok(Access::Required));
+        assert_eq!(access("b.example.ORG:80"), Ok(Access::Public));
+        for host in ["example.org", "b.a.example.org", "org", "bexample.org"] {
+            assert_eq!(access(host), Err(Miss::Host), "{host}");
         }
     }
 

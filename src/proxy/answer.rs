@@ -9,6 +9,19 @@ use crate::{
     web::{Kind, SetCookie},
 };
 
+/// Headers that say something about an answer, and nothing about a person: an app may be told by headers of these
+/// names, a web server in front of it not.
+const OF_ANSWERS: &[&str] = &[
+    "cache-control",
+    "clear-site-data",
+    "content-length",
+    "location",
+    "referrer-policy",
+    "set-cookie",
+    "x-content-type-options",
+    "x-request-id",
+];
+
 /// An answer that no app gave.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -68,6 +81,23 @@ impl Answer {
             self.headers.push((name, value));
         }
         self
+    }
+
+    /// Adds the headers that an app is told by. What the answer needs for itself stays as it is.
+    #[must_use]
+    pub fn with_identity(mut self, headers: &[(HeaderName, HeaderValue)]) -> Self {
+        let ours = |name: &HeaderName| {
+            OF_ANSWERS.contains(&name.as_str()) || self.headers.iter().any(|(other, _)| other == name)
+        };
+        let told: Vec<_> = headers.iter().filter(|(name, _)| !ours(name)).cloned().collect();
+        self.headers.extend(told);
+        self
+    }
+
+    /// The value of a header that is text.
+    #[must_use]
+    pub fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.headers.iter().find(|(other, _)| other == name).and_then(|(_, value)| value.to_str().ok())
     }
 
     /// Adds cookies to set or delete.

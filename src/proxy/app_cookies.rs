@@ -15,8 +15,8 @@ use pingora::{
 use super::{Gateway, exchange::Exchange, forwarding};
 use crate::{
     policy::{Access, Admission, App},
-    signin::{CookieNames, Label, Owner},
-    web::{AppSetCookie, CookieJar, CookieScope, Host, SameSite, SetCookie},
+    signin::{Browser, CookieNames, Label, Owner},
+    web::{AppSetCookie, CookieScope, Host, SameSite, SetCookie},
 };
 
 /// Most places that are remembered for an app. An app has one or two.
@@ -29,7 +29,7 @@ const MOST_BYTES: usize = 2048;
 /// A name, and where a browser keeps the cookie of that name.
 type Place = (String, CookieScope);
 
-/// Where the apps have set their cookies, the latest last.
+/// Where the apps have set their cookies, by the host of the browser, the latest last.
 #[derive(Debug, Default)]
 pub(super) struct AppCookies(Mutex<HashMap<Host, Vec<Place>>>);
 
@@ -52,15 +52,15 @@ impl AppCookies {
     /// Deletes the cookies of an app that die at a sign-out. A browser deletes a cookie only by the path and
     /// the domain that it was set with: those that this app was seen to use, and, for a process that has seen
     /// nothing yet, those that apps mostly use.
-    pub(super) fn deletions(&self, app: &App, names: &CookieNames) -> Vec<SetCookie> {
+    pub(super) fn deletions(&self, app: &App, host: &Host, names: &CookieNames) -> Vec<SetCookie> {
         let cookies = &app.sessions.clear_cookies;
         let each = |scope: CookieScope| cookies.iter().map(move |name| (name.clone(), scope.clone()));
         let whole = each(CookieScope::host_only("/"));
-        let seen = self.places(&app.host).into_iter().rev();
+        let seen = self.places(host).into_iter().rev();
         let seen = seen.filter(|(name, scope)| cookies.contains(name) && *scope != CookieScope::host_only("/"));
         let known: Vec<Place> = whole.chain(seen).collect();
         let mut guessed: Vec<Place> = Vec::new();
-        for place in guesses(app).flat_map(each) {
+        for place in guesses(app, host).flat_map(each) {
             if !known.contains(&place) && !guessed.contains(&place) {
                 guessed.push(place);
             }
@@ -85,12 +85,12 @@ impl AppCookies {
 
 /// Where apps set cookies, as far as one can say from the configuration: for their host by name, and for the
 /// folders of their routes.
-fn guesses(app: &App) -> impl Iterator<Item = CookieScope> {
+fn guesses(app: &App, host: &Host) -> impl Iterator<Item = CookieScope> {
     let folders = app.routes.iter().map(|route| route.prefix.as_str().trim_end_matches('/'));
     let below = folders
         .filter(|folder| !folder.is_empty())
         .flat_map(|folder| [CookieScope::host_only(folder), CookieScope::host_only(format!("{folder}/"))]);
-    std::iter::once(CookieScope::of_domain(&app.host, "/")).chain(below)
+    std::iter::once(CookieScope::of_domain(host, "/")).chain(below)
 }
 
 /// Browsers keep a cookie of this prefix for the whole of one host only.
@@ -101,13 +101,13 @@ fn can_be((name, scope): &Place) -> bool {
 
 impl Gateway {
     /// Notes who asks, when the app has cookies that are for one person only.
-    pub(super) async fn note_owner(&self, admission: &Admission, jar: &CookieJar<'_>, exchange: &Exchange) {
+    pub(super) async fn note_owner(&self, admission: &Admission, browser: &Browser<'_>, exchange: &Exchange) {
         if admission.app().sessions.clear_cookies.is_empty() {
             return;
         }
         exchange.is_of(match (admission.session(), admission.route().access) {
             (Some(session), _) => Owner::Person(session.record().person.subject.clone()),
-            (None, Access::Public) => self.signin.owner_of(jar).await,
+            (None, Access::Public) => self.signin.owner_of(browser).await,
             (None, Access::Optional | Access::Required) => Owner::Nobody,
         });
     }
@@ -161,7 +161,7 @@ impl Gateway {
                 continue;
             };
             if let Some(scope) = cookie.scope(&exchange.facts.host, exchange.facts.target.path()) {
-                self.app_cookies.note(&app.host, name, scope);
+                self.app_cookies.note(&exchange.facts.host, name, scope);
             }
             // What dies with an answer is not set by it, and what is nobody's is not set at all.
             let label = self.signin.labels().make(name, cookie.value(), exchange.owner());
@@ -200,13 +200,14 @@ mod tests {
     /// Where a line of an app's at `/x/y` sets its cookie.
     fn note(known: &AppCookies, app: &App, line: &str) {
         let cookie = AppSetCookie::parse(line.as_bytes()).unwrap();
-        let scope = cookie.scope(&app.host, &CanonicalPath::parse("/x/y").unwrap()).unwrap();
-        known.note(&app.host, std::str::from_utf8(cookie.name()).unwrap(), scope);
+        let host = app.host.one().unwrap();
+        let scope = cookie.scope(host, &CanonicalPath::parse("/x/y").unwrap()).unwrap();
+        known.note(host, std::str::from_utf8(cookie.name()).unwrap(), scope);
     }
 
     /// Names with path and domain, without labels.
     fn deleted(known: &AppCookies, app: &App) -> Vec<String> {
-        let lines = known.deletions(app, &NAMES).into_iter().map(|one| one.header_value());
+        let lines = known.deletions(app, app.host.one().unwrap(), &NAMES).into_iter().map(|one| one.header_value());
         let lines = lines.inspect(|line| assert!(line.ends_with("; Max-Age=0") && line.contains("; Secure"), "{line}"));
         let short = |line: String| {
             let line = line.replace("=; HttpOnly; SameSite=Lax; ", " ").replace("Secure; Path=", "");
@@ -248,7 +249,8 @@ mod tests {
             "B / a.school.example",
         ];
         assert_eq!(deleted(&known, &app), expected);
-        let lines: Vec<_> = known.deletions(&app, &NAMES).iter().map(SetCookie::header_value).collect();
+        let lines: Vec<_> =
+            known.deletions(&app, app.host.one().unwrap(), &NAMES).iter().map(SetCookie::header_value).collect();
         let label = "schoolgate-of-A=; HttpOnly; SameSite=Lax; Secure; Path=/app/; Domain=school.example; Max-Age=0";
         assert!(lines.iter().any(|line| line == label), "{lines:#?}");
         assert_eq!(deleted(&known, &testing::app("other.example")), Vec::<String>::new());
@@ -269,8 +271,8 @@ mod tests {
         for number in 0..1_000 {
             note(&known, &app, &format!("A=1; Path=/course/{number}"));
         }
-        assert_eq!(known.places(&app.host).len(), MOST_PLACES);
-        let deletions = known.deletions(&app, &NAMES);
+        assert_eq!(known.places(app.host.one().unwrap()).len(), MOST_PLACES);
+        let deletions = known.deletions(&app, app.host.one().unwrap(), &NAMES);
         let bytes: usize = deletions.iter().map(|one| one.header_value().len()).sum();
         assert!(bytes < MOST_BYTES && bytes > MOST_BYTES / 2, "{bytes}");
         assert_eq!(deleted(&known, &app)[..2], ["A /", "A /course/999"], "the latest first");

@@ -9,11 +9,15 @@ use pingora::{
 use tokio::{net::TcpStream, sync::watch};
 
 use super::{
-    Answer, Exchange, Facts, Gateway, Settings, access_log, judge,
+    Answer, Endpoint, Exchange, Facts, Gateway, Settings, TrustedProxies, access_log,
+    forwarded::Forwarded,
+    judge,
     lent::{Home, Lent},
+    upstreams::NOBODY,
     wire::{self, Guard, Head, Next, Peer, Refusal},
 };
 use crate::{
+    crypto,
     entropy::{self, Entropy},
     pages::{self, Explanation, Failure},
     policy::Admission,
@@ -24,9 +28,6 @@ use crate::{
 /// pingora with our phases.
 pub type Proxy = HttpProxy<Gateway>;
 
-/// How often a request that never reached an app is tried again on a fresh connection.
-const MOST_TRIES: usize = 2;
-
 /// Keep-alive is the guard's business; pingora only has to give the connection back.
 const KEEPALIVE_SECONDS: u64 = 60;
 
@@ -36,7 +37,10 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(120);
 /// Puts pingora around a gateway.
 #[must_use]
 pub fn proxy(gateway: Gateway) -> Arc<Proxy> {
-    let conf = ServerConf { max_retries: MOST_TRIES, ..ServerConf::default() };
+    crypto::install();
+    // Each upstream of an app once, and once more for a connection that was closed meanwhile.
+    let max_retries = gateway.upstreams.most() + 1;
+    let conf = ServerConf { max_retries, ca_file: Some(NOBODY.into()), ..ServerConf::default() };
     let mut proxy = HttpProxy::new(gateway, Arc::new(conf));
     proxy.handle_init_modules();
     Arc::new(proxy)
@@ -54,8 +58,11 @@ pub async fn serve(proxy: Arc<Proxy>, connections: Connections, socket: TcpStrea
             Next::Closed => return,
             Next::Refused(refusal) => return refuse(guard, refusal, &*connections.entropy).await,
         }
-        let Some(facts) = guard.head().and_then(|head| facts(head, &peer, &*connections.entropy)) else { return };
-        let exchange = Exchange::new(facts);
+        let exchange = match guard.head().map(|head| facts(head, &peer, &connections)) {
+            Some(Ok(facts)) => Exchange::new(facts),
+            Some(Err(refusal)) => return refuse(guard, refusal, &*connections.entropy).await,
+            None => return,
+        };
         let served = serve_one(&proxy, guard, &exchange, &drain);
         let reused = tokio::select! {
             reused = served => reused,
@@ -78,6 +85,7 @@ pub async fn serve(proxy: Arc<Proxy>, connections: Connections, socket: TcpStrea
 pub struct Connections {
     limits: wire::Settings,
     scheme: Scheme,
+    trusted: TrustedProxies,
     sessions: Arc<Sessions>,
     entropy: Arc<dyn Entropy>,
 }
@@ -92,7 +100,8 @@ impl Connections {
             min_body_rate: settings.min_body_rate,
             max_header_bytes: settings.max_header_bytes,
         };
-        Self { limits, scheme: settings.external_scheme, sessions, entropy }
+        let (scheme, trusted) = (settings.external_scheme, settings.trusted_proxies.clone());
+        Self { limits, scheme, trusted, sessions, entropy }
     }
 }
 
@@ -113,16 +122,25 @@ async fn serve_one(
     stream.into_any().downcast().ok().map(|guard| *guard)
 }
 
-/// What the head says. `None` cannot happen: the guard lets only tokens through as methods.
-fn facts(head: &Head, peer: &Peer, source: &dyn Entropy) -> Option<Facts> {
-    Some(Facts {
-        client: peer.remote().ip().to_canonical(),
-        method: Method::from_bytes(head.method().as_bytes()).ok()?,
-        host: head.host().clone(),
+/// What the head says, and trusted proxies with it.
+fn facts(head: &Head, peer: &Peer, connections: &Connections) -> Result<Facts, Refusal> {
+    let Forwarded { client, hops, scheme, host, trusted } =
+        Forwarded::read(head, peer.remote().ip(), &connections.trusted);
+    // There it is the host of the request that is asked about, and judged with the rest of it.
+    let host = host.filter(|_| Endpoint::of(head.target().path()) != Some(Endpoint::Auth));
+    let host = host.unwrap_or_else(|| Ok(head.host().clone())).map_err(Refusal::ForwardedHost)?;
+    Ok(Facts {
+        client,
+        hops,
+        trusted,
+        scheme,
+        method: Method::from_bytes(head.method().as_bytes()).map_err(|_| Refusal::Method)?,
+        host,
         target: head.target().clone(),
         kind: kind(head),
         websocket: head.websocket(),
-        request_id: entropy::hex::<16>(source),
+        may_redirect: true,
+        request_id: entropy::hex::<16>(&*connections.entropy),
     })
 }
 
@@ -170,12 +188,14 @@ async fn cut(home: &Home<TcpStream>, peer: &Peer, exchange: &Exchange, connectio
 async fn refuse(guard: Guard<Lent<TcpStream>>, refusal: Refusal, source: &dyn Entropy) {
     let request_id = entropy::hex::<16>(source);
     let status = refusal.status();
-    tracing::info!(target: "schoolgate::access", event = "refused", client = %guard.peer().remote().ip(), status, reason = %refusal, %request_id);
-    let mut answer = refusal_answer(refusal, guess_kind(guard.unjudged()), &request_id);
+    let client = guard.peer().remote().ip().to_canonical();
+    tracing::info!(target: "schoolgate::access", event = "refused", %client, status, reason = %refusal, %request_id);
+    let looks = guard.head().map_or(guard.unjudged(), |head| head.text());
+    let mut answer = refusal_answer(refusal, guess_kind(looks), &request_id);
     if let Some(allow) = refusal.allow() {
         answer = answer.with(http::header::ALLOW, allow);
     }
-    let head_only = guard.unjudged().trim_ascii_start().starts_with(b"HEAD ");
+    let head_only = looks.trim_ascii_start().starts_with(b"HEAD ");
     guard.refuse(&answer.to_last_bytes(&request_id, head_only)).await;
 }
 

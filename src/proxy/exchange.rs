@@ -18,14 +18,20 @@ use crate::{
     policy::Admission,
     session::{Over, Sessions},
     signin::Owner,
-    web::{Host, Kind, Target},
+    web::{Host, Kind, Scheme, Target},
 };
 
 /// What the head says, judged once. Route, policy, log and upstream all use these values.
 #[derive(Clone, Debug)]
 pub struct Facts {
-    /// Who connected.
+    /// Who asks: who connected, or whom trusted proxies vouch for.
     pub client: IpAddr,
+    /// The trusted proxies that it came through, the nearest last; none when the client connected itself.
+    pub hops: Vec<IpAddr>,
+    /// Whether who connected is a trusted proxy.
+    pub trusted: bool,
+    /// The scheme that a trusted proxy saw.
+    pub scheme: Option<Scheme>,
     /// The method.
     pub method: Method,
     /// The host, with the port that the browser used.
@@ -36,6 +42,8 @@ pub struct Facts {
     pub kind: Kind,
     /// Whether it asks for a WebSocket.
     pub websocket: bool,
+    /// Whether somebody would follow a redirect to Apple; else 401 says where to go.
+    pub may_redirect: bool,
     /// The number that people tell, and the log has.
     pub request_id: String,
 }
@@ -204,11 +212,15 @@ pub(super) mod tests {
     pub(in crate::proxy) fn facts(target: &str) -> Facts {
         Facts {
             client: IpAddr::from([127, 0, 0, 1]),
+            hops: Vec::new(),
+            trusted: false,
+            scheme: None,
             method: Method::GET,
             host: Host::parse("a.example:8443").unwrap(),
             target: Target::parse_origin_form(target).unwrap(),
             kind: Kind::Navigation,
             websocket: false,
+            may_redirect: true,
             request_id: "0123456789abcdef".into(),
         }
     }

@@ -7,8 +7,8 @@ use super::{Answer, Gateway, exchange::Exchange, judge::sessions_unavailable, re
 use crate::{
     pages::Failure,
     policy::Admission,
-    signin::{LeftBy, SignedOut},
-    web::{CookieJar, Host, Kind, SetCookie},
+    signin::{Browser, LeftBy, SignedOut},
+    web::{Host, Kind, SetCookie},
 };
 
 /// <https://www.w3.org/TR/clear-site-data/>
@@ -59,7 +59,7 @@ impl Gateway {
 
     fn app_cookies_to_delete(&self, host: &Host) -> Vec<SetCookie> {
         let app = self.table.app(host);
-        app.map(|app| self.app_cookies.deletions(app, self.signin.cookie_names())).unwrap_or_default()
+        app.map(|app| self.app_cookies.deletions(app, host, self.signin.cookie_names())).unwrap_or_default()
     }
 
     /// The last step before a judged request goes its way. Who asks the app for its sign-out leaves the
@@ -67,12 +67,12 @@ impl Gateway {
     pub(super) async fn send_off(
         &self,
         judged: Result<Admission, Box<Answer>>,
-        jar: &CookieJar<'_>,
+        browser: &Browser<'_>,
         exchange: &Exchange,
     ) -> Result<Admission, Box<Answer>> {
         let facts = &exchange.facts;
         if let Ok(admission) = &judged {
-            self.note_owner(admission, jar, exchange).await;
+            self.note_owner(admission, browser, exchange).await;
         }
         let app = self.table.app(&facts.host);
         if !app.is_some_and(|app| app.sessions.end_with(&facts.method, facts.target.path())) {
@@ -82,7 +82,7 @@ impl Gateway {
             // Then the browser asks again when the person really wants to leave.
             return Err(Box::new(Answer::failure(Failure::Unavailable, facts.kind, &facts.request_id)));
         }
-        let signed_out = self.signin.sign_out(jar, LeftBy::App).await;
+        let signed_out = self.signin.sign_out(browser, LeftBy::App).await;
         let farewell = self.farewell(&facts.host, signed_out.map_err(|error| sessions_unavailable(&error, facts))?);
         match judged {
             Ok(admission) => {

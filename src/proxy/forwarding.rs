@@ -7,6 +7,7 @@ use super::exchange::Facts;
 use crate::{
     entropy::{self, Entropy},
     policy::App,
+    signin::Browser,
     web::{CookieJar, FoldedName, Scheme},
 };
 
@@ -60,6 +61,11 @@ pub(super) fn cookies(request: &RequestHeader) -> CookieJar<'_> {
     CookieJar::parse(request.headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes))
 }
 
+/// The browser that a request comes from.
+pub(super) fn browser<'a>(request: &'a RequestHeader, facts: &'a Facts) -> Browser<'a> {
+    Browser { host: &facts.host, jar: cookies(request) }
+}
+
 /// Takes out of `Connection` what it may not name: a header that the gateway sets, or one that it judged
 /// by. The others are removed on the way, as RFC 9110, section 7.6.1, has it.
 ///
@@ -101,6 +107,11 @@ fn is_stripped(app: &App, name: &str) -> bool {
         || (folded == "cookie" && !name.eq_ignore_ascii_case("cookie"))
 }
 
+/// Whether a request asks for another method than its own.
+pub(super) fn overrides_the_method(request: &RequestHeader) -> bool {
+    request.headers.keys().any(|name| METHOD_OVERRIDES.contains(&FoldedName::of(name.as_str()).as_str()))
+}
+
 /// Takes away what clients may not say, and each cookie, as name and value, that is kept back.
 ///
 /// # Errors
@@ -134,8 +145,9 @@ pub(super) fn describe(
     scheme: Scheme,
     source: &dyn Entropy,
 ) -> pingora::Result<()> {
-    request.insert_header("X-Forwarded-For", facts.client.to_string())?;
-    request.insert_header("X-Forwarded-Proto", scheme.as_str())?;
+    let way: Vec<String> = [facts.client].iter().chain(&facts.hops).map(ToString::to_string).collect();
+    request.insert_header("X-Forwarded-For", way.join(", "))?;
+    request.insert_header("X-Forwarded-Proto", facts.scheme.unwrap_or(scheme).as_str())?;
     request.insert_header("X-Forwarded-Host", facts.host.to_string())?;
     request.insert_header("X-Request-Id", facts.request_id.as_str())?;
     // https://www.w3.org/TR/trace-context/#traceparent-header: our request id is the trace id.
@@ -214,13 +226,20 @@ mod tests {
 
     #[test]
     fn the_app_learns_of_the_connection_from_us() {
-        let mut request = RequestHeader::build("GET", b"/", None).unwrap();
-        describe(&mut request, &facts("/"), Scheme::Https, &SystemEntropy).unwrap();
-        let value = |name: &str| request.headers.get(name).unwrap().to_str().unwrap().to_owned();
+        let described = |facts: &Facts| {
+            let mut request = RequestHeader::build("GET", b"/", None).unwrap();
+            describe(&mut request, facts, Scheme::Https, &SystemEntropy).unwrap();
+            move |name: &str| request.headers.get(name).unwrap().to_str().unwrap().to_owned()
+        };
+        let value = described(&facts("/"));
         assert_eq!(value("x-forwarded-for"), "127.0.0.1");
         assert_eq!(value("x-forwarded-proto"), "https");
         assert_eq!(value("x-forwarded-host"), "a.example:8443");
         assert_eq!(value("x-request-id"), "0123456789abcdef");
         assert!(value("traceparent").starts_with("00-0123456789abcdef-"));
+        let hops = vec![[10, 0, 0, 2].into(), [10, 0, 0, 1].into()];
+        let value = described(&Facts { hops, scheme: Some(Scheme::Http), ..facts("/") });
+        assert_eq!(value("x-forwarded-for"), "127.0.0.1, 10.0.0.2, 10.0.0.1");
+        assert_eq!(value("x-forwarded-proto"), "http");
     }
 }

@@ -7,7 +7,9 @@ use governor::{
     state::keyed::DefaultKeyedStateStore,
 };
 
-use super::{Settings, app_cookies::AppCookies, identity_headers::IdentityHeaders, resolver::Resolver};
+use super::{
+    Settings, UpstreamsError, app_cookies::AppCookies, identity_headers::IdentityHeaders, upstreams::Upstreams,
+};
 use crate::{clock::SharedClock, entropy::SharedEntropy, policy::Table, signin::SignIn, web::Host};
 
 /// Judges requests and sends the admitted ones on.
@@ -17,36 +19,41 @@ pub struct Gateway {
     pub(super) table: Table,
     pub(super) signin: Arc<SignIn>,
     pub(super) headers: IdentityHeaders,
-    pub(super) resolver: Resolver,
+    pub(super) upstreams: Arc<Upstreams>,
     pub(super) app_cookies: AppCookies,
     pub(super) sign_ins: SignInRate,
     pub(super) clock: SharedClock,
     pub(super) entropy: SharedEntropy,
-    callback_host: Option<Host>,
 }
 
 impl Gateway {
-    /// A gateway for the apps of `table`. `callback_host` is the host of the redirect URI, which may be
-    /// no app's.
-    #[must_use]
+    /// A gateway for the apps of `table`.
+    ///
+    /// # Errors
+    /// When an app speaks TLS and nobody can be trusted with it.
     pub fn new(
         settings: Settings,
         table: Table,
-        callback_host: Option<Host>,
         signin: Arc<SignIn>,
         clock: SharedClock,
         entropy: SharedEntropy,
-    ) -> Self {
+    ) -> Result<Self, UpstreamsError> {
         let sign_ins = SignInRate::new(settings.sign_in_rate_per_ip, clock.clone());
-        let (headers, resolver) = (IdentityHeaders::default(), Resolver::default());
-        let app_cookies = AppCookies::default();
-        Self { settings, table, signin, headers, resolver, app_cookies, sign_ins, clock, entropy, callback_host }
+        let upstreams = Arc::new(Upstreams::new(&table)?);
+        let (headers, app_cookies) = (IdentityHeaders::default(), AppCookies::default());
+        Ok(Self { settings, table, signin, headers, upstreams, app_cookies, sign_ins, clock, entropy })
     }
 
-    /// Whether browsers reach this gateway by `host`.
+    /// The upstreams of the apps, to be watched.
+    #[must_use]
+    pub fn upstreams(&self) -> Arc<Upstreams> {
+        Arc::clone(&self.upstreams)
+    }
+
+    /// Whether browsers reach this gateway by `host`: an app's, or that of the redirect URI.
     #[must_use]
     pub fn serves(&self, host: &Host) -> bool {
-        self.table.app(host).is_some() || self.callback_host.as_ref() == Some(host)
+        self.table.app(host).is_some() || self.signin.home().is(host)
     }
 }
 

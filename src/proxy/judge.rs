@@ -2,29 +2,46 @@
 
 use http::header;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use pingora::http::RequestHeader;
 
-use super::{Answer, Gateway, exchange::Facts};
+use super::{
+    Answer, Gateway,
+    exchange::{Exchange, Facts},
+    forwarding,
+};
 use crate::{
     identity::ScopeSet,
     pages::{self, Denial, Explanation, Failure, Forbidden, Page, ScopeMissing, SignInProblem},
     policy::{Access, Admission, Decision, Lookup, Miss, Obstacle, decide},
     session::{ActiveSession, StoreError},
-    signin::RenewProblem,
-    web::{CookieJar, Kind, OWN_PREFIX, ReturnPath, Scheme},
+    signin::{AtApple, Begun, Browser, RenewProblem},
+    web::{Kind, OWN_PREFIX, Place, ReturnPath, Scheme},
 };
 
 /// What stays as it is in a query value.
 const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 impl Gateway {
+    /// The way of every request that is meant for an app: the rules, what stands against it, and the app's own
+    /// sign-out.
+    pub(super) async fn judge(&self, request: &RequestHeader, exchange: &Exchange) -> Result<Admission, Box<Answer>> {
+        let facts = &exchange.facts;
+        let browser = forwarding::browser(request, facts);
+        let judged = self.admit(facts, &browser).await.and_then(|admission| {
+            let objection = self.objection(request, facts, &admission);
+            objection.map_or(Ok(admission), |answer| Err(Box::new(answer)))
+        });
+        self.send_off(judged, &browser, exchange).await
+    }
+
     /// Admits a request, or says what it gets instead. The answer is boxed: most requests have none.
-    pub(super) async fn admit(&self, facts: &Facts, jar: &CookieJar<'_>) -> Result<Admission, Box<Answer>> {
+    async fn admit(&self, facts: &Facts, browser: &Browser<'_>) -> Result<Admission, Box<Answer>> {
         let found = self.table.find(&facts.host, &facts.method, facts.target.path());
         let lookup = found.map_err(|miss| self.missed(miss, facts))?;
         let session = match lookup.route().access {
             Access::Public => None,
             Access::Optional | Access::Required => {
-                self.signin.session_of(jar).await.map_err(|error| sessions_unavailable(&error, facts))?
+                self.signin.session_of(browser).await.map_err(|error| sessions_unavailable(&error, facts))?
             }
         };
         match decide(lookup.clone(), facts.kind, session.as_ref()) {
@@ -32,10 +49,10 @@ impl Gateway {
                 Freshened::Same => Ok(admission),
                 Freshened::Changed(session) => match decide(lookup, facts.kind, session.as_ref()) {
                     Decision::Admit(admission) => Ok(admission),
-                    Decision::TurnAway(why) => Err(self.turn_away(why, session.as_ref(), facts, jar)),
+                    Decision::TurnAway(why) => Err(self.turn_away(why, session.as_ref(), facts, browser)),
                 },
             },
-            Decision::TurnAway(why) => Err(self.turn_away(why, session.as_ref(), facts, jar)),
+            Decision::TurnAway(why) => Err(self.turn_away(why, session.as_ref(), facts, browser)),
         }
     }
 
@@ -76,13 +93,13 @@ impl Gateway {
         why: Obstacle,
         session: Option<&ActiveSession>,
         facts: &Facts,
-        jar: &CookieJar<'_>,
+        browser: &Browser<'_>,
     ) -> Box<Answer> {
         Box::new(match why {
-            Obstacle::SignIn { lookup, redirect } => self.sign_in(&lookup, None, redirect, facts, jar),
+            Obstacle::SignIn { lookup, redirect } => self.sign_in(&lookup, None, redirect, facts, browser),
             Obstacle::StepUp { lookup, missing, redirect } => match session {
                 Some(session) if missing.is_within(&session.record().asked) => scope_missing(&missing, session, facts),
-                session => self.sign_in(&lookup, session.map(|session| (session, &missing)), redirect, facts, jar),
+                session => self.sign_in(&lookup, session.map(|session| (session, &missing)), redirect, facts, browser),
             },
             Obstacle::NotAllowed => not_allowed(session, facts),
         })
@@ -95,68 +112,84 @@ impl Gateway {
         step_up: Option<(&ActiveSession, &ScopeSet)>,
         redirect: bool,
         facts: &Facts,
-        jar: &CookieJar<'_>,
+        browser: &Browser<'_>,
     ) -> Answer {
         let return_to = ReturnPath::of(&facts.target).unwrap_or_else(ReturnPath::root);
-        if redirect {
-            return self.to_apple(&lookup.route().scopes, step_up.map(|(session, _)| session), return_to, facts, jar);
+        if redirect && facts.may_redirect {
+            let session = step_up.map(|(session, _)| session);
+            return self.to_apple(&lookup.route().scopes, session, return_to, AtApple::IfNeeded, facts, browser);
         }
-        let scheme = self.settings.external_scheme;
-        let Some((_, missing)) = step_up else { return not_signed_in(&return_to, facts, scheme) };
-        let url = sign_in_url(scheme, facts, &return_to);
+        let (place, scheme) = (return_to.into(), self.settings.external_scheme);
+        let Some((_, missing)) = step_up else { return not_signed_in(&place, facts, scheme) };
+        let url = sign_in_url(scheme, facts, &place);
         // RFC 6750, section 3.1, under our own scheme.
         let challenge = format!("Schoolgate error=\"insufficient_scope\", scope=\"{missing}\", sign_in=\"{url}\"");
-        unauthorized(Denial::ScopeMissing, &challenge, &return_to, facts)
+        unauthorized(Denial::ScopeMissing, &challenge, &place, facts)
     }
 
-    /// The redirect to Apple, with the cookies of the sign-in. There is no other door: whatever was decided before,
-    /// no frame and no guess goes through it.
+    /// The redirect to Apple, with the cookies of the sign-in.
     pub(super) fn to_apple(
         &self,
         scopes: &ScopeSet,
         session: Option<&ActiveSession>,
         return_to: ReturnPath,
+        at_apple: AtApple,
         facts: &Facts,
-        jar: &CookieJar<'_>,
+        browser: &Browser<'_>,
     ) -> Answer {
+        match self.held_back(&return_to.clone().into(), facts) {
+            Some(answer) => answer,
+            None => begun(&self.signin.begin(browser, session, scopes, return_to, at_apple), facts),
+        }
+    }
+
+    /// The answer to a request that does not get to Apple, whatever was decided before: to one in a frame, to a guess
+    /// of the browser, and to one sign-in too many from one address.
+    pub(super) fn held_back(&self, retry: &Place, facts: &Facts) -> Option<Answer> {
         if matches!(facts.kind, Kind::Frame | Kind::Guess) {
-            return not_signed_in(&return_to, facts, self.settings.external_scheme);
+            return Some(not_signed_in(retry, facts, self.settings.external_scheme));
         }
-        if !self.sign_ins.admits(facts.client) {
-            let explanation = SignInProblem::TooMany.explanation();
-            let page = || pages::try_again(SignInProblem::TooMany, &return_to, &facts.request_id);
-            return Answer::error(&explanation, facts.kind, &facts.request_id, page).with(header::RETRY_AFTER, "1");
+        if self.sign_ins.admits(facts.client) {
+            return None;
         }
-        let begun = self.signin.begin(jar, session, scopes, return_to);
-        // RFC 9700, section 4.12: never 307, which would send a form on to Apple.
-        let status = if matches!(facts.method, http::Method::GET | http::Method::HEAD) { 302 } else { 303 };
-        Answer::redirect(status, begun.location.as_str()).with_cookies(&begun.cookies)
+        let explanation = SignInProblem::TooMany.explanation();
+        let page = || pages::try_again(SignInProblem::TooMany, retry, &facts.request_id);
+        let answer = Answer::error(&explanation, facts.kind, &facts.request_id, page);
+        Some(answer.with(header::RETRY_AFTER, "1"))
     }
 }
 
-/// 401 with the way to sign in.
-fn not_signed_in(return_to: &ReturnPath, facts: &Facts, scheme: Scheme) -> Answer {
-    let url = sign_in_url(scheme, facts, return_to);
-    unauthorized(Denial::SignInNeeded, &format!("Schoolgate sign_in=\"{url}\""), return_to, facts)
+/// The redirect of a sign-in that has begun.
+pub(super) fn begun(begun: &Begun, facts: &Facts) -> Answer {
+    // RFC 9700, section 4.12: never 307, which would send a form on to Apple.
+    let status = if matches!(facts.method, http::Method::GET | http::Method::HEAD) { 302 } else { 303 };
+    Answer::redirect(status, &begun.location).with_cookies(&begun.cookies)
 }
 
-fn unauthorized(denial: Denial, challenge: &str, return_to: &ReturnPath, facts: &Facts) -> Answer {
+/// 401 with the way to sign in.
+fn not_signed_in(place: &Place, facts: &Facts, scheme: Scheme) -> Answer {
+    let url = sign_in_url(scheme, facts, place);
+    unauthorized(Denial::SignInNeeded, &format!("Schoolgate sign_in=\"{url}\""), place, facts)
+}
+
+fn unauthorized(denial: Denial, challenge: &str, place: &Place, facts: &Facts) -> Answer {
     let explanation = Explanation { status: 401, ..denial.explanation() };
     let page = || match facts.kind {
-        Kind::Frame => Page { status: 401, ..pages::sign_in_on_top(return_to) },
+        Kind::Frame => Page { status: 401, ..pages::sign_in_on_top(place) },
         Kind::Navigation | Kind::Guess | Kind::Other => Page { status: 401, ..pages::not_signed_in() },
     };
     Answer::error(&explanation, facts.kind, &facts.request_id, page).with(header::WWW_AUTHENTICATE, challenge)
 }
 
-fn sign_in_url(scheme: Scheme, facts: &Facts, return_to: &ReturnPath) -> String {
-    format!("{scheme}://{}{OWN_PREFIX}sign-in?return_to={}", facts.host, encoded(return_to))
+fn sign_in_url(scheme: Scheme, facts: &Facts, place: &Place) -> String {
+    let origin = place.origin.as_ref().map_or_else(|| format!("{scheme}://{}", facts.host), ToString::to_string);
+    format!("{origin}{OWN_PREFIX}sign-in?return_to={}", encoded(&place.path))
 }
 
 /// The answer to a request whose session ended while the app was still at work.
 pub(super) fn signed_out_meanwhile(facts: &Facts, scheme: Scheme) -> Answer {
     let return_to = ReturnPath::of(&facts.target).unwrap_or_else(ReturnPath::root);
-    not_signed_in(&return_to, facts, scheme)
+    not_signed_in(&return_to.into(), facts, scheme)
 }
 
 /// What came of asking for a fresh token.
@@ -191,10 +224,9 @@ fn not_allowed(session: Option<&ActiveSession>, facts: &Facts) -> Answer {
 
 /// Apple was asked already and did not grant it: 403, and no loop.
 fn scope_missing(missing: &ScopeSet, session: &ActiveSession, facts: &Facts) -> Answer {
-    let return_to = ReturnPath::of(&facts.target).unwrap_or_else(ReturnPath::root);
+    let return_to = &ReturnPath::of(&facts.target).unwrap_or_else(ReturnPath::root).into();
     let person = &session.record().person;
     tracing::info!(event = "scope_missing", session = %session.record().handle, %missing, request_id = %facts.request_id);
-    let page =
-        || pages::scope_missing(&ScopeMissing { person, missing, reference: &facts.request_id, return_to: &return_to });
+    let page = || pages::scope_missing(&ScopeMissing { person, missing, reference: &facts.request_id, return_to });
     Answer::error(&Denial::ScopeMissing.explanation(), facts.kind, &facts.request_id, page)
 }

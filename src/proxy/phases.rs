@@ -1,6 +1,6 @@
 //! The phases of a proxied request: each a few lines that call a neighbour.
 
-use std::{any::Any, sync::Arc, time::Duration};
+use std::{any::Any, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -16,15 +16,12 @@ use super::{
     Answer, Gateway, access_log,
     exchange::Exchange,
     failures::{self, Outcome},
-    forwarding, own, response_headers,
+    forwarding,
+    own::{self, Endpoint},
+    response_headers,
+    upstreams::Journey,
 };
 use crate::{pages::Failure, policy::Admission};
-
-/// How long connecting to an app may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long an unused connection to an app is kept.
-const UPSTREAM_IDLE: Duration = Duration::from_secs(60);
 
 /// What the phases of one request share.
 #[derive(Debug, Default)]
@@ -33,6 +30,8 @@ pub struct Context {
     exchange: Option<Arc<Exchange>>,
     /// Bytes of the body so far.
     received: u64,
+    /// Where it goes.
+    journey: Journey,
 }
 
 impl Context {
@@ -72,17 +71,14 @@ impl ProxyHttp for Gateway {
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> pingora::Result<bool> {
         let exchange = context.exchange.clone().ok_or_else(|| Error::new(ErrorType::InternalError))?;
         let facts = &exchange.facts;
-        let answer = if !self.serves(&facts.host) {
+        // Web servers ask for forward-auth by whatever name they know the gateway by.
+        let everywhere = Endpoint::of(facts.target.path()) == Some(Endpoint::Auth);
+        let answer = if !everywhere && !self.serves(&facts.host) {
             Answer::failure(Failure::Misdirected, facts.kind, &facts.request_id)
         } else if own::is_own(facts.target.path()) {
             self.answer_own(session, facts).await?
         } else {
-            let jar = forwarding::cookies(session.req_header());
-            let judged = self.admit(facts, &jar).await.and_then(|admission| {
-                let objection = self.objection(session.req_header(), facts, &admission);
-                objection.map_or(Ok(admission), |answer| Err(Box::new(answer)))
-            });
-            match self.send_off(judged, &jar, &exchange).await {
+            match self.judge(session.req_header(), &exchange).await {
                 Ok(admission) => {
                     forwarding::ignore_nominations(session.req_header_mut(), admission.app())?;
                     exchange.admit(admission);
@@ -96,19 +92,45 @@ impl ProxyHttp for Gateway {
     }
 
     async fn upstream_peer(&self, _: &mut Session, context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
-        let (exchange, admission) = context.parts()?;
-        let upstream = &admission.app().upstream;
-        let address = self.resolver.resolve(upstream).await.map_err(|error| {
-            tracing::warn!(event = "upstream_unresolvable", app = %admission.app().name, request_id = %exchange.facts.request_id, reason = %error);
-            Error::new_up(ErrorType::ConnectNoRoute)
-        })?;
-        let mut peer = HttpPeer::new(address, false, String::new());
-        peer.options.connection_timeout = Some(CONNECT_TIMEOUT);
-        peer.options.total_connection_timeout = Some(CONNECT_TIMEOUT);
-        peer.options.idle_timeout = Some(UPSTREAM_IDLE);
-        // No read timeout: it would end event streams too. `Exchange::overdue` watches the first byte.
-        peer.options.read_timeout = None;
-        Ok(Box::new(peer))
+        let Context { exchange, journey, .. } = context;
+        let admission = exchange.as_ref().and_then(|exchange| exchange.admission());
+        let admission = admission.ok_or_else(|| Error::new(ErrorType::InternalError))?;
+        self.upstreams.next(admission.app(), journey).await.map(Box::new)
+    }
+
+    /// Nothing was sent: the next upstream may have the request, whatever its method.
+    fn fail_to_connect(
+        &self,
+        _: &mut Session,
+        _: &HttpPeer,
+        context: &mut Context,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        let Context { exchange, journey, .. } = context;
+        let parts = exchange.as_ref().and_then(|exchange| exchange.admission().zip(Some(&exchange.facts.request_id)));
+        let elsewhere = parts.is_some_and(|(admission, request_id)| {
+            let app = admission.app();
+            let upstream = journey.upstream(app).map(ToString::to_string).ok();
+            tracing::warn!(event = "upstream_unreachable", app = %app.name, upstream, request_id, reason = %error);
+            self.upstreams.refused(app, journey, &error)
+        });
+        error.set_retry(elsewhere);
+        error
+    }
+
+    /// Something was sent, or may have been.
+    fn error_while_proxy(
+        &self,
+        _: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        context: &mut Context,
+        reused: bool,
+    ) -> Box<Error> {
+        let is_whole = !session.as_ref().retry_buffer_truncated();
+        let is_safe = session.req_header().method.is_safe() && is_whole;
+        error.set_retry(context.journey.may_send_again(&error, reused, is_safe));
+        error
     }
 
     async fn upstream_request_filter(
@@ -127,7 +149,10 @@ impl ProxyHttp for Gateway {
         for (name, value) in self.headers.of(admission).iter().flat_map(|headers| headers.iter()) {
             request.insert_header(name.clone(), value.clone())?;
         }
-        let host = if app.preserve_host { exchange.facts.host.to_string() } else { app.upstream.authority() };
+        let host = match app.preserve_host {
+            true => exchange.facts.host.to_string(),
+            false => context.journey.upstream(app)?.authority(),
+        };
         request.insert_header(header::HOST, host)?;
         exchange.sent(app.upstream_timeout);
         Ok(())

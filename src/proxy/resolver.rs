@@ -44,10 +44,12 @@ impl Resolver {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::web::Host;
+    use crate::web::{Host, Scheme};
 
     async fn resolve(host: &str) -> io::Result<SocketAddr> {
-        Resolver::default().resolve(&Upstream { host: Host::parse(host).unwrap(), port: 80 }).await
+        Resolver::default()
+            .resolve(&Upstream { scheme: Scheme::Http, host: Host::parse(host).unwrap(), port: 80 })
+            .await
     }
 
     #[tokio::test]

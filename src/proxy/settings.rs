@@ -2,6 +2,7 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
+use super::TrustedProxies;
 use crate::web::Scheme;
 
 /// Settings of the public listeners.
@@ -9,6 +10,8 @@ use crate::web::Scheme;
 pub struct Settings {
     /// The scheme that browsers use.
     pub external_scheme: Scheme,
+    /// Whose `X-Forwarded-*` are believed.
+    pub trusted_proxies: TrustedProxies,
     /// New sign-ins a second from one address.
     pub sign_in_rate_per_ip: NonZeroU32,
     /// For a whole request head, however slowly it drips.

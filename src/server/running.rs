@@ -10,10 +10,9 @@ use crate::{
     apple::{Apple, BuildError},
     clock::{SharedClock, Stopwatch, SystemClock},
     entropy::{SharedEntropy, SystemEntropy},
-    proxy::{self, Connections, Gateway},
+    proxy::{self, Connections, Gateway, UpstreamsError},
     session::{Codec, RevocationQueue, Revoke, Sessions, Store},
     signin::SignIn,
-    web::Host,
 };
 
 /// How long the last revocations may take when the gateway stops.
@@ -45,6 +44,9 @@ pub enum StartError {
     /// The client of Apple's service cannot be built.
     #[error(transparent)]
     Apple(#[from] BuildError),
+    /// Apps cannot be reached as the settings say.
+    #[error(transparent)]
+    Upstreams(#[from] UpstreamsError),
     /// The system refuses to tell of signals.
     #[error("cannot listen for signals: {0}")]
     Signals(io::Error),
@@ -80,6 +82,7 @@ pub struct Running {
     sessions: Arc<Sessions>,
     signin: Arc<SignIn>,
     tending: JoinHandle<()>,
+    watching: JoinHandle<()>,
 }
 
 impl Running {
@@ -95,7 +98,6 @@ impl Running {
             sockets.push(bound.map_err(|source| StartError::Bind { address: address.to_string(), source })?);
         }
         let sealer = Arc::new(key_file::load(settings.encryption_key_file.as_deref(), &settings.state_dir, &*entropy)?);
-        let callback_host = settings.apple.redirect_uri.host_str().and_then(|host| Host::parse(host).ok());
         let apple = Arc::new(Apple::new(settings.apple, Arc::clone(&clock), Arc::clone(&entropy))?);
         let store = match given {
             Some(store) => store,
@@ -134,7 +136,9 @@ impl Running {
         );
         let admin = admin(&settings.admin_listen, operators).await?;
         let connections = Connections::new(&settings.proxy, Arc::clone(&sessions), Arc::clone(&entropy));
-        let gateway = Gateway::new(settings.proxy, settings.table, callback_host, Arc::clone(&signin), clock, entropy);
+        let waker = Arc::clone(&clock);
+        let gateway = Gateway::new(settings.proxy, settings.table, Arc::clone(&signin), clock, entropy)?;
+        let upstreams = gateway.upstreams();
         let acceptor = Acceptor::new(proxy::proxy(gateway), connections, drains);
         let addresses: Vec<_> = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
         let tasks = acceptor.tasks().clone();
@@ -146,8 +150,21 @@ impl Running {
             async move { queue.run().await }
         });
         let tending = tokio::spawn(Arc::clone(&sessions).tend());
+        let watching = tokio::spawn(async move { upstreams.watch(&*waker).await });
         tracing::info!(event = "started", listen = ?addresses);
-        Ok(Self { addresses, admin, drain, listeners, connections: tasks, queue, revoking, sessions, signin, tending })
+        Ok(Self {
+            addresses,
+            admin,
+            drain,
+            listeners,
+            connections: tasks,
+            queue,
+            revoking,
+            sessions,
+            signin,
+            tending,
+            watching,
+        })
     }
 
     /// Where browsers connect: with the ports that the system chose.
@@ -181,6 +198,7 @@ impl Running {
         if timeout(grace, self.connections.wait()).await.is_err() {
             tracing::warn!(event = "drain_incomplete", connections = self.connections.len());
         }
+        self.watching.abort();
         // No browser waits for a refresh ahead of time, but what Apple answers to it must not be lost.
         let rest = grace.saturating_sub(stopwatch.elapsed()).max(LAST_REFRESHES);
         if timeout(rest, self.signin.renewed()).await.is_err() {

@@ -6,12 +6,14 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{
-    Grant, Handle, Origin, Record, Revocation, Sealer, SessionKey, StoreError, Waiting, seal::Tag, store::Selector,
+    Grant, Handle, Origin, Record, Revocation, Sealer, SessionKey, StoreError, Waiting,
+    seal::Tag,
+    store::{Edition, Note, NoteName, SealedNote, Selector},
 };
 use crate::{
     apple::Revocable,
     clock::Timestamp,
-    entropy::SharedEntropy,
+    entropy::{self, SharedEntropy},
     identity::{Email, Organization, Person, ScopeSet, Subject},
     secret::Secret,
 };
@@ -120,6 +122,24 @@ impl Codec {
         })
     }
 
+    /// Seals a note, as an edition that nobody has seen.
+    #[must_use]
+    pub fn seal_note(&self, name: &NoteName, value: &[u8]) -> SealedNote {
+        let edition = Edition::of(entropy::bytes(&*self.entropy));
+        SealedNote::new(edition, &self.sealer.seal_bytes(&note_purpose(name, edition), value, &*self.entropy))
+    }
+
+    /// Opens a note.
+    ///
+    /// # Errors
+    /// When no key opens it under this name.
+    pub fn open_note(&self, name: &NoteName, at_rest: &[u8]) -> Result<Note, StoreError> {
+        let (edition, sealed) = SealedNote::split(at_rest).ok_or(StoreError::Unreadable)?;
+        let opened = self.sealer.open_telling(&note_purpose(name, edition), sealed);
+        let (value, has_current_seal) = opened.map_err(|_| StoreError::Unreadable)?;
+        Ok(Note::new(edition, value, has_current_seal))
+    }
+
     /// What a new store keeps, so that [`Self::knows`] can tell later whether the key is the right one.
     #[must_use]
     pub fn proof(&self) -> Vec<u8> {
@@ -146,6 +166,10 @@ fn record_purpose(key: &SessionKey, generation: u64) -> Vec<u8> {
 
 fn waiting_purpose(id: &str) -> Vec<u8> {
     [b"revocation\0".as_slice(), id.as_bytes()].concat()
+}
+
+fn note_purpose(name: &NoteName, edition: Edition) -> Vec<u8> {
+    [b"note\0".as_slice(), name.bytes(), edition.bytes()].concat()
 }
 
 /// The text is wiped; what `serde_json` outgrew on the way is not, which a large first buffer avoids.
@@ -336,6 +360,34 @@ mod tests {
         assert_eq!(format!("{opened:?}"), format!("{waiting:?}"));
         assert!(matches!(&opened.revocation.token, Revocable::Refresh(token) if token.expose() == "refresh-1"));
         assert!(codec.open_waiting("other", &sealed).is_err());
+    }
+
+    #[test]
+    fn a_note_opens_under_its_own_name_and_as_its_own_edition_only() {
+        let (codec, name) = (codec(), NoteName::of("kind", "one"));
+        let at_rest = codec.seal_note(&name, b"hello").bytes().to_vec();
+        let opened = codec.open_note(&name, &at_rest).unwrap();
+        assert!(opened.value() == b"hello" && opened.has_current_seal());
+        assert_eq!(format!("{opened:?} {name:?}"), "[note] [note name]");
+        assert!(!at_rest.windows(5).any(|window| window == b"hello"));
+        assert_eq!(codec.open_note(&NoteName::of("kind", "two"), &at_rest).unwrap_err(), StoreError::Unreadable);
+        for at in 0..at_rest.len() {
+            let mut changed = at_rest.clone();
+            changed[at] ^= 1;
+            assert!(codec.open_note(&name, &changed).is_err(), "{at}");
+            assert!(codec.open_note(&name, &at_rest[..at]).is_err(), "{at}");
+        }
+        assert_ne!(codec.seal_note(&name, b"hello").bytes()[..16], at_rest[..16], "another edition");
+    }
+
+    #[test]
+    fn a_note_of_the_previous_key_opens_and_says_so() {
+        let (old, new) = (Sealer::new_key(&SystemEntropy), Sealer::new_key(&SystemEntropy));
+        let with = |text: &str| Codec::new(Arc::new(Sealer::from_key_file(text).unwrap()), Arc::new(SystemEntropy));
+        let (before, after) = (with(&old), with(&format!("{}\n{}", *new, *old)));
+        let name = NoteName::of("kind", "one");
+        let opened = after.open_note(&name, before.seal_note(&name, b"hello").bytes()).unwrap();
+        assert!(opened.value() == b"hello" && !opened.has_current_seal());
     }
 
     #[test]

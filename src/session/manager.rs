@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::Notify;
 
 use super::{
-    ActiveSession, Grant, Handle, Lifetimes, Mark, Origin, Record, SessionId, SessionKey, Store, StoreError,
+    ActiveSession, Grant, Handle, Lifetimes, Mark, Note, NoteName, Origin, Record, SessionId, SessionKey, Store,
+    StoreError, Swap,
     near::Near,
     seen::Seen,
     store::{Holder, Lease, Stored},
@@ -271,6 +272,28 @@ impl Sessions {
     /// When the store is not available.
     pub async fn is_marked(&self, mark: &Mark) -> Result<bool, StoreError> {
         self.near.store().is_marked(mark).await
+    }
+
+    /// The note of a name; `None` when there is none, or its time is over.
+    ///
+    /// # Errors
+    /// When the store is not available, or the note does not open.
+    pub async fn note(&self, name: &NoteName) -> Result<Option<Note>, StoreError> {
+        self.near.store().note(name).await
+    }
+
+    /// Changes the note of a name, when it is still the one that the caller has seen: see [`Store::swap_note`].
+    ///
+    /// # Errors
+    /// When the store is not available.
+    pub async fn swap_note(
+        &self,
+        name: &NoteName,
+        expected: Option<&Note>,
+        new: Option<&[u8]>,
+        keep: Duration,
+    ) -> Result<Swap, StoreError> {
+        self.near.store().swap_note(name, expected, new, keep).await
     }
 }
 

@@ -34,7 +34,8 @@ pub use revocation::{Revocation, Waiting};
 pub use revocation_queue::{RevocationQueue, Revoker, Verdict};
 pub use seal::{KeyProblem, OpenError, Sealer, Tag};
 pub use store::{
-    End, FileStore, FileStoreError, Holder, Lease, Listener, MOST_WAITING, Mark, MemoryStore, Queue, RedisRefuses,
-    RedisStore, RedisUrl, Removal, Selector, Sharing, Store, StoreError, Stored, UrlProblem,
+    Edition, End, FileStore, FileStoreError, Holder, LONGEST_NOTE, Lease, Listener, MOST_OF_NOTES, MOST_WAITING, Mark,
+    MemoryStore, Note, NoteName, Queue, RedisRefuses, RedisStore, RedisUrl, Removal, SealedNote, Selector, Sharing,
+    Store, StoreError, Stored, Swap, UrlProblem,
 };
 pub use watches::Over;

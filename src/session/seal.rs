@@ -156,8 +156,17 @@ impl Sealer {
     /// # Errors
     /// When it was not made so, or has been changed.
     pub fn open_bytes(&self, purpose: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        self.open_telling(purpose, sealed).map(|(plain, _)| plain)
+    }
+
+    /// The same, and whether the current key sealed it.
+    ///
+    /// # Errors
+    /// When it was not made so, or has been changed.
+    pub fn open_telling(&self, purpose: &[u8], sealed: &[u8]) -> Result<(Zeroizing<Vec<u8>>, bool), OpenError> {
         let (nonce, rest) = sealed.split_first_chunk::<NONCE_LEN>().ok_or(OpenError)?;
-        self.keys().find_map(|key| key.open(purpose, *nonce, rest)).ok_or(OpenError)
+        let mut opened = self.keys().enumerate().map(|(place, key)| (key.open(purpose, *nonce, rest), place == 0));
+        opened.find_map(|(plain, is_current)| Some((plain?, is_current))).ok_or(OpenError)
     }
 
     /// Whether the current key sealed this for the purpose, and none of those before it.

@@ -1,22 +1,38 @@
 //! Whose a browser is and was, for apps that keep sessions of their own in it.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use super::{Owner, SignIn};
 use crate::{
     identity::Subject,
-    session::{ActiveSession, Mark, SessionId, SessionKey},
-    web::CookieJar,
+    session::{ActiveSession, Mark, SessionKey},
+    web::{CookieJar, Host},
 };
 
 /// How long after a sign-in it is known whose the browser was: until the next day. A store keeps only so many
 /// marks.
 const REMEMBERED: Duration = Duration::from_secs(2 * 24 * 3600);
 
+/// A browser as one request shows it.
+#[derive(Clone)]
+pub struct Browser<'a> {
+    /// The host that it asks.
+    pub host: &'a Host,
+    /// The cookies that it has for this host.
+    pub jar: CookieJar<'a>,
+}
+
+/// Shows no cookie.
+impl fmt::Debug for Browser<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Browser").field("host", &self.host.name()).finish_non_exhaustive()
+    }
+}
+
 impl SignIn {
     /// Who is signed in, where a request needs no session: it does not count as use of one.
-    pub async fn owner_of(&self, jar: &CookieJar<'_>) -> Owner {
-        let Some(id) = self.id_of(jar) else { return Owner::Nobody };
+    pub async fn owner_of(&self, browser: &Browser<'_>) -> Owner {
+        let Some(id) = self.id_of(browser) else { return Owner::Nobody };
         match self.sessions.live_record(&id).await {
             Ok(Some(record)) => Owner::Person(record.person.subject.clone()),
             Ok(None) => Owner::Nobody,
@@ -27,8 +43,8 @@ impl SignIn {
     /// Whether this browser was the person's until now: every session that it shows was theirs. A form post
     /// from Apple's site shows none; then it is the one that the browser had when the sign-in began. When
     /// nobody can say, it was another's.
-    pub(super) async fn was_theirs(&self, person: &Subject, before: Option<SessionKey>, jar: &CookieJar<'_>) -> bool {
-        let shown: Vec<_> = jar.values(self.names.session()).map(SessionId::parse).collect();
+    pub(super) async fn was_theirs(&self, person: &Subject, before: Option<SessionKey>, browser: &Browser<'_>) -> bool {
+        let shown: Vec<_> = self.ids_of(browser).collect();
         if shown.is_empty() {
             return match before {
                 Some(key) => self.was_of(&key, person).await,

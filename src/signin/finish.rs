@@ -1,16 +1,18 @@
 //! The way back from Apple: every check, in order, before anybody is somebody.
 
 use super::{
-    LIFETIME, SignIn,
-    transaction::{self, Transaction},
+    Browser, LIFETIME, SignIn, TicketProblem,
+    transaction::{self, Awaits, Transaction},
 };
 use crate::{
     apple::{
         AuthorizationCode, CallError, Callback, CallbackError, DeniedReason, Expected, State, TokenAnswer,
         VerifiedIdToken, VerifyError,
     },
-    session::{ActiveSession, Grant, Handle, Mark, NewSession, Origin, Revocation, Revoke, SessionKey, StoreError},
-    web::{CookieJar, Form, ReturnPath, SameSite, SetCookie},
+    session::{
+        ActiveSession, Grant, Handle, Mark, NewSession, Origin, Revocation, Revoke, SessionId, SessionKey, StoreError,
+    },
+    web::{Form, Host, Place, ReturnPath, SameSite, SetCookie},
 };
 
 /// Why a sign-in did not come to its end.
@@ -22,6 +24,9 @@ pub enum Problem {
     /// The answer belongs to no sign-in of this browser that is still under way.
     #[error("the state belongs to no sign-in under way in this browser")]
     Stale,
+    /// What came from the home lets nobody in.
+    #[error(transparent)]
+    Ticket(#[from] TicketProblem),
     /// The person, or Apple for them, said no.
     #[error("the authorization was denied")]
     Denied(DeniedReason),
@@ -47,14 +52,14 @@ pub enum Finished {
         /// Cookies to set and to delete.
         cookies: Vec<SetCookie>,
         /// Where they wanted to go.
-        location: ReturnPath,
+        onward: Onward,
         /// Whether this browser was theirs before, as far as anybody knows: what apps keep in it may stay.
         was_theirs: bool,
     },
     /// The callback was stale, and the browser has a session: on to where it wanted to go.
     AlreadySignedIn {
         /// Where that is.
-        location: ReturnPath,
+        onward: Onward,
     },
     /// Nobody has signed in.
     Failed {
@@ -63,22 +68,36 @@ pub enum Finished {
         /// Cookies to delete.
         cookies: Vec<SetCookie>,
         /// Where "Try again" leads after the sign-in.
-        location: ReturnPath,
+        place: Place,
+    },
+}
+
+/// The way on after a sign-in.
+#[derive(Debug)]
+pub enum Onward {
+    /// On this host.
+    Here(ReturnPath),
+    /// To another host of ours, with a ticket.
+    Elsewhere {
+        /// The host.
+        host: Host,
+        /// The URL, with the ticket in it.
+        url: String,
     },
 }
 
 impl SignIn {
     /// Judges Apple's answer.
-    pub async fn finish(&self, form: &Form, jar: &CookieJar<'_>, origin: Origin) -> Finished {
+    pub async fn finish(&self, form: &Form, browser: &Browser<'_>, origin: Origin) -> Finished {
         // 1. One reading only: a repeated parameter is refused.
         let callback = match Callback::parse(form) {
             Ok(callback) => callback,
-            Err(error) => return failed(error.into(), Vec::new(), ReturnPath::root()),
+            Err(error) => return failed(error.into(), Vec::new(), ReturnPath::root().into()),
         };
         let state = callback.state();
         // 2. The state is of this browser: only its cookie opens to it.
-        let Some(transaction) = Transaction::find(&self.names, jar, state, &self.sealer) else {
-            return self.stale(jar, ReturnPath::root()).await;
+        let Some(transaction) = Transaction::find(&self.names, &browser.jar, state, &self.sealer) else {
+            return self.stale(browser, None).await;
         };
         // 3. In time, and 4. for the first time: both before the code is worth a call to Apple.
         let fresh = match transaction.has_expired(self.clock.now()) {
@@ -87,19 +106,20 @@ impl SignIn {
         };
         match fresh {
             Ok(true) => {}
-            Ok(false) => return self.stale(jar, transaction.return_to).await,
+            Ok(false) => return self.stale(browser, Some(transaction)).await,
             // The sign-in cookie stays: nothing is used up, and the same answer of Apple's can be tried again.
-            Err(error) => return failed(error.into(), Vec::new(), transaction.return_to),
+            Err(error) => return failed(error.into(), Vec::new(), self.place(transaction)),
         }
         let name = Transaction::cookie_name(&self.names, state);
         let mut cookies = vec![transaction::deletion(&self.names, &name, self.settings.response_mode)];
-        match self.redeem(callback, &transaction, jar, origin).await {
+        match self.redeem(callback, &transaction, browser, origin).await {
             Ok((new, was_theirs)) => {
                 let names = &self.names;
-                cookies.push(SetCookie::new(names.session(), new.id.expose(), SameSite::Lax, names.secure()));
-                Finished::SignedIn { cookies, location: transaction.return_to, was_theirs }
+                let value = self.write_id(browser.host, &new.id);
+                cookies.push(SetCookie::new(names.session(), value, SameSite::Lax, names.secure()));
+                Finished::SignedIn { cookies, onward: self.onward(transaction, new.id), was_theirs }
             }
-            Err(problem) => failed(problem, cookies, transaction.return_to),
+            Err(problem) => failed(problem, cookies, self.place(transaction)),
         }
     }
 
@@ -107,7 +127,7 @@ impl SignIn {
         &self,
         callback: Callback,
         transaction: &Transaction,
-        jar: &CookieJar<'_>,
+        browser: &Browser<'_>,
         origin: Origin,
     ) -> Result<(NewSession, bool), Problem> {
         // 5. The person agreed.
@@ -121,8 +141,8 @@ impl SignIn {
         let token = self.verify(&mut answer, transaction, &code).await?;
         let grant = granted(answer, &token, transaction);
         // Asked before the old session ends, for then nobody knows whose it was.
-        let was_theirs = self.was_theirs(&token.person().subject, transaction.replaces, jar).await;
-        let new = self.take_over(token, grant, transaction, jar, origin).await?;
+        let was_theirs = self.was_theirs(&token.person().subject, transaction.replaces, browser).await;
+        let new = self.take_over(token, grant, transaction, browser, origin).await?;
         self.remember_browser(&new.session).await;
         Ok((new, was_theirs))
     }
@@ -145,10 +165,10 @@ impl SignIn {
         token: VerifiedIdToken,
         grant: Grant,
         transaction: &Transaction,
-        jar: &CookieJar<'_>,
+        browser: &Browser<'_>,
         origin: Origin,
     ) -> Result<NewSession, Problem> {
-        let old = match self.old_sessions(transaction, jar).await {
+        let old = match self.old_sessions(transaction, browser).await {
             Ok(old) => old,
             Err(error) => {
                 self.revoke_unused(grant).await;
@@ -169,7 +189,7 @@ impl SignIn {
             }
         };
         for session in old {
-            self.replace(&session, &new).await?;
+            self.replace(&session, &new.session).await?;
         }
         let record = new.session.record();
         tracing::info!(
@@ -183,9 +203,9 @@ impl SignIn {
     async fn old_sessions(
         &self,
         transaction: &Transaction,
-        jar: &CookieJar<'_>,
+        browser: &Browser<'_>,
     ) -> Result<Vec<ActiveSession>, StoreError> {
-        let current = self.session_of(jar).await?;
+        let current = self.session_of(browser).await?;
         let before = match &transaction.replaces {
             Some(key) => self.sessions.open_key(key).await?,
             None => None,
@@ -197,15 +217,15 @@ impl SignIn {
 
     /// Ends the session that a new one replaces. Another person's tokens are revoked, as at a sign-out;
     /// one's own are not, for Apple would take back the new grant with the old.
-    async fn replace(&self, old: &ActiveSession, new: &NewSession) -> Result<(), Problem> {
-        let same = old.record().person.subject == new.session.record().person.subject;
+    pub(super) async fn replace(&self, old: &ActiveSession, new: &ActiveSession) -> Result<(), Problem> {
+        let same = old.record().person.subject == new.record().person.subject;
         if same {
             // Before the end: a refresh of the old session may come back at any moment, in any process.
             self.sessions.mark(&replaced(old.key()), LIFETIME).await?;
         }
         let revoke = if same { Revoke::No } else { self.revoke() };
         let Some(old) = self.sessions.end(old.key(), revoke).await? else { return Ok(()) };
-        tracing::info!(event = "session_replaced", session = %old.handle, by = %new.session.record().handle, same_person = same);
+        tracing::info!(event = "session_replaced", session = %old.handle, by = %new.record().handle, same_person = same);
         Ok(())
     }
 
@@ -221,12 +241,38 @@ impl SignIn {
         self.sessions.mark(&used, LIFETIME * 2).await
     }
 
-    async fn stale(&self, jar: &CookieJar<'_>, location: ReturnPath) -> Finished {
-        match self.session_of(jar).await {
-            Ok(Some(_)) => Finished::AlreadySignedIn { location },
-            Ok(None) => failed(Problem::Stale, Vec::new(), location),
-            Err(error) => failed(error.into(), Vec::new(), location),
+    async fn stale(&self, browser: &Browser<'_>, transaction: Option<Transaction>) -> Finished {
+        let place = |transaction: Option<Transaction>| match transaction {
+            Some(transaction) => self.place(transaction),
+            None => ReturnPath::root().into(),
+        };
+        match self.session_of(browser).await.map(|session| session.and(self.id_of(browser))) {
+            Ok(Some(id)) => Finished::AlreadySignedIn {
+                onward: match transaction {
+                    Some(transaction) => self.onward(transaction, id),
+                    None => Onward::Here(ReturnPath::root()),
+                },
+            },
+            Ok(None) => failed(Problem::Stale, Vec::new(), place(transaction)),
+            Err(error) => failed(error.into(), Vec::new(), place(transaction)),
         }
+    }
+
+    /// The way on from a sign-in that brought the session of `id`.
+    fn onward(&self, transaction: Transaction, id: SessionId) -> Onward {
+        match transaction.awaits {
+            Awaits::AppleFor(errand) => self.with_ticket(errand, id),
+            Awaits::Apple | Awaits::Home => Onward::Here(transaction.return_to),
+        }
+    }
+
+    /// Where the person wanted to go.
+    fn place(&self, transaction: Transaction) -> Place {
+        let origin = match transaction.awaits {
+            Awaits::AppleFor(errand) => Some(self.home().origin_of(&errand.host)),
+            Awaits::Apple | Awaits::Home => None,
+        };
+        Place { origin, path: transaction.return_to }
     }
 }
 
@@ -236,8 +282,8 @@ pub(super) fn replaced(key: &SessionKey) -> Mark {
 }
 
 /// Told to the log by the caller, who knows the number of the request.
-fn failed(problem: Problem, cookies: Vec<SetCookie>, location: ReturnPath) -> Finished {
-    Finished::Failed { problem, cookies, location }
+fn failed(problem: Problem, cookies: Vec<SetCookie>, place: Place) -> Finished {
+    Finished::Failed { problem, cookies, place }
 }
 
 /// The scopes that Apple granted: those of the answer, else those of the ID token, else those asked for.

@@ -6,7 +6,10 @@
 mod begin;
 mod browser;
 mod cookies;
+mod errand;
 mod finish;
+mod hand_over;
+mod home;
 mod labels;
 mod notified;
 mod renew;
@@ -23,9 +26,13 @@ use std::{
 use moka::sync::Cache;
 use tokio_util::task::TaskTracker;
 
-pub use begin::Begun;
+pub use begin::{AtApple, Begun};
+pub use browser::Browser;
 pub use cookies::CookieNames;
-pub use finish::{Finished, Problem};
+pub use errand::Wish;
+pub use finish::{Finished, Onward, Problem};
+pub use hand_over::{Granted, TicketProblem};
+pub use home::Home;
 pub use labels::{Label, Labels, Owner};
 pub use notified::{Notified, NotifyProblem};
 pub use renew::RenewProblem;
@@ -37,7 +44,6 @@ use crate::{
     clock::{SharedClock, Timestamp},
     entropy::SharedEntropy,
     session::{ActiveSession, RevocationQueue, Revoke, Sealer, SessionId, SessionKey, Sessions, StoreError},
-    web::CookieJar,
 };
 
 /// How long one sign-in may take (contract, section 4).
@@ -117,17 +123,23 @@ impl SignIn {
     ///
     /// # Errors
     /// When the store is not available.
-    pub async fn session_of(&self, jar: &CookieJar<'_>) -> Result<Option<ActiveSession>, StoreError> {
-        match self.id_of(jar) {
+    pub async fn session_of(&self, browser: &Browser<'_>) -> Result<Option<ActiveSession>, StoreError> {
+        match self.id_of(browser) {
             Some(id) => self.sessions.open(&id).await,
             None => Ok(None),
         }
     }
 
     /// The session identifier that a browser shows. Two different ones are none: one of them was planted.
-    fn id_of(&self, jar: &CookieJar<'_>) -> Option<SessionId> {
-        let mut values = jar.values(self.names.session());
-        let id = values.next().and_then(SessionId::parse)?;
-        values.all(|other| other == id.expose()).then_some(id)
+    fn id_of(&self, browser: &Browser<'_>) -> Option<SessionId> {
+        let mut values = browser.jar.values(self.names.session());
+        let first = values.next()?;
+        let id = self.read_id(browser.host, first)?;
+        values.all(|other| other == first).then_some(id)
+    }
+
+    /// Every session identifier that a browser shows; `None` for a value that is none.
+    fn ids_of<'a>(&'a self, browser: &'a Browser<'_>) -> impl Iterator<Item = Option<SessionId>> + 'a {
+        browser.jar.values(self.names.session()).map(|value| self.read_id(browser.host, value))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Home;
 use crate::{apple::ResponseMode, identity::ScopeSet, web::Scheme};
 
 /// Settings of the sign-in.
@@ -9,6 +10,8 @@ use crate::{apple::ResponseMode, identity::ScopeSet, web::Scheme};
 pub struct Settings {
     /// Scopes asked for at every sign-in; routes add theirs.
     pub scopes: ScopeSet,
+    /// Where Apple sends browsers back.
+    pub home: Home,
     /// How Apple sends the browser back: a form post needs a sign-in cookie that crosses sites.
     pub response_mode: Option<ResponseMode>,
     /// The scheme that browsers use, for the attributes of cookies.

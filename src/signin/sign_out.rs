@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{SignIn, transaction};
+use super::{Browser, SignIn, transaction};
 use crate::{
-    session::{Record, SessionId, StoreError},
-    web::{CookieJar, SameSite, SetCookie},
+    session::{Record, StoreError},
+    web::{SameSite, SetCookie},
 };
 
 /// What ended a session.
@@ -43,9 +43,9 @@ impl SignIn {
     /// # Errors
     /// When the store is not available: the session may then still be live, and nobody may be told
     /// otherwise.
-    pub async fn sign_out(&self, jar: &CookieJar<'_>, by: LeftBy) -> Result<SignedOut, StoreError> {
+    pub async fn sign_out(&self, browser: &Browser<'_>, by: LeftBy) -> Result<SignedOut, StoreError> {
         let mut ended = None;
-        for id in jar.values(self.names.session()).filter_map(SessionId::parse) {
+        for id in self.ids_of(browser).flatten() {
             if let Some(record) = self.sessions.end(&id.key(), self.revoke()).await? {
                 tracing::info!(event = "signed_out", session = %record.handle, subject = %record.person.subject, by = by.word());
                 ended = Some(record);
@@ -53,7 +53,7 @@ impl SignIn {
         }
         let names = &self.names;
         let mut cookies = vec![SetCookie::deletion(names.session(), SameSite::Lax, names.secure())];
-        for (name, _) in jar.with_prefix(names.login_prefix()) {
+        for (name, _) in browser.jar.with_prefix(names.login_prefix()) {
             cookies.push(transaction::deletion(names, name, self.settings.response_mode));
         }
         Ok(SignedOut { cookies, record: ended })

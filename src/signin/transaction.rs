@@ -7,7 +7,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{CookieNames, LIFETIME};
+use super::{CookieNames, LIFETIME, errand::Errand};
 use crate::{
     apple::{CodeVerifier, Nonce, ResponseMode, State},
     clock::Timestamp,
@@ -15,7 +15,7 @@ use crate::{
     identity::ScopeSet,
     secret::Secret,
     session::{Sealer, SessionKey},
-    web::{CookieJar, ReturnPath, SameSite, SetCookie},
+    web::{CookieJar, Host, ReturnPath, SameSite, SetCookie},
 };
 
 /// Most sign-ins that one browser may have under way.
@@ -35,6 +35,19 @@ pub(super) struct Transaction {
     pub(super) began: Timestamp,
     /// The session that the browser had, live or not: the new one takes its place.
     pub(super) replaces: Option<SessionKey>,
+    /// Who is to answer.
+    pub(super) awaits: Awaits,
+}
+
+/// Whose answer a sign-in waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Awaits {
+    /// Apple's, for this host.
+    Apple,
+    /// Apple's, for a browser that waits at another host.
+    AppleFor(Errand),
+    /// The home's: a ticket.
+    Home,
 }
 
 /// The sealed form; short names, because it travels with every request for ten minutes.
@@ -50,6 +63,15 @@ struct Sealed<'a> {
     r: Cow<'a, str>,
     t: u64,
     k: Option<String>,
+    w: SealedAwaits<'a>,
+}
+
+/// The sealed form of [`Awaits`].
+#[derive(Serialize, Deserialize)]
+enum SealedAwaits<'a> {
+    A,
+    F(&'a str, &'a str),
+    H,
 }
 
 impl Transaction {
@@ -60,9 +82,10 @@ impl Transaction {
         asked: ScopeSet,
         return_to: ReturnPath,
         replaces: Option<SessionKey>,
+        awaits: Awaits,
     ) -> Self {
         let (state, nonce, verifier) = drawn;
-        Self { state, nonce, verifier, asked, return_to, began: now, replaces }
+        Self { state, nonce, verifier, asked, return_to, began: now, replaces, awaits }
     }
 
     /// Whether it has taken too long.
@@ -73,9 +96,13 @@ impl Transaction {
     /// The name of the cookie of a state. It follows from the state, so that the callback finds it, and
     /// does not betray it.
     pub(super) fn cookie_name(names: &CookieNames, state: &State) -> String {
+        format!("{}{}", names.login_prefix(), Self::login(state))
+    }
+
+    /// What is particular in that name.
+    pub(super) fn login(state: &State) -> String {
         let hash = digest::digest(&digest::SHA256, state.expose().as_bytes());
-        let id = URL_SAFE_NO_PAD.encode(hash.as_ref().get(..12).unwrap_or_default());
-        format!("{}{id}", names.login_prefix())
+        URL_SAFE_NO_PAD.encode(hash.as_ref().get(..12).unwrap_or_default())
     }
 
     /// The cookie that carries this transaction.
@@ -94,6 +121,11 @@ impl Transaction {
             r: self.return_to.as_str().into(),
             t: self.began.millis(),
             k: self.replaces.as_ref().map(SessionKey::to_text),
+            w: match &self.awaits {
+                Awaits::Apple => SealedAwaits::A,
+                Awaits::AppleFor(errand) => SealedAwaits::F(errand.host.name(), &errand.login),
+                Awaits::Home => SealedAwaits::H,
+            },
         };
         let name = Self::cookie_name(names, &self.state);
         // Texts and numbers always have a JSON form; an empty one would not open, and so would deny.
@@ -117,15 +149,33 @@ impl Transaction {
                 Some(text) => Some(SessionKey::parse(&text)?),
                 None => None,
             },
+            awaits: match sealed.w {
+                SealedAwaits::A => Awaits::Apple,
+                SealedAwaits::F(host, login) => {
+                    Awaits::AppleFor(Errand { host: Host::parse(host).ok()?, login: login.to_owned() })
+                }
+                SealedAwaits::H => Awaits::Home,
+            },
         })
     }
 
-    /// The transaction of a state in this browser: the binding of the answer to the one who asked.
+    /// The transaction of a state of Apple's in this browser: the binding of the answer to the one who asked.
     pub(super) fn find(names: &CookieNames, jar: &CookieJar<'_>, state: &State, sealer: &Sealer) -> Option<Self> {
-        let name = Self::cookie_name(names, state);
-        let mut values = jar.values(&name);
-        let found = values.next().and_then(|value| Self::open(&name, value, sealer));
-        found.filter(|transaction| transaction.state.matches(state.expose()) && values.next().is_none())
+        let found = Self::only(&Self::cookie_name(names, state), jar, sealer);
+        found.filter(|transaction| transaction.state.matches(state.expose()) && transaction.awaits != Awaits::Home)
+    }
+
+    /// The transaction in this browser that waits for a ticket.
+    pub(super) fn waiting(names: &CookieNames, jar: &CookieJar<'_>, login: &str, sealer: &Sealer) -> Option<Self> {
+        let found = Self::only(&format!("{}{login}", names.login_prefix()), jar, sealer);
+        found.filter(|transaction| transaction.awaits == Awaits::Home)
+    }
+
+    /// The one cookie of a name. Of two, one was planted.
+    fn only(name: &str, jar: &CookieJar<'_>, sealer: &Sealer) -> Option<Self> {
+        let mut values = jar.values(name);
+        let found = values.next().and_then(|value| Self::open(name, value, sealer));
+        found.filter(|_| values.next().is_none())
     }
 }
 
@@ -192,7 +242,14 @@ mod tests {
         let return_to = ReturnPath::parse("/a?b=c").unwrap();
         let text = || entropy::text::<32>(&SystemEntropy);
         let drawn = (Secret::new(text()), Secret::new(text()), Some(Secret::new(text())));
-        Transaction::begin(drawn, Timestamp::from_seconds(second), asked, return_to, Some(*session.key()))
+        Transaction::begin(
+            drawn,
+            Timestamp::from_seconds(second),
+            asked,
+            return_to,
+            Some(*session.key()),
+            Awaits::Apple,
+        )
     }
 
     fn pair(cookie: &SetCookie) -> (String, String) {

@@ -35,6 +35,12 @@ impl Form {
         self.0.iter().map(|(name, _)| name.as_str())
     }
 
+    /// Whether there is a field of this name.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.names().any(|other| other == name)
+    }
+
     /// The value of a field that may stand at most once.
     ///
     /// # Errors

@@ -17,6 +17,9 @@ pub enum HostError {
     /// An empty label, as in `a..b`.
     #[error("has an empty label")]
     EmptyLabel,
+    /// A star that stands for something else than the first of at least three labels.
+    #[error("has a star that does not stand for the first of three labels or more")]
+    Wildcard,
     /// Something after the colon that is no port.
     #[error("has a port that is not a number from 1 to 65535")]
     Port,

@@ -1,11 +1,11 @@
-//! The scheme that browsers use.
+//! The scheme of a URL.
 
 use std::fmt;
 
 /// `http` or `https`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
-    /// Plain HTTP, on localhost only.
+    /// Plain HTTP; browsers use it on localhost only.
     Http,
     /// TLS, here or in front of the gateway.
     Https,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{CanonicalPath, Host, PathError};
+use super::{CanonicalPath, Host, HostError, PathError};
 
 /// Why a request target is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +22,9 @@ pub enum TargetError {
     /// The authority of an absolute-form target is not that of `Host`.
     #[error("the target names another host than the Host header")]
     Authority,
+    /// The host of a URL is none.
+    #[error("the host {0}")]
+    Host(HostError),
 }
 
 /// What is asked for, in one reading only. Codes and tokens travel in queries: `Debug` shows none.
@@ -41,17 +44,27 @@ impl Target {
         if raw.starts_with('/') {
             return Self::parse_origin_form(raw);
         }
-        let (scheme, rest) = raw.split_once("://").ok_or(TargetError::Form)?;
-        if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
-            return Err(TargetError::Form);
-        }
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let authority = Host::parse(&rest[..end]).map_err(|_| TargetError::Authority)?;
+        let (authority, rest) = split_authority(raw)?;
+        let authority = Host::parse(authority).map_err(|_| TargetError::Authority)?;
         if authority != *host || authority.port() != host.port() {
             return Err(TargetError::Authority);
         }
+        Self::parse_behind_authority(rest)
+    }
+
+    /// Reads a whole `http` or `https` URL: its host, and the target there.
+    ///
+    /// # Errors
+    /// When it is anything else, user information included, or can be read in two ways.
+    pub fn parse_url(raw: &str) -> Result<(Host, Self), TargetError> {
+        let (authority, rest) = split_authority(raw)?;
+        let host = Host::parse(authority).map_err(TargetError::Host)?;
+        Ok((host, Self::parse_behind_authority(rest)?))
+    }
+
+    fn parse_behind_authority(rest: &str) -> Result<Self, TargetError> {
         // RFC 9112, section 3.2.2: an empty path is sent on as "/".
-        match &rest[end..] {
+        match rest {
             "" => Self::parse_origin_form("/"),
             query if query.starts_with('?') => Self::parse_origin_form(&format!("/{query}")),
             path => Self::parse_origin_form(path),
@@ -99,6 +112,15 @@ impl Target {
     }
 }
 
+/// The authority of an `http` or `https` URL, and what stands behind it.
+fn split_authority(raw: &str) -> Result<(&str, &str), TargetError> {
+    let (scheme, rest) = raw.split_once("://").ok_or(TargetError::Form)?;
+    if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+        return Err(TargetError::Form);
+    }
+    Ok(rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len())))
+}
+
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Target").field("path", &self.path.as_str()).finish_non_exhaustive()
@@ -134,6 +156,23 @@ mod tests {
             assert_eq!(parse(raw), Err(TargetError::Authority), "{raw}");
         }
         assert_eq!(parse("http://a.example//x"), Err(TargetError::Path(PathError::EmptySegment)));
+    }
+
+    #[test]
+    fn a_whole_url_names_its_host() {
+        let (host, target) = Target::parse_url("HTTPS://A.example:8443/%61?b").unwrap();
+        assert_eq!((host.to_string(), target.to_origin_form()), ("a.example:8443".into(), "/a?b".into()));
+        assert_eq!(Target::parse_url("http://a.example").unwrap().1.to_origin_form(), "/");
+        for raw in ["/x", "", "a.example/x", "ftp://a.example/", "//a.example/x"] {
+            assert_eq!(Target::parse_url(raw), Err(TargetError::Form), "{raw}");
+        }
+        for raw in
+            ["http://u@a.example/", "http:///x", "https://a.examplehttp://b.example/", "http://a\\b/", "http://a,b/"]
+        {
+            assert!(matches!(Target::parse_url(raw), Err(TargetError::Host(_))), "{raw}");
+        }
+        assert_eq!(Target::parse_url("http://a.example#/x"), Err(TargetError::Fragment));
+        assert_eq!(Target::parse_url("http://a.example/../x"), Err(TargetError::Path(PathError::DotSegment)));
     }
 
     #[test]

@@ -93,8 +93,8 @@ impl World {
         Self::with(&[]).await
     }
 
-    /// With further lines in the sections `server`, `apple`, `session`, `app` and `routes`; `service` names another
-    /// of Apple's services.
+    /// With further lines in the sections `server`, `apple`, `session`, `app` and `routes`, where `@APP@` is the app; `service` names another
+    /// of Apple's services, `home` another redirect URI.
     pub async fn with(lines: &[(&str, &str)]) -> Self {
         let echo = Echo::start().await;
         let app = echo.address.to_string();
@@ -136,7 +136,8 @@ impl World {
     ) -> Self {
         let shared: SharedClock = Arc::<ManualClock>::clone(&clock);
         let folder = tempfile::tempdir().unwrap();
-        let apple = stand_in(&shared, folder.path(), CALLBACK).await;
+        let home = lines.iter().find(|(section, _)| *section == "home").map_or(CALLBACK, |(_, line)| *line);
+        let apple = stand_in(&shared, folder.path(), home).await;
         let text = configuration(folder.path(), &apple, app, lines);
         let loaded = config::from_text(&folder.path().join("gateway.toml"), &text, &|_| None)
             .unwrap_or_else(|problems| panic!("{problems}"));
@@ -165,6 +166,44 @@ impl World {
     /// The way to Apple and back for one page; returns the answer to the callback.
     pub async fn through_apple(&self, browser: &mut Browser, path: &str, person: &str) -> Answer {
         through_apple(browser, path, person).await
+    }
+
+    /// Opens a page and follows every redirect, through Apple as `person` too. Gives back each URL on the way and the
+    /// last answer.
+    pub async fn walk(&self, browser: &mut Browser, url: &str, person: &str) -> (Vec<String>, Answer) {
+        let mut way = vec![url.to_owned()];
+        loop {
+            assert!(way.len() < 12, "a loop: {way:#?}");
+            let here = Url::parse(way.last().unwrap()).unwrap();
+            let answer = browser.open(here.as_str()).await;
+            if !matches!(answer.status, 302 | 303) {
+                return (way, answer);
+            }
+            let mut next = here.join(answer.location()).unwrap().to_string();
+            if next.starts_with(self.apple.base_url().as_str()) {
+                way.push(next.clone());
+                next = self.at_apple(&next, person).await;
+            }
+            way.push(next);
+        }
+    }
+
+    /// The code and the state that Apple has the browser post.
+    pub async fn posted_by_apple(&self, authorize: &str) -> [String; 2] {
+        let address = SocketAddr::from(([127, 0, 0, 1], self.apple.base_url().port().unwrap()));
+        let request = Request::get(&target(authorize)).header("Host", "127.0.0.1");
+        let page = request.header(PERSON_HEADER, "teacher-1").send(address).await.text();
+        ["code", "state"].map(|name| {
+            let rest = page.split_once(&format!("name=\"{name}\" value=\"")).unwrap_or_else(|| panic!("{page}")).1;
+            rest.split('"').next().unwrap().to_owned()
+        })
+    }
+
+    /// How many sessions there are.
+    pub async fn count_sessions(&self) -> usize {
+        let request = Request::get("/sessions").header("Host", &self.admin.to_string());
+        let list: serde_json::Value = serde_json::from_str(&request.send(self.admin).await.text()).unwrap();
+        list["sessions"].as_array().unwrap().len()
     }
 
     /// A browser in which `person` is signed in.
@@ -198,8 +237,12 @@ fn clock() -> Arc<ManualClock> {
 
 /// The configuration of a gateway in front of `app`, with further lines in its sections.
 pub fn configuration(folder: &Path, apple: &StandIn, app: &str, lines: &[(&str, &str)]) -> String {
-    let mut text = CONFIG.replace("@APPLE@", apple.base_url().as_str().trim_end_matches('/')).replace("@APP@", app);
+    let mut text = CONFIG.replace("@APPLE@", apple.base_url().as_str().trim_end_matches('/'));
     for (section, line) in lines {
+        if *section == "home" {
+            text = text.replace(CALLBACK, line);
+            continue;
+        }
         if *section == "service" {
             text = text.replace("service = \"organization\"", &format!("service = \"{line}\""));
             continue;
@@ -208,7 +251,7 @@ pub fn configuration(folder: &Path, apple: &StandIn, app: &str, lines: &[(&str, 
         assert!(text.contains(&mark), "{section}");
         text = text.replace(&mark, &format!("{line}\n{mark}"));
     }
-    text.replace("@FOLDER@", folder.to_str().unwrap())
+    text.replace("@FOLDER@", folder.to_str().unwrap()).replace("@APP@", app)
 }
 
 /// Goes to Apple with the URL that the gateway gave, picks a person, and returns where Apple sends the

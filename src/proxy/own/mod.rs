@@ -1,8 +1,11 @@
 //! The gateway's own paths, on every host.
 
+mod auth;
 mod body;
 mod elsewhere;
+mod hosts;
 mod notifications;
+mod original;
 
 use std::sync::LazyLock;
 
@@ -16,8 +19,8 @@ use crate::{
     identity::ScopeSet,
     pages::{self, Denial, Failure, ScopeMissing, SignInProblem, SignedIn},
     session::{ActiveSession, Origin, StoreError},
-    signin::{Finished, LeftBy, Problem},
-    web::{CanonicalPath, CookieJar, Form, Host, Kind, OWN_PREFIX, PathPrefix, ReturnPath, Target},
+    signin::{AtApple, Browser, Finished, LeftBy, Problem},
+    web::{CanonicalPath, Form, Host, Kind, OWN_PREFIX, PathPrefix, Place, ReturnPath, Target},
 };
 
 static OWN: LazyLock<Option<PathPrefix>> = LazyLock::new(|| CanonicalPath::parse(OWN_PREFIX).ok().map(PathPrefix::new));
@@ -42,6 +45,10 @@ pub enum Endpoint {
     Callback,
     /// Ends the session.
     SignOut,
+    /// Takes a ticket from the home.
+    Session,
+    /// Tells web servers whether a request may go to its app.
+    Auth,
     /// Takes Apple's notifications.
     Notifications,
 }
@@ -56,6 +63,8 @@ impl Endpoint {
             "sign-in" => Self::SignIn,
             "callback" => Self::Callback,
             "sign-out" => Self::SignOut,
+            "session" => Self::Session,
+            "auth" => Self::Auth,
             "notifications" => Self::Notifications,
             _ => return None,
         })
@@ -65,9 +74,10 @@ impl Endpoint {
     #[must_use]
     pub fn allows(self) -> &'static str {
         match self {
-            Self::Home | Self::Me | Self::SignIn => "GET, HEAD",
+            Self::Home | Self::Me | Self::SignIn | Self::Auth => "GET, HEAD",
             // No HEAD: these two do something.
             Self::Callback | Self::SignOut => "GET, POST",
+            Self::Session => "GET",
             Self::Notifications => "POST",
         }
     }
@@ -87,35 +97,44 @@ impl Gateway {
     pub(super) async fn answer_own(&self, session: &mut Session, facts: &Facts) -> pingora::Result<Answer> {
         let fail = |failure| Answer::failure(failure, facts.kind, &facts.request_id);
         let Some(endpoint) = Endpoint::of(facts.target.path()) else { return Ok(fail(Failure::NotFound)) };
-        if !endpoint.takes(&facts.method) {
+        // Whoever may not ask there at all hears that first.
+        if endpoint != Endpoint::Auth && !endpoint.takes(&facts.method) {
             return Ok(fail(Failure::MethodNotAllowed).with(header::ALLOW, endpoint.allows()));
         }
         let form = match endpoint {
             // A program's, and no form: read where it is judged.
-            Endpoint::Notifications => Ok(Form::default()),
-            Endpoint::Home | Endpoint::Me | Endpoint::SignIn | Endpoint::Callback | Endpoint::SignOut => {
-                body::form(session, facts).await?
-            }
+            Endpoint::Auth | Endpoint::Notifications => Ok(Form::default()),
+            Endpoint::Home
+            | Endpoint::Me
+            | Endpoint::SignIn
+            | Endpoint::Callback
+            | Endpoint::Session
+            | Endpoint::SignOut => body::form(session, facts).await?,
         };
         let form = match form {
             Ok(form) => form,
             Err(failure) => return Ok(fail(failure)),
         };
         let request = session.req_header();
-        let jar = forwarding::cookies(request);
+        let browser = forwarding::browser(request, facts);
         let answered = match endpoint {
-            Endpoint::Home => self.home(&jar).await,
-            Endpoint::Me => self.me(&jar, facts).await,
-            Endpoint::SignIn => self.start_sign_in(&form, &jar, facts).await,
-            Endpoint::Callback => Ok(self.callback(&form, &jar, origin(request, facts), facts).await),
-            Endpoint::SignOut => self.leave(&form, &jar, request, facts).await,
+            Endpoint::Home => self.home(&browser).await,
+            Endpoint::Me => self.me(&browser, facts).await,
+            Endpoint::SignIn => self.start_sign_in(&form, &browser, facts).await,
+            Endpoint::Callback => Ok(self.callback(&form, &browser, origin(request, facts), facts).await),
+            Endpoint::Session => {
+                let ticket = form.only("ticket").ok().flatten();
+                Ok(self.finished(self.signin.arrive(ticket, &browser).await, &browser, facts).await)
+            }
+            Endpoint::SignOut => self.leave(&form, &browser, request, facts).await,
+            Endpoint::Auth => Ok(self.forward_auth(request, facts).await),
             Endpoint::Notifications => return self.notified(session, facts).await,
         };
         Ok(answered.unwrap_or_else(|error| *sessions_unavailable(&error, facts)))
     }
 
-    async fn home(&self, jar: &CookieJar<'_>) -> Result<Answer, StoreError> {
-        let Some(session) = self.signin.session_of(jar).await? else {
+    async fn home(&self, browser: &Browser<'_>) -> Result<Answer, StoreError> {
+        let Some(session) = self.signin.session_of(browser).await? else {
             return Ok(Answer::page(pages::not_signed_in()));
         };
         let (record, sessions) = (session.record(), self.signin.sessions());
@@ -130,8 +149,8 @@ impl Gateway {
         })))
     }
 
-    async fn me(&self, jar: &CookieJar<'_>, facts: &Facts) -> Result<Answer, StoreError> {
-        let Some(session) = self.signin.session_of(jar).await? else {
+    async fn me(&self, browser: &Browser<'_>, facts: &Facts) -> Result<Answer, StoreError> {
+        let Some(session) = self.signin.session_of(browser).await? else {
             let url = format!("{}://{}{OWN_PREFIX}sign-in", self.settings.external_scheme, facts.host);
             let body = Denial::SignInNeeded.explanation().problem_json(&facts.request_id);
             return Ok(Answer::new(401, "application/problem+json", body)
@@ -157,13 +176,18 @@ impl Gateway {
     }
 
     /// Asks for the scopes of the page that the person comes from or goes to.
-    async fn start_sign_in(&self, form: &Form, jar: &CookieJar<'_>, facts: &Facts) -> Result<Answer, StoreError> {
+    async fn start_sign_in(&self, form: &Form, browser: &Browser<'_>, facts: &Facts) -> Result<Answer, StoreError> {
+        if form.has("wish") && self.signin.home().is(&facts.host) {
+            return Ok(self.grant(form, browser, facts).await);
+        }
         let return_to = return_to(form).unwrap_or_else(ReturnPath::root);
         let scopes = self.scopes_at(&facts.host, &return_to);
         // While nobody knows whether there is one, nobody is sent to Apple: what comes back could not be kept, and
         // the sign-in would not know what it replaces.
-        let session = self.signin.session_of(jar).await?;
-        Ok(self.to_apple(&scopes, session.as_ref(), return_to, facts, jar))
+        let session = self.signin.session_of(browser).await?;
+        // Who is signed in and asks for it all the same wants to be asked by Apple.
+        let at_apple = if session.is_some() { AtApple::Always } else { AtApple::IfNeeded };
+        Ok(self.to_apple(&scopes, session.as_ref(), return_to, at_apple, facts, browser))
     }
 
     fn scopes_at(&self, host: &Host, path: &ReturnPath) -> ScopeSet {
@@ -174,40 +198,40 @@ impl Gateway {
             .unwrap_or_default()
     }
 
-    async fn callback(&self, form: &Form, jar: &CookieJar<'_>, origin: Origin, facts: &Facts) -> Answer {
-        match self.signin.finish(form, jar, origin).await {
-            Finished::SignedIn { cookies, location, was_theirs } => {
-                let answer = Answer::redirect(303, location.as_str()).with_cookies(&cookies);
+    async fn callback(&self, form: &Form, browser: &Browser<'_>, origin: Origin, facts: &Facts) -> Answer {
+        self.finished(self.signin.finish(form, browser, origin).await, browser, facts).await
+    }
+
+    /// The answer to whoever comes back from Apple or from the home.
+    async fn finished(&self, finished: Finished, browser: &Browser<'_>, facts: &Facts) -> Answer {
+        match finished {
+            Finished::SignedIn { cookies, onward, was_theirs } => {
+                let answer = self.onward(&onward, facts).with_cookies(&cookies);
                 if was_theirs { answer } else { self.hand_over(&facts.host, answer) }
             }
-            Finished::AlreadySignedIn { location } => Answer::redirect(303, location.as_str()),
-            Finished::Failed { problem, cookies, location } => {
+            Finished::AlreadySignedIn { onward } => self.onward(&onward, facts),
+            Finished::Failed { problem, cookies, place } => {
                 tracing::info!(event = "sign_in_failed", reason = %problem, request_id = %facts.request_id);
                 // Whoever comes back from Apple is a person in a tab, whatever the headers say.
-                self.not_signed_in(&problem, &location, jar, facts).await.with_cookies(&cookies)
+                self.not_signed_in(&problem, &place, browser, facts).await.with_cookies(&cookies)
             }
         }
     }
 
     /// The page after a sign-in that came to nothing. Who was asked for a permission and did not give it is
     /// told about that permission, and that they are still signed in when they are.
-    async fn not_signed_in(
-        &self,
-        problem: &Problem,
-        location: &ReturnPath,
-        jar: &CookieJar<'_>,
-        facts: &Facts,
-    ) -> Answer {
+    async fn not_signed_in(&self, problem: &Problem, place: &Place, browser: &Browser<'_>, facts: &Facts) -> Answer {
         let reference = &*facts.request_id;
         let mut told = for_visitors(problem);
         if matches!(problem, Problem::Denied(_)) {
-            let needed = self.scopes_at(&facts.host, location);
+            let host = place.host().unwrap_or(&facts.host);
+            let needed = self.scopes_at(host, &place.path);
             // A session that cannot be read is none: this page says less, and nothing wrong.
-            if let Ok(Some(session)) = self.signin.session_of(jar).await {
+            if let Ok(Some(session)) = self.signin.session_of(browser).await {
                 let person = &session.record().person;
                 let missing = &needed.missing_from(&session.record().grant.scopes);
                 if !missing.is_empty() {
-                    let facts = ScopeMissing { person, missing, reference, return_to: location };
+                    let facts = ScopeMissing { person, missing, reference, return_to: place };
                     return Answer::page(pages::scope_missing(&facts));
                 }
             }
@@ -216,14 +240,14 @@ impl Gateway {
                 told = SignInProblem::PermissionNotGiven;
             }
         }
-        let answer = Answer::page(pages::try_again(told, location, reference));
+        let answer = Answer::page(pages::try_again(told, place, reference));
         if matches!(problem, Problem::Store(_)) { answer.with(header::RETRY_AFTER, "5") } else { answer }
     }
 
     async fn leave(
         &self,
         form: &Form,
-        jar: &CookieJar<'_>,
+        browser: &Browser<'_>,
         request: &RequestHeader,
         facts: &Facts,
     ) -> Result<Answer, StoreError> {
@@ -231,7 +255,7 @@ impl Gateway {
         if is_from_elsewhere(request, facts) {
             return Ok(Answer::page(pages::confirm_sign_out(return_to.as_ref())));
         }
-        let signed_out = self.signin.sign_out(jar, LeftBy::Gateway).await?;
+        let signed_out = self.signin.sign_out(browser, LeftBy::Gateway).await?;
         let answer = match return_to {
             Some(path) => Answer::redirect(303, path.as_str()),
             // The page that is left goes into the browser's memory of pages only after what is cleared here.
@@ -259,7 +283,7 @@ fn return_to(form: &Form) -> Option<ReturnPath> {
 /// What the person is told; the log has the rest.
 fn for_visitors(problem: &Problem) -> SignInProblem {
     match problem {
-        Problem::Malformed(_) | Problem::Stale => SignInProblem::Expired,
+        Problem::Malformed(_) | Problem::Stale | Problem::Ticket(_) => SignInProblem::Expired,
         Problem::Denied(DeniedReason::Cancelled) => SignInProblem::Cancelled,
         Problem::Denied(DeniedReason::Other(_)) => SignInProblem::NotAllowedByApple,
         Problem::NoIdToken => SignInProblem::NoIdToken,

@@ -56,5 +56,5 @@ pub use guard::{Guard, Next};
 pub use head::Head;
 pub use peer::Peer;
 pub use refusal::Refusal;
-pub use request_line::Version;
+pub use request_line::{Version, parse_method};
 pub use settings::Settings;

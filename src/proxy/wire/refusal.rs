@@ -61,6 +61,9 @@ pub enum Refusal {
     /// A `Host` that is none.
     #[error("Host {0}")]
     Host(HostError),
+    /// The `X-Forwarded-Host` of a trusted proxy that is none.
+    #[error("X-Forwarded-Host {0}")]
+    ForwardedHost(HostError),
     /// A `Content-Length` that is not digits alone, or counts beyond 2^63 - 1.
     #[error("Content-Length is not digits alone, or too large")]
     ContentLength,
@@ -119,6 +122,7 @@ impl Refusal {
             | Self::HostMissing
             | Self::HostRepeated
             | Self::Host(_)
+            | Self::ForwardedHost(_)
             | Self::ContentLength
             | Self::ContentLengthRepeated
             | Self::TransferEncoding

@@ -53,7 +53,10 @@ impl<'a> RequestLine<'a> {
 
 /// Methods are case-sensitive (RFC 9110, section 9.1), apps are not always: `get` could slip past a
 /// rule for `GET` (CVE-2020-14359). So only capitals, as all registered methods have them.
-fn parse_method(bytes: &[u8]) -> Result<&str, Refusal> {
+///
+/// # Errors
+/// When it is anything else, or `TRACE` or `CONNECT`.
+pub fn parse_method(bytes: &[u8]) -> Result<&str, Refusal> {
     let fine = (1..=MOST_METHOD_BYTES).contains(&bytes.len())
         && bytes.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'-');
     let method = std::str::from_utf8(bytes).ok().filter(|_| fine).ok_or(Refusal::Method)?;

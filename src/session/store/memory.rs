@@ -14,8 +14,8 @@ use moka::{
 };
 
 use super::{
-    End, Holder, Lease, Listener, MOST_WAITING, Mark, Queue, Removal, Selector, Sharing, Store, StoreError, Stored,
-    leases::Leases,
+    End, Holder, Lease, Listener, MOST_WAITING, Mark, Note, NoteName, Queue, Removal, Selector, Sharing, Store,
+    StoreError, Stored, Swap, bag::Bag, leases::Leases,
 };
 use crate::{
     clock::{SharedClock, Timestamp},
@@ -24,6 +24,9 @@ use crate::{
 
 /// Most marks kept. Beyond it no new one is set, and whoever needs it must deny.
 const MOST_MARKS: usize = 1_000_000;
+
+/// Most bytes of notes.
+const MOST_OF_NOTES: u64 = 64 << 20;
 
 /// Most sessions kept; beyond it the least recently used end.
 const MOST: u64 = 200_000;
@@ -36,6 +39,7 @@ pub struct MemoryStore {
     sessions: Cache<SessionKey, Stored>,
     leases: Leases,
     rest: Mutex<Rest>,
+    notes: Mutex<Bag>,
 }
 
 /// What goes with the sessions.
@@ -60,11 +64,16 @@ impl MemoryStore {
     #[must_use]
     pub fn new(lifetimes: Lifetimes, clock: SharedClock) -> Self {
         let sessions = Cache::builder().max_capacity(MOST).eviction_policy(EvictionPolicy::lru()).build();
-        Self { lifetimes, clock, sessions, leases: Leases::default(), rest: Mutex::default() }
+        let notes = Mutex::new(Bag::with_room(MOST_OF_NOTES));
+        Self { lifetimes, clock, sessions, leases: Leases::default(), rest: Mutex::default(), notes }
     }
 
     fn rest(&self) -> MutexGuard<'_, Rest> {
         self.rest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn notes(&self) -> MutexGuard<'_, Bag> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes a record that is there, in one step; false when it is not there or `next` says no.
@@ -185,6 +194,7 @@ impl Store for MemoryStore {
         }
         self.leases.sweep(now);
         self.rest().marks.retain(|_, until| *until > now);
+        self.notes().drop_over(now, usize::MAX);
         Ok(swept)
     }
 
@@ -216,6 +226,21 @@ impl Store for MemoryStore {
     async fn is_marked(&self, mark: &Mark) -> Result<bool, StoreError> {
         let now = self.clock.now();
         Ok(self.rest().marks.get(mark).is_some_and(|until| *until > now))
+    }
+
+    async fn note(&self, name: &NoteName) -> Result<Option<Note>, StoreError> {
+        Ok(self.notes().find(name, self.clock.now()))
+    }
+
+    async fn swap_note(
+        &self,
+        name: &NoteName,
+        expected: Option<&Note>,
+        new: Option<&[u8]>,
+        keep: Duration,
+    ) -> Result<Swap, StoreError> {
+        let now = self.clock.now();
+        Ok(self.notes().swap(name, expected.map(Note::edition), new, now, now.plus(keep)))
     }
 
     async fn enqueue(&self, waiting: Waiting) -> Result<bool, StoreError> {

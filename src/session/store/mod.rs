@@ -1,8 +1,10 @@
 //! What every store of sessions must do. One suite of tests (`suite/`) holds all of them to it.
 
+mod bag;
 mod file;
 mod leases;
 mod memory;
+mod note;
 mod redis;
 #[cfg(test)]
 pub(crate) mod shared;
@@ -20,6 +22,7 @@ use aws_lc_rs::digest;
 
 pub use file::{FileStore, FileStoreError};
 pub use memory::MemoryStore;
+pub use note::{Edition, LONGEST_NOTE, MOST_OF_NOTES, Note, NoteName, SealedNote, Swap};
 pub use redis::{RedisRefuses, RedisStore, RedisUrl, UrlProblem};
 
 use super::{Handle, Record, SessionKey, Waiting};
@@ -125,10 +128,7 @@ impl Mark {
     /// The mark of a thing of one kind.
     #[must_use]
     pub fn of(kind: &str, what: &str) -> Self {
-        let mut hash = [0; 32];
-        let text = format!("{kind}\0{what}");
-        hash.copy_from_slice(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
-        Self(hash)
+        Self(hash_of(kind, what))
     }
 
     /// Its bytes.
@@ -142,6 +142,14 @@ impl fmt::Debug for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[mark]")
     }
+}
+
+/// SHA-256 of a kind and a text.
+fn hash_of(kind: &str, what: &str) -> [u8; 32] {
+    let mut hash = [0; 32];
+    let text = format!("{kind}\0{what}");
+    hash.copy_from_slice(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
+    hash
 }
 
 /// The queue of revocations as a store sees it.
@@ -181,8 +189,8 @@ pub trait Listener: Send + Sync {
     fn missed(&self);
 }
 
-/// Keeps sessions by the hash of their identifier, and what goes with them: leases, marks, and the
-/// revocations that wait.
+/// Keeps sessions by the hash of their identifier, and what goes with them: leases, marks, notes, and
+/// the revocations that wait.
 ///
 /// What a call has answered survives the end of the process at any moment (but for the memory store);
 /// a call that fails has been done whole or not at all. A store gives back whatever it has: whether a
@@ -251,7 +259,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// When the store is not available.
     async fn count(&self) -> Result<usize, StoreError>;
 
-    /// Forgets what has ended by itself before `now`: sessions, marks. Gives back how many sessions.
+    /// Forgets what has ended by itself before `now`: sessions, marks, notes. Gives back how many sessions.
     ///
     /// # Errors
     /// When the store is not available.
@@ -280,6 +288,29 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// # Errors
     /// When the store is not available.
     async fn is_marked(&self, mark: &Mark) -> Result<bool, StoreError>;
+
+    /// The note of a name; `None` when there is none, or its time is over.
+    ///
+    /// # Errors
+    /// When the store is not available, or the note does not open.
+    async fn note(&self, name: &NoteName) -> Result<Option<Note>, StoreError>;
+
+    /// Changes the note of a name, when it is still the one that the caller has seen: makes one where there is none
+    /// (`expected` is `None`), puts a new value in its place, or takes it away (`new` is `None`). Of many who try the
+    /// same, one is told [`Swap::Done`]. What is written is kept for `keep` from now on.
+    ///
+    /// The notes of a store have room for [`MOST_OF_NOTES`] bytes (those in memory for less). Beyond it those that are
+    /// over are dropped, and when that does not help, nothing is written: [`Swap::Full`].
+    ///
+    /// # Errors
+    /// When the store is not available.
+    async fn swap_note(
+        &self,
+        name: &NoteName,
+        expected: Option<&Note>,
+        new: Option<&[u8]>,
+        keep: Duration,
+    ) -> Result<Swap, StoreError>;
 
     /// Queues a revocation that belongs to no session; false when the queue is full.
     ///

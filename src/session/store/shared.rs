@@ -13,7 +13,8 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 use super::{
-    End, Holder, Lease, Listener, Mark, MemoryStore, Queue, Removal, Selector, Sharing, Store, StoreError, Stored,
+    End, Holder, Lease, Listener, Mark, MemoryStore, Note, NoteName, Queue, Removal, Selector, Sharing, Store,
+    StoreError, Stored, Swap,
 };
 use crate::{
     clock::{SharedClock, Timestamp},
@@ -174,6 +175,20 @@ impl Store for SharedStore {
 
     async fn is_marked(&self, mark: &Mark) -> Result<bool, StoreError> {
         self.up()?.is_marked(mark).await
+    }
+
+    async fn note(&self, name: &NoteName) -> Result<Option<Note>, StoreError> {
+        self.up()?.note(name).await
+    }
+
+    async fn swap_note(
+        &self,
+        name: &NoteName,
+        expected: Option<&Note>,
+        new: Option<&[u8]>,
+        keep: Duration,
+    ) -> Result<Swap, StoreError> {
+        self.up()?.swap_note(name, expected, new, keep).await
     }
 
     async fn enqueue(&self, waiting: Waiting) -> Result<bool, StoreError> {

@@ -1,6 +1,7 @@
 //! Sessions in one file of `state_dir`: a transactional tree, which this process has to itself.
 
 mod disk;
+mod notes;
 mod open;
 mod shadow;
 mod tables;
@@ -29,7 +30,8 @@ use self::{
     writer::{Call, Shared, Writer, reason},
 };
 use super::{
-    End, Holder, Lease, Listener, Mark, Queue, Removal, Selector, Sharing, Store, StoreError, Stored, leases::Leases,
+    End, Holder, LONGEST_NOTE, Lease, Listener, Mark, Note, NoteName, Queue, Removal, Selector, Sharing, Store,
+    StoreError, Stored, Swap, leases::Leases,
 };
 use crate::{
     clock::{SharedClock, Stopwatch, Timestamp},
@@ -44,6 +46,9 @@ const SILENT: &str = "the disk does not answer";
 
 /// Most threads that read at once.
 const READERS: usize = 16;
+
+/// Most notes that wait to be written at once: they may be long.
+const NOTE_WRITERS: usize = 16;
 
 /// How often a call reads again, after the tree was opened anew under it.
 const READ_TRIES: u32 = 3;
@@ -69,6 +74,7 @@ pub struct FileStore {
     clock: SharedClock,
     leases: Leases,
     readers: Arc<Semaphore>,
+    note_writers: Semaphore,
     listeners: Listeners,
     shared: Arc<Shared>,
     // Last: when it is gone, the file is closed.
@@ -112,17 +118,17 @@ impl FileStore {
         let (first, mut answer) = Call::new(move |changes: &mut Changes<'_>| {
             beat(changes, now)?;
             changes.unclaim(now)?;
-            proof.map(|proof| changes.note("proof", &proof)).transpose()
+            proof.map(|proof| changes.remember("proof", &proof)).transpose()
         });
         let started = Writer::start(checked.disk, Box::new(first), Arc::clone(&clock));
         let (writer, shared) = started.map_err(|error| wrong(error, path))?;
         if let Ok(Ok(Some(()))) = answer.try_recv() {
             tracing::info!(event = "store_key_changed");
         }
-        let readers = Arc::new(Semaphore::new(READERS));
+        let (readers, note_writers) = (Arc::new(Semaphore::new(READERS)), Semaphore::new(NOTE_WRITERS));
         let path = path.to_path_buf();
         let (leases, listeners) = (Leases::default(), Listeners::default());
-        Ok(Self { path, lifetimes, codec, clock, leases, readers, listeners, shared, writer })
+        Ok(Self { path, lifetimes, codec, clock, leases, readers, note_writers, listeners, shared, writer })
     }
 
     /// Has the thread do something, and waits until it is on the disk.
@@ -219,7 +225,7 @@ impl FileStore {
 
 /// A write that changes nothing of importance.
 fn beat(changes: &mut Changes<'_>, now: Timestamp) -> Result<(), Error> {
-    changes.note("beat", &now.millis().to_be_bytes())
+    changes.remember("beat", &now.millis().to_be_bytes())
 }
 
 #[async_trait]
@@ -307,6 +313,9 @@ impl Store for FileStore {
             let marks = marks.to_vec();
             self.write(move |changes| changes.sweep_marks(&marks, now)).await?;
         }
+        while self.read(move |view| view.has_notes_over(now)).await? {
+            self.write(move |changes| changes.drop_notes_over(now)).await?;
+        }
         Ok(swept)
     }
 
@@ -327,6 +336,31 @@ impl Store for FileStore {
     async fn is_marked(&self, mark: &Mark) -> Result<bool, StoreError> {
         let (mark, now) = (*mark, self.clock.now());
         self.read(move |view| view.is_marked(&mark, now)).await
+    }
+
+    async fn note(&self, name: &NoteName) -> Result<Option<Note>, StoreError> {
+        let (name, now) = (*name, self.clock.now());
+        let at_rest = self.read(move |view| view.note(&name, now)).await?;
+        at_rest.map(|at_rest| self.codec.open_note(&name, &at_rest)).transpose()
+    }
+
+    async fn swap_note(
+        &self,
+        name: &NoteName,
+        expected: Option<&Note>,
+        new: Option<&[u8]>,
+        keep: Duration,
+    ) -> Result<Swap, StoreError> {
+        if new.is_some_and(|value| value.len() > LONGEST_NOTE) {
+            return Ok(Swap::Full);
+        }
+        let Ok(Ok(_permit)) = timeout(PATIENCE, self.note_writers.acquire()).await else {
+            return Err(self.unavailable(SILENT));
+        };
+        let (name, expected) = (*name, expected.map(Note::edition));
+        let new = new.map(|value| self.codec.seal_note(&name, value));
+        let now = self.clock.now();
+        self.write(move |changes| changes.swap_note(&name, expected, new.as_ref(), now, now.plus(keep))).await
     }
 
     async fn enqueue(&self, waiting: Waiting) -> Result<bool, StoreError> {

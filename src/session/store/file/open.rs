@@ -182,8 +182,8 @@ fn create(path: &Path, codec: &Codec) -> Result<(), FileStoreError> {
         let database = Database::builder().create_with_backend(FileBackend::new(draft.as_file().try_clone()?)?)?;
         let transaction = database.begin_write()?;
         let mut changes = Changes::new(&transaction)?;
-        changes.note("format", FORMAT.to_string().as_bytes())?;
-        changes.note("proof", &codec.proof())?;
+        changes.remember("format", FORMAT.to_string().as_bytes())?;
+        changes.remember("proof", &codec.proof())?;
         drop(changes);
         transaction.commit()?;
         Ok(database.close()?)
@@ -240,7 +240,7 @@ fn begins_well(file: &File, path: &Path) -> Result<(), FileStoreError> {
 fn vouch(database: &Database, codec: &Codec, path: &Path) -> Result<(usize, Option<Vec<u8>>), FileStoreError> {
     let read = guarded(|| {
         let view = View(database.begin_read()?);
-        let (format, proof) = (view.note("format")?, view.note("proof")?);
+        let (format, proof) = (view.remembered("format")?, view.remembered("proof")?);
         Ok((format, proof, view.count().unwrap_or_default()))
     });
     let path_ = || path.to_path_buf();

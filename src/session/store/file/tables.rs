@@ -1,14 +1,16 @@
-//! What is in the file: seven tables, and what one transaction can do to them.
+//! What is in the file: nine tables, and what one transaction can do to them.
 //!
 //! | table | from | to |
 //! |---|---|---|
-//! | `meta` | name | what format this is, whose key it is |
+//! | `meta` | name | what format this is, whose key it is, what the notes take |
 //! | `sessions` | session key | generation, tags, sealed record |
 //! | `seen` | session key | when it was last used, when it was made (milliseconds) |
 //! | `tags` | tag | session keys |
 //! | `queue` | name of a revocation | when it is due, sealed revocation |
 //! | `due` | when it is due, name of a revocation | |
 //! | `marks` | mark | until when |
+//! | `notes` | name of a note | until when, edition and sealed value |
+//! | `note ends` | until when, name of a note | |
 //!
 //! `seen` is apart from `sessions` so that noting a use writes 48 bytes instead of a record, and a sweep
 //! reads a hundredth of the file.
@@ -32,6 +34,9 @@ pub(super) const TAGS: MultimapTableDefinition<'_, Hash, Hash> = MultimapTableDe
 pub(super) const QUEUE: TableDefinition<'_, &str, (u64, &[u8])> = TableDefinition::new("queue");
 pub(super) const DUE: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("due");
 pub(super) const MARKS: TableDefinition<'_, Hash, u64> = TableDefinition::new("marks");
+
+pub(super) const NOTES: TableDefinition<'_, Hash, (u64, &[u8])> = TableDefinition::new("notes");
+pub(super) const NOTE_ENDS: TableDefinition<'_, (u64, Hash), ()> = TableDefinition::new("note ends");
 
 /// Most sessions: ten times what the largest district is expected to have. Beyond it nobody signs in.
 const MOST_SESSIONS: u64 = 1_000_000;
@@ -61,14 +66,16 @@ impl SealedWaiting {
 
 /// The tables in one write transaction.
 pub(super) struct Changes<'t> {
-    meta: Table<'t, &'static str, &'static [u8]>,
+    pub(super) meta: Table<'t, &'static str, &'static [u8]>,
     sessions: Table<'t, Hash, (u64, &'static [u8], &'static [u8])>,
     seen: Table<'t, Hash, (u64, u64)>,
     tags: MultimapTable<'t, Hash, Hash>,
     queue: Table<'t, &'static str, (u64, &'static [u8])>,
     due: Table<'t, (u64, &'static str), ()>,
     marks: Table<'t, Hash, u64>,
-    any: bool,
+    pub(super) notes: Table<'t, Hash, (u64, &'static [u8])>,
+    pub(super) note_ends: Table<'t, (u64, Hash), ()>,
+    pub(super) any: bool,
 }
 
 impl<'t> Changes<'t> {
@@ -82,6 +89,8 @@ impl<'t> Changes<'t> {
             queue: transaction.open_table(QUEUE)?,
             due: transaction.open_table(DUE)?,
             marks: transaction.open_table(MARKS)?,
+            notes: transaction.open_table(NOTES)?,
+            note_ends: transaction.open_table(NOTE_ENDS)?,
             any: false,
         })
     }
@@ -91,7 +100,7 @@ impl<'t> Changes<'t> {
         self.any
     }
 
-    pub(super) fn note(&mut self, name: &str, value: &[u8]) -> Result<(), Error> {
+    pub(super) fn remember(&mut self, name: &str, value: &[u8]) -> Result<(), Error> {
         self.meta.insert(name, value)?;
         self.any = true;
         Ok(())

@@ -5,19 +5,19 @@ use std::{
     sync::Arc,
 };
 
-use redb::{Error, ReadTransaction, ReadableTable, ReadableTableMetadata};
+use redb::{Error, ReadTransaction, ReadableTable, ReadableTableMetadata, TableError};
 
-use super::tables::{DUE, MARKS, META, QUEUE, SEEN, SESSIONS, TAGS, is_over};
+use super::tables::{DUE, MARKS, META, NOTE_ENDS, NOTES, QUEUE, SEEN, SESSIONS, TAGS, is_over};
 use crate::{
     clock::Timestamp,
-    session::{Codec, Lifetimes, Mark, Queue, SessionKey, StoreError, Stored, Tag},
+    session::{Codec, Lifetimes, Mark, NoteName, Queue, SessionKey, StoreError, Stored, Tag},
 };
 
 /// The file as one commit left it.
 pub(super) struct View(pub(super) ReadTransaction);
 
 impl View {
-    pub(super) fn note(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    pub(super) fn remembered(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
         Ok(self.0.open_table(META)?.get(name)?.map(|value| value.value().to_vec()))
     }
 
@@ -100,6 +100,28 @@ impl View {
     pub(super) fn is_marked(&self, mark: &Mark, now: Timestamp) -> Result<bool, Error> {
         let until = self.0.open_table(MARKS)?.get(mark.bytes())?.map(|until| until.value());
         Ok(until.is_some_and(|until| until > now.millis()))
+    }
+
+    /// A note at rest; one that is over is none.
+    pub(super) fn note(&self, name: &NoteName, now: Timestamp) -> Result<Option<Vec<u8>>, Error> {
+        let notes = match self.0.open_table(NOTES) {
+            Ok(notes) => notes,
+            // A file that was written before there were notes, and not since.
+            Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let row = notes.get(name.bytes())?;
+        Ok(row.and_then(|row| Some(row.value()).filter(|(until, _)| *until > now.millis()).map(|(_, at)| at.to_vec())))
+    }
+
+    /// Whether a note is over and still there.
+    pub(super) fn has_notes_over(&self, now: Timestamp) -> Result<bool, Error> {
+        let ends = match self.0.open_table(NOTE_ENDS) {
+            Ok(ends) => ends,
+            Err(TableError::TableDoesNotExist(_)) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(ends.first()?.is_some_and(|(row, _)| row.value().0 <= now.millis()))
     }
 
     pub(super) fn queue(&self) -> Result<Queue, Error> {

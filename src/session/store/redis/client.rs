@@ -11,6 +11,7 @@ use super::{
     url::Node,
     words::{Reply, Words},
 };
+use crate::crypto;
 
 /// Longest message of a server that is passed on.
 const LONGEST: usize = 200;
@@ -116,6 +117,7 @@ fn client(node: &Node, access: &Access, database: u32) -> Result<Client, RedisEr
         .into_connection_info()?
         .set_redis_settings(login)
         .set_tcp_settings(TcpSettings::default().set_nodelay(true));
+    crypto::install();
     match &access.tls {
         None => Client::open(info),
         Some(tls) => {

@@ -1,6 +1,6 @@
 //! What things are called in Redis.
 
-use crate::session::{Mark, SessionKey, Tag};
+use crate::session::{Mark, NoteName, SessionKey, Tag};
 
 /// The names. All carry one hash tag, so that a cluster keeps everything on one node and each script can
 /// reach all it needs in one step: a cluster is for being there, not for spreading the load.
@@ -59,6 +59,21 @@ impl Keys {
     /// A mark.
     pub(super) fn mark(&self, mark: &Mark) -> Vec<u8> {
         named(self.text("mark:"), mark.bytes())
+    }
+
+    /// A note: its edition and its sealed value.
+    pub(super) fn note(&self, name: &NoteName) -> Vec<u8> {
+        named(self.text("note:"), name.bytes())
+    }
+
+    /// When each note is over: sorted set of the names, each with what it takes.
+    pub(super) fn note_ends(&self) -> Vec<u8> {
+        self.text("note-ends")
+    }
+
+    /// What all notes take together.
+    pub(super) fn note_bytes(&self) -> Vec<u8> {
+        self.text("note-bytes")
     }
 
     /// When each revocation is due: sorted set.

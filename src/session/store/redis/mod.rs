@@ -12,6 +12,7 @@ mod greeting;
 mod keys;
 mod link;
 mod news;
+mod notes;
 mod parse;
 #[cfg(test)]
 mod process;
@@ -45,7 +46,8 @@ use self::{
     words::{Call, Reply, Words, odd},
 };
 use super::{
-    End, Holder, Lease, Listener, MOST_WAITING, Mark, Queue, Removal, Selector, Sharing, Store, StoreError, Stored,
+    End, Holder, LONGEST_NOTE, Lease, Listener, MOST_OF_NOTES, MOST_WAITING, Mark, Note, NoteName, Queue, Removal,
+    Selector, Sharing, Store, StoreError, Stored, Swap,
 };
 use crate::{
     clock::{SharedClock, Timestamp},
@@ -254,9 +256,11 @@ impl Store for RedisStore {
             let some = usize::try_from(self.link.run(&call).await?.count()?).unwrap_or(usize::MAX);
             swept += some;
             if some < BATCH {
-                return Ok(swept);
+                break;
             }
         }
+        self.sweep_notes(now.millis()).await?;
+        Ok(swept)
     }
 
     async fn lease(&self, key: &SessionKey, holder: &Holder, length: Duration) -> Result<Lease, StoreError> {
@@ -282,6 +286,20 @@ impl Store for RedisStore {
 
     async fn is_marked(&self, mark: &Mark) -> Result<bool, StoreError> {
         Ok(self.link.ask(&Words::of("EXISTS").arg(self.keys.mark(mark))).await?.count()? == 1)
+    }
+
+    async fn note(&self, name: &NoteName) -> Result<Option<Note>, StoreError> {
+        self.find_note(name).await
+    }
+
+    async fn swap_note(
+        &self,
+        name: &NoteName,
+        expected: Option<&Note>,
+        new: Option<&[u8]>,
+        keep: Duration,
+    ) -> Result<Swap, StoreError> {
+        self.change_note(name, expected, new, keep).await
     }
 
     async fn enqueue(&self, waiting: Waiting) -> Result<bool, StoreError> {

@@ -34,6 +34,10 @@ pub(super) static SWEEP: Script = script!("sweep.lua");
 pub(super) static LEASE: Script = script!("lease.lua");
 /// Gives a lease back.
 pub(super) static RELEASE: Script = script!("release.lua");
+/// Changes a note.
+pub(super) static SWAP_NOTE: Script = script!("swap_note.lua");
+/// Forgets what notes took whose time is over.
+pub(super) static SWEEP_NOTES: Script = script!("sweep_notes.lua");
 /// Queues a revocation.
 pub(super) static ENQUEUE: Script = script!("enqueue.lua");
 /// Takes revocations that are due.

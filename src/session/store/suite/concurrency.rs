@@ -21,7 +21,7 @@ use super::{Bench, MINUTE, PATIENCE, a_key, next, of_person};
 use crate::{
     entropy::SystemEntropy,
     secret::Secret,
-    session::{self, End, Holder, Lease, Mark, Record, Removal, Store, Stored, testing::lifetimes},
+    session::{self, End, Holder, Lease, Mark, NoteName, Record, Removal, Store, Stored, Swap, testing::lifetimes},
 };
 
 /// How often a race is run: it is lost now and then only.
@@ -262,6 +262,56 @@ pub(crate) async fn of_many_who_mark_one_is_first(bench: &Bench) {
     for first in meetings.await {
         assert_eq!(first.iter().filter(|first| **first).count(), 1);
     }
+}
+
+pub(crate) async fn of_many_who_make_a_note_one_does(bench: &Bench) {
+    let meetings = at_meetings(bench, |store, meeting, who| {
+        let name = NoteName::of("kind", &meeting.to_string());
+        async move { store.swap_note(&name, None, Some(who.to_string().as_bytes()), MINUTE).await.unwrap() }
+    });
+    for (meeting, outcomes) in meetings.await.into_iter().enumerate() {
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == Swap::Done).count(), 1);
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == Swap::Changed).count(), WHO_MEET - 1);
+        let maker = outcomes.iter().position(|outcome| *outcome == Swap::Done).unwrap();
+        let note = bench.store.note(&NoteName::of("kind", &meeting.to_string())).await.unwrap().unwrap();
+        assert_eq!(note.value(), maker.to_string().as_bytes());
+    }
+}
+
+pub(crate) async fn of_many_who_take_a_note_one_has_it(bench: &Bench) {
+    for meeting in 0..MEETINGS {
+        let name = NoteName::of("kind", &meeting.to_string());
+        assert_eq!(bench.store.swap_note(&name, None, Some(b"form"), MINUTE).await, Ok(Swap::Done));
+    }
+    let meetings = at_meetings(bench, |store, meeting, _| {
+        let name = NoteName::of("kind", &meeting.to_string());
+        async move {
+            let Some(note) = store.note(&name).await.unwrap() else { return false };
+            store.swap_note(&name, Some(&note), None, MINUTE).await.unwrap() == Swap::Done
+        }
+    });
+    for took in meetings.await {
+        assert_eq!(took.iter().filter(|took| **took).count(), 1);
+    }
+}
+
+pub(crate) async fn no_change_of_a_note_is_lost(bench: &Bench) {
+    let name = NoteName::of("kind", "count");
+    at_once(bench, 8, |store, _| async move {
+        for _ in 0..4 {
+            loop {
+                let note = store.note(&name).await.unwrap();
+                let count = note.as_ref().map_or(0, |note| note.value().len());
+                let swap = store.swap_note(&name, note.as_ref(), Some(&vec![7; count + 1]), MINUTE).await.unwrap();
+                if swap == Swap::Done {
+                    break;
+                }
+                yield_now().await;
+            }
+        }
+    })
+    .await;
+    assert_eq!(bench.store.note(&name).await.unwrap().unwrap().value().len(), 32);
 }
 
 pub(crate) async fn of_many_who_ask_for_a_lease_one_gets_it(bench: &Bench) {

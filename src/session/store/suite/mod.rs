@@ -12,6 +12,7 @@ pub(crate) mod ends;
 pub(crate) mod expiry;
 pub(crate) mod leases;
 pub(crate) mod marks;
+pub(crate) mod notes;
 pub(crate) mod queue;
 pub(crate) mod sessions;
 
@@ -99,6 +100,22 @@ macro_rules! store_contract {
                 a_second_try_makes_a_mark_neither_longer_nor_shorter,
                 a_sweep_spares_a_mark_that_lasts,
             }
+            notes {
+                a_note_comes_back_as_it_was_written,
+                names_of_notes_are_apart,
+                a_note_is_made_once,
+                a_note_is_replaced_by_whoever_has_seen_it_as_it_is,
+                a_note_that_says_the_same_again_is_another,
+                a_note_is_taken_away_once,
+                there_is_nothing_to_take_where_nothing_is,
+                a_note_of_another_name_is_not_what_was_expected,
+                the_longest_note_comes_back_and_a_longer_one_is_not_taken,
+                a_note_is_over_after_its_time_and_nobody_has_it_then,
+                a_note_that_is_over_can_be_made_anew,
+                a_new_value_is_kept_for_its_own_time,
+                a_sweep_spares_a_note_that_lasts,
+                many_notes_come_and_go_and_leave_room,
+            }
             queue {
                 what_is_queued_comes_back_exactly_as_it_was,
                 an_empty_queue_has_nothing_to_do,
@@ -122,6 +139,9 @@ macro_rules! store_contract {
                 uses_and_changes_at_once_are_both_kept,
                 a_session_that_was_seen_alive_after_its_use_is_not_swept,
                 of_many_who_mark_one_is_first,
+                of_many_who_make_a_note_one_does,
+                of_many_who_take_a_note_one_has_it,
+                no_change_of_a_note_is_lost,
                 of_many_who_ask_for_a_lease_one_gets_it,
                 no_two_workers_claim_the_same,
             }

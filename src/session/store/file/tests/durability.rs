@@ -2,7 +2,10 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
+use redb::ReadableTableMetadata;
+
 use super::*;
+use crate::session::{MOST_OF_NOTES, store::note::DROPPED_AT_ONCE};
 
 #[tokio::test]
 async fn what_was_answered_is_there_after_a_restart() {
@@ -17,6 +20,8 @@ async fn what_was_answered_is_there_after_a_restart() {
     assert_eq!(removals, [Removal::Removed { queued: true }]);
     let mark = Mark::of("state", "x");
     assert!(store.mark(&mark, Duration::from_secs(60)).await.unwrap());
+    let (note, taken) = (write(&store, "kept").await, write(&store, "taken").await);
+    assert_eq!(store.swap_note(&taken, noted(&store, &taken).await.as_ref(), None, LONG).await, Ok(Swap::Done));
     drop(store);
 
     let store = place.open();
@@ -25,6 +30,8 @@ async fn what_was_answered_is_there_after_a_restart() {
     assert!(store.find(&ended).await.unwrap().is_none());
     assert_eq!(store.count().await.unwrap(), 1);
     assert!(!store.mark(&mark, Duration::from_secs(60)).await.unwrap());
+    assert_eq!(noted(&store, &note).await.unwrap().value(), b"kept");
+    assert!(noted(&store, &taken).await.is_none());
     let claimed = store.claim(NOW, later, 10).await.unwrap();
     assert_eq!(claimed.len(), 1);
     assert_eq!(claimed[0].revocation.handle, other.record.handle);
@@ -37,6 +44,19 @@ async fn what_was_answered_is_there_after_a_restart() {
     assert!(store.claim(NOW, later, 10).await.unwrap().is_empty(), "somebody works on it");
 }
 
+const LONG: Duration = Duration::from_secs(60);
+
+async fn noted(store: &FileStore, name: &NoteName) -> Option<Note> {
+    store.note(name).await.unwrap()
+}
+
+/// A note that says its name.
+async fn write(store: &FileStore, what: &str) -> NoteName {
+    let name = NoteName::of("kind", what);
+    assert_eq!(store.swap_note(&name, None, Some(what.as_bytes()), LONG).await, Ok(Swap::Done));
+    name
+}
+
 /// The file at the moment of an answer, as a killed process leaves it.
 #[tokio::test]
 async fn what_was_answered_is_there_when_the_process_is_killed() {
@@ -45,6 +65,8 @@ async fn what_was_answered_is_there_when_the_process_is_killed() {
     let mut known = Vec::new();
     for round in 0..8 {
         known.push(sign_in(&store, "anna").await);
+        let (note, taken) = (write(&store, &format!("kept-{round}")).await, write(&store, "taken").await);
+        assert_eq!(store.swap_note(&taken, noted(&store, &taken).await.as_ref(), None, LONG).await, Ok(Swap::Done));
         if round % 3 == 2 {
             let (key, stored) = known.remove(0);
             store.remove(vec![end(key, &stored.record)]).await.unwrap();
@@ -57,6 +79,7 @@ async fn what_was_answered_is_there_when_the_process_is_killed() {
             assert_eq!(after.find(key).await.unwrap().unwrap().record.handle, stored.record.handle);
         }
         assert_eq!(after.queue().await.unwrap().length, (round + 1) / 3);
+        assert!(noted(&after, &note).await.is_some() && noted(&after, &taken).await.is_none());
     }
 }
 
@@ -99,6 +122,7 @@ async fn nothing_in_the_file_can_be_read() {
     let (_, stored) = sign_in(&store, "anna").await;
     let (key, other) = sign_in(&store, "anna").await;
     store.remove(vec![end(key, &other.record)]).await.unwrap();
+    write(&store, "a-note-of-anna").await;
     drop(store);
     let bytes = fs::read(place.path()).unwrap();
     for secret in ["anna", "access-1", "refresh-1", "org-1", "edu.users", "Test/1.0", stored.record.handle.as_str()] {
@@ -117,9 +141,39 @@ async fn who_was_swept_leaves_nothing_behind() {
     let later = NOW.plus(lifetimes().idle_timeout);
     store.touch(&[(kept, later)]).await.unwrap();
     store.mark(&Mark::of("state", "x"), Duration::from_secs(1)).await.unwrap();
+    for what in 0..(DROPPED_AT_ONCE + 1) {
+        write(&store, &what.to_string()).await;
+    }
     assert_eq!(store.sweep(later).await.unwrap(), 2 * SWEEP + 5);
     assert_eq!(store.count().await.unwrap(), 1);
     assert_eq!(store.read(move |view| view.marks_over(later)).await.unwrap(), Vec::<[u8; 32]>::new());
+    assert_eq!(store.write(|changes| changes.note_bytes()).await, Ok(0));
+    assert_eq!(store.write(|changes| Ok((changes.notes.len()?, changes.note_ends.len()?))).await, Ok((0, 0)));
     let whose = Selector::Organization(Organization::parse("org-1").unwrap());
     assert_eq!(store.keys_of(&whose).await.unwrap(), [kept]);
+}
+
+#[tokio::test]
+async fn full_of_notes_it_takes_no_more_until_one_is_over_or_taken_away() {
+    let place = Place::new();
+    let clock = ManualClock::at(NOW);
+    let shared: SharedClock = Arc::<ManualClock>::clone(&clock);
+    let store = FileStore::open(&place.path(), lifetimes(), place.codec(), shared).unwrap();
+    let (short, lasting) = (NoteName::of("kind", "short"), NoteName::of("kind", "lasting"));
+    assert_eq!(store.swap_note(&short, None, Some(b"short"), LONG).await, Ok(Swap::Done));
+    assert_eq!(store.swap_note(&lasting, None, Some(b"lasts"), LONG * 9).await, Ok(Swap::Done));
+    let full = |changes: &mut Changes<'_>| changes.remember("note bytes", &MOST_OF_NOTES.to_be_bytes());
+    store.write(full).await.unwrap();
+    let (third, fourth) = (NoteName::of("kind", "third"), NoteName::of("kind", "fourth"));
+    assert_eq!(store.swap_note(&third, None, Some(b"third"), LONG * 9).await, Ok(Swap::Full));
+    assert!(noted(&store, &third).await.is_none());
+    // One of the same length in its place needs no room; a longer one does.
+    let seen = noted(&store, &lasting).await;
+    assert_eq!(store.swap_note(&lasting, seen.as_ref(), Some(b"longer"), LONG * 9).await, Ok(Swap::Full));
+    assert_eq!(store.swap_note(&lasting, seen.as_ref(), Some(b"again"), LONG * 9).await, Ok(Swap::Done));
+    clock.advance(LONG);
+    assert_eq!(store.swap_note(&third, None, Some(b"third"), LONG * 9).await, Ok(Swap::Done));
+    assert_eq!(store.swap_note(&fourth, None, Some(b"four."), LONG * 9).await, Ok(Swap::Full));
+    assert_eq!(store.swap_note(&third, noted(&store, &third).await.as_ref(), None, LONG).await, Ok(Swap::Done));
+    assert_eq!(store.swap_note(&fourth, None, Some(b"four."), LONG * 9).await, Ok(Swap::Done));
 }

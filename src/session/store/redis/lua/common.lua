@@ -50,3 +50,38 @@ local function times(at)
   }
 end
 
+-- What notes take. They go away by themselves, and what is known of them stays a while: a member of the set of their
+-- ends is the name of a note, 32 bytes, and its weight.
+local function note_weight(member)
+  return tonumber(string.sub(member, 33)) or 0
+end
+
+local function note_bytes(ends, bytes)
+  if redis.call('ZCARD', ends) == 0 then
+    return 0
+  end
+  return tonumber(redis.call('GET', bytes) or 0)
+end
+
+-- Some of those that are over.
+local function notes_over(ends, now, most)
+  return redis.call('ZRANGEBYSCORE', ends, '-inf', now, 'LIMIT', 0, most)
+end
+
+-- Has to live as long as the set.
+local function set_note_bytes(key, bytes, span)
+  local lives = math.max(redis.call('PTTL', key), span, 1)
+  redis.call('SET', key, whole(math.max(bytes, 0)), 'PX', whole(lives))
+end
+
+-- Forgets some, and gives back what is left of the bytes.
+local function drop_notes(ends, key, bytes, members, span)
+  for _, member in ipairs(members) do
+    if redis.call('ZREM', ends, member) == 1 then
+      bytes = bytes - note_weight(member)
+    end
+  end
+  set_note_bytes(key, bytes, span)
+  return math.max(bytes, 0)
+end
+

@@ -3,11 +3,13 @@
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use crate::{
-    clock::SystemClock,
+    clock::{Clock, ManualClock, SharedClock, SystemClock},
     entropy::SystemEntropy,
     identity::Organization,
     session::{
-        End, Holder, Lifetimes, Mark, Revocation, Selector, SessionId, Store, StoreError, Stored, Waiting,
+        End, Holder, Lifetimes, MOST_OF_NOTES, Mark, NoteName, RedisStore, Revocation, Selector, SessionId, Store,
+        StoreError, Stored, Swap, Waiting,
+        store::note::{DROPPED_AT_ONCE, weight},
         store::redis::{keys::Keys, process::Server, testing, words::Words},
         testing::{codec, record_of},
     },
@@ -33,10 +35,11 @@ async fn nothing_of_a_person_and_no_token_and_no_cookie_is_ever_written() {
     let waiting = Waiting::new(Revocation::of(&record), now, &SystemEntropy);
     store.lease(&id.key(), &Holder::draw(&SystemEntropy), Duration::from_secs(9)).await.unwrap();
     store.mark(&Mark::of("kind", "state"), Duration::from_secs(9)).await.unwrap();
+    write(&store, "note-of-anna", Duration::from_secs(9)).await;
     store.remove(vec![End { key: id.key(), expected: None, revocation: Some(waiting) }]).await.unwrap();
     let written = bytes_below(&server.path("written"));
     let has = |text: &[u8]| written.windows(text.len()).any(|window| window == text);
-    assert!(has(b"{schoolgate}:session:") && has(b"{schoolgate}:waiting"));
+    assert!(has(b"{schoolgate}:session:") && has(b"{schoolgate}:waiting") && has(b"{schoolgate}:note:"));
     for secret in ["anna", "org-1", "access-1", "refresh-1", "raw", "edu.users", "Test/1.0", "state", id.expose()] {
         assert!(!has(secret.as_bytes()), "{secret}");
     }
@@ -58,6 +61,12 @@ async fn whatever_belongs_to_sessions_goes_away_by_itself() {
     store.touch(&[(key, store.clock.now().plus(Duration::from_secs(60)))]).await.unwrap();
     store.lease(&key, &Holder::draw(&SystemEntropy), Duration::from_secs(9)).await.unwrap();
     store.mark(&Mark::of("a", "b"), Duration::from_secs(9)).await.unwrap();
+    let name = write(&store, "note", Duration::from_secs(9)).await;
+    assert_eq!(for_ever(&server), "{schoolgate}:proof");
+    let note = store.note(&name).await.unwrap();
+    store.swap_note(&name, note.as_ref(), Some(b"other"), Duration::from_secs(5)).await.unwrap();
+    write(&store, "another", Duration::from_secs(9)).await;
+    take(&store, &name).await;
     assert_eq!(for_ever(&server), "{schoolgate}:proof");
 }
 
@@ -67,6 +76,7 @@ async fn nothing_is_left_of_sessions_that_were_ended_or_swept() {
     let store = testing::store_on(&server, codec()).await;
     let (ended, _swept) = (testing::session(&store).await, testing::session(&store).await);
     store.remove(vec![End { key: ended, expected: None, revocation: None }]).await.unwrap();
+    write(&store, "note", Duration::from_secs(1)).await;
     assert_eq!(store.sweep(store.clock.now().plus(Duration::from_secs(9 * 3600))).await.unwrap(), 1);
     server.waits_until(&["KEYS", "*"], |said| said == "{schoolgate}:proof");
 }
@@ -155,6 +165,112 @@ async fn a_full_queue_takes_no_more_and_sessions_end_all_the_same() {
     let removed = store.remove(vec![End { key, expected: None, revocation: Some(waiting()) }]).await.unwrap();
     assert_eq!(removed, [crate::session::Removal::Removed { queued: false }]);
     assert!(store.find(&key).await.unwrap().is_none());
+}
+
+/// A note that says its name.
+async fn write(store: &RedisStore, what: &str, keep: Duration) -> NoteName {
+    let name = NoteName::of("kind", what);
+    assert_eq!(store.swap_note(&name, None, Some(what.as_bytes()), keep).await, Ok(Swap::Done));
+    name
+}
+
+async fn take(store: &RedisStore, name: &NoteName) {
+    let note = store.note(name).await.unwrap();
+    assert!(note.is_some());
+    assert_eq!(store.swap_note(name, note.as_ref(), None, Duration::ZERO).await, Ok(Swap::Done));
+}
+
+#[tokio::test]
+async fn a_note_in_the_place_of_another_does_not_open() {
+    let server = Server::start();
+    let store = testing::store_on(&server, codec()).await;
+    let names =
+        [write(&store, "one", Duration::from_secs(9)).await, write(&store, "two", Duration::from_secs(9)).await];
+    let [one, two] = names.map(|name| store.keys.note(&name));
+    let script = "return redis.call('SET', KEYS[1], redis.call('GET', KEYS[2]))";
+    store.link.ask(&Words::of("EVAL").arg(script).arg("2").arg(one).arg(two)).await.unwrap();
+    assert_eq!(store.note(&names[0]).await.unwrap_err(), StoreError::Unreadable);
+    assert_eq!(store.note(&names[1]).await.unwrap().unwrap().value(), b"two");
+}
+
+#[tokio::test]
+async fn full_of_notes_it_takes_no_more_until_some_are_over_or_taken_away() {
+    let server = Server::start();
+    let clock = ManualClock::at(SystemClock.now());
+    let shared: SharedClock = Arc::<ManualClock>::clone(&clock);
+    let store = testing::store_at(testing::url(&server), "schoolgate", codec(), shared).await;
+    let long = Duration::from_secs(3600);
+    let fills = |bytes: u64| assert_eq!(server.cli(&["SET", "{schoolgate}:note-bytes", &bytes.to_string()]), "OK");
+    let lasting = write(&store, "lasting", long).await;
+    fills(MOST_OF_NOTES - 5);
+    let name = NoteName::of("kind", "new");
+    assert_eq!(store.swap_note(&name, None, Some(b"new"), long).await, Ok(Swap::Full));
+    assert!(store.note(&name).await.unwrap().is_none());
+    // What is a little longer finds room in what it takes the place of; what is much longer does not.
+    let seen = store.note(&lasting).await.unwrap();
+    assert_eq!(store.swap_note(&lasting, seen.as_ref(), Some(&[7; 99]), long).await, Ok(Swap::Full));
+    assert_eq!(store.swap_note(&lasting, seen.as_ref(), Some(b"lasting on"), long).await, Ok(Swap::Done));
+    assert_eq!(store.note(&lasting).await.unwrap().unwrap().value(), b"lasting on");
+    take(&store, &lasting).await;
+    write(&store, "new", long).await;
+    take(&store, &name).await;
+    // Many that are over, by our clock.
+    let takes = |what: &str| weight(what.len() + 16 + 12 + 16);
+    let mut over = 0;
+    for number in 0..=DROPPED_AT_ONCE {
+        let what = format!("short-{number}");
+        write(&store, &what, Duration::from_secs(60)).await;
+        over += takes(&what);
+    }
+    // There is room when all of them are dropped, which takes two steps, and not before.
+    fills(MOST_OF_NOTES + over - takes("new"));
+    clock.advance(Duration::from_secs(61));
+    write(&store, "new", long).await;
+    assert_eq!(server.cli(&["ZCARD", "{schoolgate}:note-ends"]), "1");
+    assert_eq!(server.cli(&["GET", "{schoolgate}:note-bytes"]), MOST_OF_NOTES.to_string());
+}
+
+#[tokio::test]
+async fn what_notes_take_is_known_exactly() {
+    let server = Server::start();
+    let clock = ManualClock::at(SystemClock.now());
+    let shared: SharedClock = Arc::<ManualClock>::clone(&clock);
+    let store = testing::store_at(testing::url(&server), "schoolgate", codec(), shared).await;
+    let (short, long) = (Duration::from_secs(60), Duration::from_secs(3600));
+    let seal = 16 + 12 + 16;
+    let takes = |lengths: &[usize]| {
+        let sum: u64 = lengths.iter().map(|length| weight(length + seal)).sum();
+        assert_eq!(server.cli(&["GET", "{schoolgate}:note-bytes"]), sum.to_string());
+        assert_eq!(server.cli(&["ZCARD", "{schoolgate}:note-ends"]), lengths.len().to_string());
+    };
+    let name = write(&store, "one", short).await;
+    takes(&[3]);
+    write(&store, "another", long).await;
+    takes(&[3, 7]);
+    let seen = store.note(&name).await.unwrap();
+    store.swap_note(&name, seen.as_ref(), Some(b"as long as that"), short).await.unwrap();
+    takes(&[15, 7]);
+    // It goes away by itself, and is made anew with the same length and with another.
+    for value in [b"as long as that".as_slice(), b"longer than it was before"] {
+        assert_eq!(
+            server.cli(&[
+                "EVAL",
+                "for _, key in ipairs(redis.call('KEYS', '*note:*')) do \
+            if redis.call('PTTL', key) < 100000 then redis.call('DEL', key) end end return 'gone'",
+                "0"
+            ]),
+            "gone"
+        );
+        clock.advance(Duration::from_secs(61));
+        assert_eq!(store.swap_note(&name, None, Some(value), short).await, Ok(Swap::Done));
+        takes(&[value.len(), 7]);
+    }
+    take(&store, &name).await;
+    takes(&[7]);
+    clock.advance(long);
+    store.sweep(clock.now()).await.unwrap();
+    assert_eq!(server.cli(&["ZCARD", "{schoolgate}:note-ends"]), "0");
+    assert_eq!(server.cli(&["GET", "{schoolgate}:note-bytes"]), "0");
 }
 
 #[tokio::test]

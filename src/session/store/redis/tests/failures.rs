@@ -10,8 +10,8 @@ use crate::{
     clock::SystemClock,
     entropy::SystemEntropy,
     session::{
-        Codec, End, Handle, Holder, Lease, Listener, Mark, RedisRefuses, RedisStore, RedisUrl, Removal, Revocation,
-        Sealer, Selector, SessionKey, Store, StoreError, Waiting,
+        Codec, End, Handle, Holder, Lease, Listener, Mark, NoteName, RedisRefuses, RedisStore, RedisUrl, Removal,
+        Revocation, Sealer, Selector, SessionKey, Store, StoreError, Swap, Waiting,
         store::redis::{process::Server, testing},
         testing::{codec, lifetimes, record_of},
     },
@@ -23,7 +23,7 @@ async fn everything(store: &RedisStore, key: SessionKey) -> Vec<Option<StoreErro
     let record = Arc::new(record_of("anna", None, now));
     let waiting = Waiting::new(Revocation::of(&record), now, &SystemEntropy);
     let holder = Holder::draw(&SystemEntropy);
-    let (mark, soon) = (Mark::of("kind", "what"), Duration::from_secs(9));
+    let (mark, name, soon) = (Mark::of("kind", "what"), NoteName::of("kind", "what"), Duration::from_secs(9));
     let handle = Selector::Handle(Handle::parse("h").unwrap());
     macro_rules! all {
         ($($call:expr),* $(,)?) => {
@@ -46,6 +46,8 @@ async fn everything(store: &RedisStore, key: SessionKey) -> Vec<Option<StoreErro
         store.release(&key, &holder, soon),
         store.mark(&mark, soon),
         store.is_marked(&mark),
+        store.note(&name),
+        store.swap_note(&name, None, Some(b"new"), soon),
         store.enqueue(waiting.clone()),
         store.claim(now, now.plus(soon), 1),
         store.postpone(&waiting, now),
@@ -300,6 +302,8 @@ async fn a_full_memory_refuses_new_sessions_and_lets_the_others_live_and_end() {
     let store = testing::store_on(&server, codec()).await;
     let (key, other) = (testing::session(&store).await, testing::session(&store).await);
     let record = store.find(&key).await.unwrap().unwrap().record;
+    let (name, keep) = (NoteName::of("kind", "what"), Duration::from_secs(9));
+    assert_eq!(store.swap_note(&name, None, Some(b"note"), keep).await, Ok(Swap::Done));
     assert_eq!(server.cli(&["CONFIG", "SET", "maxmemory", "1"]), "OK");
     let now = store.clock.now();
     testing::says(&store, "OOM").await;
@@ -317,6 +321,12 @@ async fn a_full_memory_refuses_new_sessions_and_lets_the_others_live_and_end() {
     let end = End { key: other, expected: None, revocation: Some(waiting) };
     assert_eq!(store.remove(vec![end]).await.unwrap(), [Removal::Removed { queued: true }]);
     assert_eq!(store.queue().await.unwrap().length, 1);
+    // A note can be taken away, and none is written.
+    let note = store.note(&name).await.unwrap();
+    assert!(matches!(store.swap_note(&name, note.as_ref(), Some(b"new"), keep).await, Err(StoreError::Unavailable(_))));
+    let other = NoteName::of("kind", "other");
+    assert!(matches!(store.swap_note(&other, None, Some(b"new"), keep).await, Err(StoreError::Unavailable(_))));
+    assert_eq!(store.swap_note(&name, note.as_ref(), None, keep).await, Ok(Swap::Done));
     assert_eq!(server.cli(&["CONFIG", "SET", "maxmemory", "0"]), "OK");
     testing::works(&store).await;
 }

@@ -1,0 +1,47 @@
+//! One sign-in for many hosts: what the home does for the others, and the way on after a sign-in.
+
+use crate::proxy::Gateway;
+use crate::{
+    pages::{self, Failure, SignInProblem},
+    proxy::{
+        Answer, Facts,
+        judge::{self, sessions_unavailable},
+    },
+    signin::{Browser, Granted, Onward},
+    web::{Form, OWN_PREFIX, ReturnPath},
+};
+
+impl Gateway {
+    /// Answers, at home, a browser that another of our hosts has sent here to learn who it is.
+    pub(super) async fn grant(&self, form: &Form, browser: &Browser<'_>, facts: &Facts) -> Answer {
+        let again = |place| Answer::page(pages::try_again(SignInProblem::Expired, place, &facts.request_id));
+        let wish = form.only("wish").ok().flatten().and_then(|text| self.signin.wish(text));
+        // Nobody else is ever sent anything, whatever was configured when the wish was made.
+        let Some(wish) = wish.filter(|wish| self.table.app(wish.host()).is_some()) else {
+            return again(&ReturnPath::root().into());
+        };
+        let place = self.signin.place_of(&wish);
+        match self.signin.grant(&wish, browser).await {
+            Ok(Granted::Onward(onward)) => self.onward(&onward, facts),
+            Ok(Granted::AskApple(session)) => match self.held_back(&place, facts) {
+                Some(answer) => answer,
+                None => judge::begun(&self.signin.begin_for(wish, browser, session.as_ref()), facts),
+            },
+            Ok(Granted::Stale) => again(&place),
+            Err(error) => *sessions_unavailable(&error, facts),
+        }
+    }
+
+    /// On to where a person wanted to go: here, or at another host that is ours.
+    pub(super) fn onward(&self, onward: &Onward, facts: &Facts) -> Answer {
+        match onward {
+            // A home that is no app's has no page but this one.
+            Onward::Here(path) if self.table.app(&facts.host).is_none() && *path == ReturnPath::root() => {
+                Answer::redirect(303, OWN_PREFIX)
+            }
+            Onward::Here(path) => Answer::redirect(303, path.as_str()),
+            Onward::Elsewhere { host, url } if self.table.app(host).is_some() => Answer::redirect(303, url),
+            Onward::Elsewhere { .. } => Answer::failure(Failure::Misdirected, facts.kind, &facts.request_id),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Asks upstreams whether they are well.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use pingora::{
+    Error, ErrorType,
+    connectors::{ConnectorOptions, http::v1::Connector},
+    http::RequestHeader,
+};
+use tokio::time::timeout;
+
+use super::{NOBODY, pool::Pool};
+use crate::{clock::Clock, policy::Upstream, proxy::resolver::Resolver, web::Target};
+
+/// How long between two checks of an upstream.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long one check may take, from the look-up of the name to the head of the answer.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What the checks call themselves in the app's log.
+const USER_AGENT: &str = concat!("schoolgate-health/", env!("CARGO_PKG_VERSION"));
+
+/// Asks all upstreams of these apps for ever, each at its own pace.
+pub(super) async fn watch(pools: impl Iterator<Item = &Pool>, resolver: &Resolver, clock: &dyn Clock) {
+    // Its connections are never given back, so that each check makes its own.
+    let connector = Connector::new(Some(ConnectorOptions { ca_file: Some(NOBODY.into()), ..ConnectorOptions::new(0) }));
+    let several = pools.filter(|pool| pool.balancer.has_choice());
+    let members = several.flat_map(|pool| pool.app.upstreams.iter().enumerate().map(move |one| (pool, one)));
+    join_all(members.map(|(pool, (index, upstream))| {
+        let connector = &connector;
+        async move {
+            loop {
+                let asked = timeout(TIMEOUT, ask(connector, resolver, pool, upstream)).await;
+                let found = asked
+                    .unwrap_or_else(|_late| Error::e_explain(ErrorType::ConnectTimedout, "the check took too long"));
+                pool.checked(index, found.map_err(|error| error.to_string()));
+                clock.sleep(INTERVAL).await;
+            }
+        }
+    }))
+    .await;
+}
+
+/// One check: a connection, with TLS where the upstream has it, and an answer when there is a path to ask for.
+async fn ask(connector: &Connector, resolver: &Resolver, pool: &Pool, upstream: &Upstream) -> pingora::Result<()> {
+    let address = resolver.resolve(upstream).await;
+    let address = address.map_err(|error| Error::because(ErrorType::ConnectNoRoute, "no address", error))?;
+    let peer = pool.peer(upstream, address)?;
+    let (mut session, _) = connector.get_http_session(&peer).await?;
+    let Some(target) = &pool.app.health_path else { return Ok(()) };
+    session.write_request_header(Box::new(request(target, pool, upstream)?)).await?;
+    loop {
+        session.read_response().await?;
+        match session.get_status().map_or(0, |status| status.as_u16()) {
+            100..=199 => {}
+            200..=399 => return Ok(()),
+            status => return Error::e_explain(ErrorType::HTTPStatus(status), "the answer to health_path"),
+        }
+    }
+}
+
+/// Nobody is signed in here: neither cookies nor identity go along.
+fn request(target: &Target, pool: &Pool, upstream: &Upstream) -> pingora::Result<RequestHeader> {
+    let mut request = RequestHeader::build("GET", target.to_origin_form().as_bytes(), Some(4))?;
+    request.insert_header("Host", pool.host_header(upstream)?)?;
+    request.insert_header("User-Agent", USER_AGENT)?;
+    request.insert_header("Accept", "*/*")?;
+    request.insert_header("Connection", "close")?;
+    Ok(request)
+}

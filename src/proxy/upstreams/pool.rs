@@ -1,0 +1,173 @@
+//! The upstreams of one app: how each is reached, and which is next.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use http::HeaderValue;
+use pingora::{Error, ErrorType, listeners::ALPN, upstreams::peer::HttpPeer};
+use rustls_pki_types::ServerName;
+
+use super::{authorities::Trusted, balancer::Balancer};
+use crate::{
+    policy::{App, Upstream},
+    web::Scheme,
+};
+
+/// How long connecting to an app may take, TLS included.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long an unused connection to an app is kept.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// The upstreams of one app.
+#[derive(Debug)]
+pub(super) struct Pool {
+    pub(super) app: Arc<App>,
+    pub(super) balancer: Balancer,
+    /// Connections are used again within one group only.
+    group: u64,
+    trusted: Option<Trusted>,
+}
+
+impl Pool {
+    /// `group` must be nobody else's: what one app trusts is not what another trusts.
+    pub(super) fn new(app: Arc<App>, group: u64, trusted: Option<Trusted>) -> Self {
+        let balancer = Balancer::new(app.upstreams.len());
+        Self { app, balancer, group, trusted }
+    }
+
+    /// How pingora connects to an upstream at this address.
+    pub(super) fn peer(&self, upstream: &Upstream, address: SocketAddr) -> pingora::Result<HttpPeer> {
+        let mut peer = match upstream.scheme {
+            Scheme::Http => HttpPeer::new(address, false, String::new()),
+            Scheme::Https => self.tls_peer(upstream, address)?,
+        };
+        peer.group_key = self.group;
+        peer.options.connection_timeout = Some(CONNECT_TIMEOUT);
+        peer.options.total_connection_timeout = Some(CONNECT_TIMEOUT);
+        peer.options.idle_timeout = Some(IDLE);
+        // No read timeout: it would end event streams too. `Exchange::overdue` watches the first byte.
+        peer.options.read_timeout = None;
+        Ok(peer)
+    }
+
+    /// The name that the certificate must have is the upstream's own, whatever `Host` says.
+    fn tls_peer(&self, upstream: &Upstream, address: SocketAddr) -> pingora::Result<HttpPeer> {
+        let unverifiable = |why: &'static str| Error::explain(ErrorType::InvalidCert, why);
+        let name = certificate_name(upstream).ok_or_else(|| unverifiable("no certificate can have the host name"))?;
+        let trusted = self.trusted.as_ref().ok_or_else(|| unverifiable("nobody vouches for the upstream"))?;
+        let mut peer = HttpPeer::new(address, true, name);
+        peer.options.ca = Some(trusted.list());
+        peer.options.verify_cert = true;
+        peer.options.verify_hostname = true;
+        peer.options.alpn = ALPN::H1;
+        Ok(peer)
+    }
+
+    /// The `Host` of the gateway's own requests: what the app would get from a browser.
+    pub(super) fn host_header(&self, upstream: &Upstream) -> pingora::Result<HeaderValue> {
+        let host = if self.app.preserve_host { self.app.host.to_string() } else { upstream.authority() };
+        HeaderValue::from_str(&host).map_err(|_| Error::new(ErrorType::InvalidHTTPHeader))
+    }
+
+    /// A request could not be sent there. Says whether another upstream may have it.
+    pub(super) fn refused(&self, index: usize, reason: &str) -> bool {
+        if !self.balancer.has_choice() {
+            return false;
+        }
+        if self.balancer.refused(index) {
+            self.is_down(index, reason);
+        }
+        true
+    }
+
+    /// What a check has found.
+    pub(super) fn checked(&self, index: usize, found: Result<(), String>) {
+        let news = match &found {
+            Ok(()) => self.balancer.succeeded(index),
+            Err(_) => self.balancer.failed(index),
+        };
+        match (news, found, self.app.upstreams.get(index)) {
+            (true, Ok(()), Some(upstream)) => {
+                tracing::info!(event = "upstream_up", app = %self.app.name, upstream = %upstream);
+            }
+            (true, Err(reason), _) => self.is_down(index, &reason),
+            (true, Ok(()), None) | (false, _, _) => {}
+        }
+    }
+
+    fn is_down(&self, index: usize, reason: &str) {
+        if let Some(upstream) = self.app.upstreams.get(index) {
+            tracing::warn!(event = "upstream_down", app = %self.app.name, upstream = %upstream, reason);
+        }
+    }
+}
+
+/// The name that a certificate must have for this upstream: its host, or its IP address without brackets.
+///
+/// With an empty name pingora verifies nothing at all, and one with an underscore in its first label it verifies as
+/// if it had a hyphen there, which is another host.
+#[must_use]
+pub fn certificate_name(upstream: &Upstream) -> Option<String> {
+    let name = upstream.host.name().trim_matches(['[', ']']);
+    let fine = !name.is_empty() && !name.contains('_') && ServerName::try_from(name).is_ok();
+    fine.then(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::Host;
+    use pingora::upstreams::peer::Peer;
+
+    fn upstream(scheme: Scheme, host: &str) -> Upstream {
+        Upstream { scheme, host: Host::parse(host).unwrap(), port: 443 }
+    }
+
+    fn authority() -> Trusted {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap();
+        Trusted::only(&[certificate.der().to_vec()]).unwrap()
+    }
+
+    fn pool(group: u64, trusted: Option<Trusted>) -> Pool {
+        Pool::new(Arc::new(crate::policy::testing::app("a.example")), group, trusted)
+    }
+
+    const ADDRESS: ([u8; 4], u16) = ([127, 0, 0, 1], 443);
+
+    #[test]
+    fn every_tls_peer_is_verified_by_the_name_of_the_upstream() {
+        let pool = pool(1, Some(authority()));
+        for (host, name) in [("App.internal", "app.internal"), ("10.0.0.1", "10.0.0.1"), ("[::1]", "::1")] {
+            let peer = pool.peer(&upstream(Scheme::Https, host), ADDRESS.into()).unwrap();
+            assert!(peer.tls() && peer.verify_cert() && peer.verify_hostname(), "{host}");
+            assert_eq!((peer.sni(), peer.alternative_cn()), (name, None));
+            assert_eq!(peer.get_alpn().map(ToString::to_string), Some("H1".into()));
+            assert!(peer.get_ca().is_some_and(|list| !list.is_empty()));
+        }
+    }
+
+    #[test]
+    fn without_an_authority_or_a_name_to_verify_there_is_no_tls_peer() {
+        let https = upstream(Scheme::Https, "app.internal");
+        assert!(pool(1, None).peer(&https, ADDRESS.into()).is_err());
+        let pool = pool(1, Some(authority()));
+        for host in ["my_app.school.example", "a_b", "a.b_c.example"] {
+            assert!(pool.peer(&upstream(Scheme::Https, host), ADDRESS.into()).is_err(), "{host}");
+            assert!(pool.peer(&upstream(Scheme::Http, host), ADDRESS.into()).is_ok(), "{host}");
+        }
+    }
+
+    #[test]
+    fn connections_are_used_again_by_one_app_for_one_name_and_scheme_only() {
+        let hash = |group, scheme, host| {
+            let peer = pool(group, Some(authority())).peer(&upstream(scheme, host), ADDRESS.into());
+            peer.unwrap().reuse_hash()
+        };
+        let known = hash(1, Scheme::Https, "a.example");
+        assert_eq!(known, hash(1, Scheme::Https, "a.example"));
+        assert_ne!(known, hash(2, Scheme::Https, "a.example"));
+        assert_ne!(known, hash(1, Scheme::Http, "a.example"));
+        assert_ne!(known, hash(1, Scheme::Https, "b.example"));
+    }
+}
