@@ -75,6 +75,8 @@ async fn a_stranger_reaches_nothing_by_another_spelling_of_the_target() {
         ("class A", "/public/admin%2f"),
         ("class A", "/public/admin%5c"),
         ("class A", "/public\\admin"),
+        ("class A", "/public/index.php/admin"),
+        ("class A", "/public/Index.PHP;x/Admin/y"),
         ("class A", "/public/admin%c0%af"),
         ("class A", "/public/adm%C4%B1n"),
         ("class A", "http://library.school.example/public/admin"),
