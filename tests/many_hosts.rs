@@ -447,3 +447,17 @@ async fn a_form_post_callback_leads_on_to_another_host_too() {
     let (_, answer) = world.walk(&mut browser, answer.location(), "teacher-1").await;
     assert_eq!((answer.status, world.echo.last().target.as_str()), (200, "/a"));
 }
+
+#[tokio::test]
+async fn nobody_is_handed_over_inside_a_frame_or_for_a_guess() {
+    let world = town().await;
+    let mut browser = world.signed_in("teacher-1").await;
+    let wish = browser.open(&url(GRADES, "/")).await.location().to_owned();
+    let target = support::browser::target(&wish);
+    let frame = Request::get(&target).header("Sec-Fetch-Mode", "navigate").header("Sec-Fetch-Dest", "iframe");
+    let guess = Request::get(&target).navigation().header("Sec-Purpose", "prefetch");
+    for request in [frame, guess] {
+        let answer = browser.send(&wish, request, false).await;
+        assert_eq!((answer.status, answer.header("location")), (401, None), "{}", answer.text());
+    }
+}

@@ -167,7 +167,7 @@ pub(super) fn begun(begun: &Begun, facts: &Facts) -> Answer {
 }
 
 /// 401 with the way to sign in.
-fn not_signed_in(place: &Place, facts: &Facts, scheme: Scheme) -> Answer {
+pub(super) fn not_signed_in(place: &Place, facts: &Facts, scheme: Scheme) -> Answer {
     let url = sign_in_url(scheme, facts, place);
     unauthorized(Denial::SignInNeeded, &format!("Schoolgate sign_in=\"{url}\""), place, facts)
 }

@@ -22,7 +22,6 @@ pub use cookies::{CookieJar, CookieName, SameSite, SetCookie};
 pub use form::{Form, FormError};
 pub use header::FoldedName;
 pub use host::{Host, HostError};
-
 pub use host_pattern::HostPattern;
 pub(crate) use host_pattern::parent_of;
 pub use kind::Kind;

@@ -97,12 +97,7 @@ impl Gateway {
         }
         // Web servers keep `Upgrade` to themselves, and pass the rest of the handshake on.
         let websocket = facts.websocket || request.headers.contains_key(header::SEC_WEBSOCKET_KEY);
-        let kind = match (style, facts.kind) {
-            // Whoever asks, no session ends for a guess.
-            (Style::Whole | Style::Verdict, Kind::Guess) => Kind::Guess,
-            (Style::Whole, kind) if !websocket => kind,
-            (Style::Whole | Style::Verdict, _) => Kind::Other,
-        };
+        let kind = if websocket { Kind::Other } else { facts.kind };
         Ok(Facts { method, host, target, kind, websocket, may_redirect: style == Style::Whole, ..facts.clone() })
     }
 

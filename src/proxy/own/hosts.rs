@@ -8,7 +8,7 @@ use crate::{
         judge::{self, sessions_unavailable},
     },
     signin::{Browser, Granted, Onward},
-    web::{Form, OWN_PREFIX, ReturnPath},
+    web::{Form, Kind, OWN_PREFIX, ReturnPath},
 };
 
 impl Gateway {
@@ -21,6 +21,10 @@ impl Gateway {
             return again(&ReturnPath::root().into());
         };
         let place = self.signin.place_of(&wish);
+        // Hosts send nobody here but people in a tab of their own.
+        if matches!(facts.kind, Kind::Frame | Kind::Guess) {
+            return judge::not_signed_in(&place, facts, self.settings.external_scheme);
+        }
         match self.signin.grant(&wish, browser).await {
             Ok(Granted::Onward(onward)) => self.onward(&onward, facts),
             Ok(Granted::AskApple(session)) => match self.held_back(&place, facts) {
