@@ -12,7 +12,7 @@ use super::{
 use crate::{
     identity::ScopeSet,
     pages::{self, Denial, Explanation, Failure, Forbidden, Page, ScopeMissing, SignInProblem},
-    policy::{Access, Admission, Decision, Lookup, Miss, Obstacle, decide},
+    policy::{Access, Admission, Decision, Lookup, Miss, Obstacle, Unmet, decide},
     session::{ActiveSession, StoreError},
     signin::{AtApple, Begun, Browser, RenewProblem},
     web::{Kind, OWN_PREFIX, Place, ReturnPath, Scheme},
@@ -98,10 +98,12 @@ impl Gateway {
         Box::new(match why {
             Obstacle::SignIn { lookup, redirect } => self.sign_in(&lookup, None, redirect, facts, browser),
             Obstacle::StepUp { lookup, missing, redirect } => match session {
-                Some(session) if missing.is_within(&session.record().asked) => scope_missing(&missing, session, facts),
+                Some(session) if missing.is_within(&session.record().asked) => {
+                    scope_missing(&missing, &lookup, session, facts)
+                }
                 session => self.sign_in(&lookup, session.map(|session| (session, &missing)), redirect, facts, browser),
             },
-            Obstacle::NotAllowed => not_allowed(session, facts),
+            Obstacle::NotAllowed { lookup, unmet } => not_allowed(unmet, &lookup, session, facts),
         })
     }
 
@@ -210,22 +212,32 @@ pub(super) fn sessions_unavailable(error: &StoreError, facts: &Facts) -> Box<Ans
     Box::new(answer.with(header::RETRY_AFTER, "5"))
 }
 
-fn not_allowed(session: Option<&ActiveSession>, facts: &Facts) -> Answer {
+/// The log says which kind of rule it was; the address of a person is in no log.
+fn not_allowed(unmet: Unmet, lookup: &Lookup, session: Option<&ActiveSession>, facts: &Facts) -> Answer {
     let return_to = ReturnPath::of(&facts.target).unwrap_or_else(ReturnPath::root);
     let Some(session) = session else {
         return Answer::failure(Failure::Internal, facts.kind, &facts.request_id);
     };
     let person = &session.record().person;
-    tracing::info!(event = "not_allowed", session = %session.record().handle, subject = %person.subject, request_id = %facts.request_id);
+    let organization = person.organization.as_ref().map(|organization| organization.as_str());
+    tracing::info!(
+        event = "not_allowed", reason = unmet.as_str(),
+        app = lookup.app().name, route = lookup.route().prefix.as_str(),
+        session = %session.record().handle, subject = %person.subject, organization, request_id = %facts.request_id,
+    );
     let page = || pages::forbidden(&Forbidden { person, reference: &facts.request_id, return_to: &return_to });
     Answer::error(&Denial::Forbidden.explanation(), facts.kind, &facts.request_id, page)
 }
 
 /// Apple was asked already and did not grant it: 403, and no loop.
-fn scope_missing(missing: &ScopeSet, session: &ActiveSession, facts: &Facts) -> Answer {
+fn scope_missing(missing: &ScopeSet, lookup: &Lookup, session: &ActiveSession, facts: &Facts) -> Answer {
     let return_to = &ReturnPath::of(&facts.target).unwrap_or_else(ReturnPath::root).into();
     let person = &session.record().person;
-    tracing::info!(event = "scope_missing", session = %session.record().handle, %missing, request_id = %facts.request_id);
+    tracing::info!(
+        event = "scope_missing", reason = "Apple was asked and did not grant it", %missing,
+        app = lookup.app().name, route = lookup.route().prefix.as_str(),
+        session = %session.record().handle, subject = %person.subject, request_id = %facts.request_id,
+    );
     let page = || pages::scope_missing(&ScopeMissing { person, missing, reference: &facts.request_id, return_to });
     Answer::error(&Denial::ScopeMissing.explanation(), facts.kind, &facts.request_id, page)
 }
