@@ -14,7 +14,10 @@ use crate::{
 impl Gateway {
     /// Answers, at home, a browser that another of our hosts has sent here to learn who it is.
     pub(super) async fn grant(&self, form: &Form, browser: &Browser<'_>, facts: &Facts) -> Answer {
-        let again = |place| Answer::page(pages::try_again(SignInProblem::Expired, place, &facts.request_id));
+        let again = |place| {
+            let page = pages::try_again(SignInProblem::Expired, place, &facts.request_id);
+            Answer::page(page).because("the wish of another host is stale, or none of ours")
+        };
         // Hosts send nobody here but people in a tab of their own.
         if matches!(facts.kind, Kind::Frame | Kind::Guess) {
             return judge::not_signed_in(&ReturnPath::root(), facts, self.settings.external_scheme);
@@ -45,7 +48,8 @@ impl Gateway {
             }
             Onward::Here(path) => Answer::redirect(303, path.as_str()),
             Onward::Elsewhere { host, url } if self.table.app(host).is_some() => Answer::redirect(303, url),
-            Onward::Elsewhere { .. } => Answer::failure(Failure::Misdirected, facts.kind, &facts.request_id),
+            Onward::Elsewhere { .. } => Answer::failure(Failure::Misdirected, facts.kind, &facts.request_id)
+                .because("the host of the sign-in is no app's any more"),
         }
     }
 }
