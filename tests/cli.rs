@@ -361,6 +361,8 @@ fn explain_tells_the_refusal_with_its_status_and_its_reason() {
         ("HEAD", "https://library.school.example/.schoolgate/sign-out", "405: the gateway's own, for GET, POST only"),
         ("POST", "https://library.school.example/.schoolgate/notifications", "the gateway's own: takes Apple's"),
         ("GET", "https://library.school.example/.schoolgate/notifications", "405: the gateway's own, for POST only"),
+        ("GET", "https://gateway.internal/.schoolgate/auth", "the gateway's own: tells web servers in trusted_proxies"),
+        ("POST", "https://library.school.example/.schoolgate/auth", "405: the gateway's own, for GET, HEAD only"),
         ("GET", "https://grades.school.example/.schoolgate/me", "421: "),
     ] {
         let told = folder.explain(method, url);

@@ -101,10 +101,13 @@ fn explain(loaded: &Loaded, request: &Request) -> Lines {
 }
 
 fn own(lines: &mut Lines, loaded: &Loaded, request: &Request, target: &Target) {
-    if loaded.settings.table.app(&request.host).is_none() && !is_redirect_host(loaded, &request.host) {
+    let endpoint = Endpoint::of(target.path());
+    // Web servers call the gateway by any name.
+    let known = loaded.settings.table.app(&request.host).is_some() || is_redirect_host(loaded, &request.host);
+    if !known && endpoint != Some(Endpoint::Auth) {
         return add(lines, "answer", unknown_host(loaded));
     }
-    let Some(endpoint) = Endpoint::of(target.path()) else {
+    let Some(endpoint) = endpoint else {
         let text = format!("404: what lies below {OWN_PREFIX} is the gateway's own, and this is nothing of it");
         return add(lines, "answer", text);
     };

@@ -289,6 +289,10 @@ fn a_valid_file_says_what_is_odd() {
         (VALID.to_owned(), ":23:8: note: \"/static\" is public, although it lies within \"/\" (line 20)"),
         (changed("127.0.0.1:8080", "0.0.0.0:8080"), "note: other machines can connect here over plain HTTP"),
         (changed("[server]", "admin_listen = \"0.0.0.0:1\""), "warning: admin_listen is open to other machines"),
+        (
+            changed("[server]", "trusted_proxies = [\"192.0.2.7\", \"96.0.0.0/3\"]"),
+            ":2:33: warning: this is a very large network",
+        ),
         (changed("\"A1B2C3D4E5\"", "\"TEAM\""), "warning: team_id has ten"),
         (changed("\"K1L2M3N4O5\"", "\"k1l2m3n4o5\""), "warning: key_id has ten"),
         (changed("[apple]", "scopes = [\"edu.usres.read\"]"), "did you mean edu.users.read?"),

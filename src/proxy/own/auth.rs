@@ -98,10 +98,7 @@ impl Gateway {
         }
         // Web servers keep `Upgrade` to themselves, and pass the rest of the handshake on.
         let websocket = facts.websocket || request.headers.contains_key(header::SEC_WEBSOCKET_KEY);
-        let kind = match style {
-            Style::Whole if !websocket => facts.kind,
-            Style::Whole | Style::Verdict => Kind::Other,
-        };
+        let kind = if websocket { Kind::Other } else { facts.kind };
         Ok(Facts { method, host, target, kind, websocket, may_redirect: style == Style::Whole, ..facts.clone() })
     }
 

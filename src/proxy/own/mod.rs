@@ -78,7 +78,7 @@ impl Endpoint {
     pub fn allows(self) -> &'static str {
         match self {
             Self::Home | Self::Me | Self::SignIn | Self::Auth => "GET, HEAD",
-            // No HEAD: these two do something.
+            // No HEAD: these do something.
             Self::Callback | Self::SignOut => "GET, POST",
             Self::Session => "GET",
             Self::Notifications => "POST",
