@@ -240,8 +240,8 @@ fn missed(lines: &mut Lines, loaded: &Loaded, request: &Request, path: &Canonica
             format!("405: no route here takes {}; {}", request.method, methods.join(", "))
         }
         Miss::Ambiguous => {
-            let lenient = routes().filter(|route| route.prefix.may_cover(path) && !route.prefix.covers(path));
-            let prefixes = lenient.map(|route| route.prefix.as_str()).collect();
+            let lenient = loaded.settings.table.mistakable(&request.host, &request.method, path);
+            let prefixes = lenient.iter().map(|route| route.prefix.as_str()).collect();
             format!(
                 "400: some apps would read this path as one of {}, and it would be judged by another route",
                 listed(prefixes)

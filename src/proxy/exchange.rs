@@ -1,6 +1,7 @@
 //! One request and its answer: what is known from the head, and how far it has come.
 
 use std::{
+    borrow::Cow,
     net::IpAddr,
     sync::{
         Arc, OnceLock,
@@ -70,6 +71,7 @@ pub struct Exchange {
     identity: OnceLock<Vec<(HeaderName, HeaderValue)>>,
     owner: OnceLock<Owner>,
     farewell: OnceLock<Farewell>,
+    reason: OnceLock<Cow<'static, str>>,
     stage: AtomicU8,
     status: AtomicU16,
     born: Instant,
@@ -89,6 +91,7 @@ impl Exchange {
             identity: OnceLock::new(),
             owner: OnceLock::new(),
             farewell: OnceLock::new(),
+            reason: OnceLock::new(),
             stage: AtomicU8::new(NOT_SENT),
             status: AtomicU16::new(0),
             born: Instant::now(),
@@ -146,6 +149,18 @@ impl Exchange {
             Some(farewell) => farewell.on(answer),
             None => answer,
         }
+    }
+
+    /// Notes why the gateway itself answers, for the line in the log.
+    pub(super) fn explain(&self, answer: &Answer) {
+        if let Some(reason) = answer.reason() {
+            let _ = self.reason.set(reason.clone());
+        }
+    }
+
+    /// Why the gateway itself answers.
+    pub(super) fn reason(&self) -> Option<&str> {
+        self.reason.get().map(AsRef::as_ref)
     }
 
     /// The request goes to an app, which has `patience` to begin its answer.

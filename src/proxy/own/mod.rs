@@ -24,6 +24,9 @@ use crate::{
     web::{CanonicalPath, Form, Host, Kind, OWN_PREFIX, PathPrefix, Place, ReturnPath, Target},
 };
 
+/// The event of the same number has more.
+const SIGN_IN_FAILED: &str = "the sign-in came to nothing";
+
 static OWN: LazyLock<Option<PathPrefix>> = LazyLock::new(|| CanonicalPath::parse(OWN_PREFIX).ok().map(PathPrefix::new));
 
 /// Whether a path is the gateway's own, in any spelling that an app could take for it. It never
@@ -100,10 +103,13 @@ impl Gateway {
     /// When the body of a form cannot be read.
     pub(super) async fn answer_own(&self, session: &mut Session, facts: &Facts) -> pingora::Result<Answer> {
         let fail = |failure| Answer::failure(failure, facts.kind, &facts.request_id);
-        let Some(endpoint) = Endpoint::of(facts.target.path()) else { return Ok(fail(Failure::NotFound)) };
+        let Some(endpoint) = Endpoint::of(facts.target.path()) else {
+            return Ok(fail(Failure::NotFound).because("the gateway has no such path"));
+        };
         // Whoever may not ask there at all hears that first.
         if endpoint != Endpoint::Auth && !endpoint.takes(&facts.method) {
-            return Ok(fail(Failure::MethodNotAllowed).with(header::ALLOW, endpoint.allows()));
+            let answer = fail(Failure::MethodNotAllowed).because("the gateway's own path does not take the method");
+            return Ok(answer.with(header::ALLOW, endpoint.allows()));
         }
         let form = match endpoint {
             // A program's, and no form: read where it is judged.
@@ -118,7 +124,7 @@ impl Gateway {
         };
         let form = match form {
             Ok(form) => form,
-            Err(failure) => return Ok(fail(failure)),
+            Err(why) => return Ok(fail(why.failure()).because(why.as_str())),
         };
         let request = session.req_header();
         let browser = forwarding::browser(request, facts);
@@ -158,8 +164,8 @@ impl Gateway {
     async fn me(&self, browser: &Browser<'_>, facts: &Facts) -> Result<Answer, StoreError> {
         let Some(session) = self.signin.session_of(browser).await? else {
             let url = format!("{}://{}{OWN_PREFIX}sign-in", self.settings.external_scheme, facts.host);
-            let body = Denial::SignInNeeded.explanation().problem_json(&facts.request_id);
-            return Ok(Answer::new(401, "application/problem+json", body)
+            return Ok(Answer::problem(&Denial::SignInNeeded.explanation(), &facts.request_id)
+                .because("nobody is signed in")
                 .with(header::WWW_AUTHENTICATE, &format!("Schoolgate sign_in=\"{url}\"")));
         };
         Ok(Answer::new(200, "application/json", self.description(&session).to_string()))
@@ -238,7 +244,7 @@ impl Gateway {
                 let missing = &needed.missing_from(&session.record().grant.scopes);
                 if !missing.is_empty() {
                     let facts = ScopeMissing { person, missing, reference, return_to: place };
-                    return Answer::page(pages::scope_missing(&facts));
+                    return Answer::page(pages::scope_missing(&facts)).because(SIGN_IN_FAILED);
                 }
             }
             // Apple documents one error for both: that the person cancelled, and that they may not agree.
@@ -246,7 +252,7 @@ impl Gateway {
                 told = SignInProblem::PermissionNotGiven;
             }
         }
-        let answer = Answer::page(pages::try_again(told, place, reference));
+        let answer = Answer::page(pages::try_again(told, place, reference)).because(SIGN_IN_FAILED);
         if matches!(problem, Problem::Store(_)) { answer.with(header::RETRY_AFTER, "5") } else { answer }
     }
 
