@@ -5,7 +5,13 @@
 //! (authentik).
 //!
 //! The web servers must be there: without them these tests fail, and `scripts/setup test` installs them.
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::result_large_err,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 
 mod document;
 mod front;
