@@ -110,7 +110,7 @@ impl ProxyHttp for Gateway {
         let parts = exchange.as_ref().and_then(|exchange| exchange.admission().zip(Some(&exchange.facts.request_id)));
         let elsewhere = parts.is_some_and(|(admission, request_id)| {
             let app = admission.app();
-            let upstream = journey.upstream(app).map(ToString::to_string).ok();
+            let upstream = journey.upstream(app).ok().map(tracing::field::display);
             tracing::warn!(event = "upstream_unreachable", app = %app.name, upstream, request_id, reason = %error);
             self.upstreams.refused(app, journey, &error)
         });

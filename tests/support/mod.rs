@@ -23,6 +23,7 @@ pub mod program;
 pub mod raw_app;
 pub mod redis;
 pub mod relay;
+pub mod tls_app;
 pub mod world;
 
 pub use browser::Browser;
@@ -36,4 +37,5 @@ pub use php::Php;
 pub use program::{Program, Site};
 pub use raw_app::RawApp;
 pub use relay::Relay;
+pub use tls_app::{Authority, TlsApp, self_signed};
 pub use world::{HOST, World};
