@@ -25,8 +25,8 @@ pub(super) const NO_SUCH_HOST: &str = "no app has this host";
 const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 impl Gateway {
-    /// The way of every request that is meant for an app: the rules, what stands against it, and the app's own
-    /// sign-out.
+    /// The way of every request that is meant for an app: the rules, what stands against it, what the app is told of
+    /// who it is, and the app's own sign-out.
     pub(super) async fn judge(&self, request: &RequestHeader, exchange: &Exchange) -> Result<Admission, Box<Answer>> {
         let facts = &exchange.facts;
         let browser = forwarding::browser(request, facts);
@@ -34,6 +34,8 @@ impl Gateway {
             let objection = self.objection(request, facts, &admission);
             objection.map_or(Ok(admission), |answer| Err(Box::new(answer)))
         });
+        // Before the app's own sign-out: what it says of who it was has to be said all the same.
+        let judged = self.identified(judged, exchange).await;
         self.send_off(judged, &browser, exchange).await
     }
 
