@@ -196,7 +196,9 @@ fn kind(head: &Head) -> Kind {
 async fn too_late(home: &Home<TcpStream>, peer: &Peer, exchange: &Exchange, limits: wire::Settings) {
     let Some(socket) = home.take() else { return };
     let facts = &exchange.facts;
-    let answer = exchange.parting(Answer::failure(Failure::GatewayTimeout, facts.kind, &facts.request_id));
+    let answer = Answer::failure(Failure::GatewayTimeout, facts.kind, &facts.request_id);
+    let answer = exchange.parting(answer.because("the app did not begin to answer within upstream_timeout"));
+    exchange.explain(&answer);
     access_log::line(exchange, answer.status());
     Guard::new(socket, peer.clone(), limits)
         .refuse(&answer.to_last_bytes(&facts.request_id, facts.method == Method::HEAD))
@@ -219,6 +221,7 @@ async fn cut(home: &Home<TcpStream>, peer: &Peer, exchange: &Exchange, connectio
         Over::Ended => judge::signed_out_meanwhile(facts, connections.scheme),
         Over::Doubtful(error) => *judge::sessions_unavailable(&error, facts),
     };
+    exchange.explain(&answer);
     access_log::line(exchange, answer.status());
     let bytes = answer.to_last_bytes(&facts.request_id, facts.method == Method::HEAD);
     Guard::new(socket, peer.clone(), connections.limits).refuse(&bytes).await;
