@@ -44,7 +44,9 @@ pub(super) fn met(
     people(lines, route);
     let verdict = guest.map(|guest| judged(lines, loaded, route, method, guest));
     headers(lines, route, guest, verdict.as_ref());
-    add(lines, "always", ALWAYS.into());
+    if verdict.is_none_or(|verdict| verdict == Verdict::Pass) {
+        add(lines, "always", ALWAYS.into());
+    }
     if !app.sessions.clear_cookies.is_empty() {
         add(lines, "cookies", format!("{}: only for whom the app has set them", app.sessions.clear_cookies.join(", ")));
     }
