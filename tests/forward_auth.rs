@@ -515,3 +515,24 @@ async fn the_log_says_what_was_asked_for_whom_and_never_a_query() {
     line("forward_auth_refused", "client=127.0.0.1");
     assert!(!log.contains("hidden") && !log.contains("6.6.6.6"), "{log}");
 }
+
+#[tokio::test]
+async fn an_apps_own_headers_take_the_place_of_the_usual_ones_and_nothing_of_the_answer() {
+    let headers = "headers = { X-Remote-User = \"{sub}\", Authorization = \"Bearer {access_token}\", \
+                   X-Role = \"{claim:none}\", Cache-Control = \"public\", Set-Cookie = \"{sub}\" }";
+    let world = world(&[("app", headers)]).await;
+    let mut browser = world.signed_in("teacher-1").await;
+    let answer = ask(&mut browser, form_b("GET", "/page")).await;
+    assert_eq!(
+        (answer.status, names(&answer)),
+        (200, vec!["authorization".into(), "x-remote-user".into()]),
+        "{answer:?}"
+    );
+    assert_eq!(answer.header("x-remote-user"), Some(&*world.subject("teacher-1")));
+    assert!(answer.header("authorization").unwrap().starts_with("Bearer "));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    // What the client sent under these names is in no answer.
+    let answer =
+        form_b("GET", "/public").header("X-Remote-User", "forged").header("X-Role", "forged").send(world.address).await;
+    assert_eq!((answer.status, names(&answer)), (200, Vec::new()), "{answer:?}");
+}

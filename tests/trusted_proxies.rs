@@ -284,3 +284,26 @@ async fn from_anybody_else_a_proxy_header_is_rubbish() {
         assert_eq!(world.echo.count(), 0);
     }
 }
+
+#[tokio::test]
+async fn requests_that_share_a_connection_of_a_proxy_share_nothing_else() {
+    let world = world().await;
+    let browser = world.signed_in("teacher-1").await;
+    let cookie = format!("__Host-schoolgate={}", browser.cookie(HOST, "__Host-schoolgate").unwrap());
+    let mut connection = connect(PROXY, &world).await;
+    for (client, cookie, status) in [("203.0.113.9", &*cookie, 200), ("203.0.113.10", "a=b", 401), ("", "a=b", 401)] {
+        world.echo.forget();
+        let request = |target: &str| Request::get(target).header("Host", HOST).header("Cookie", cookie);
+        let page = request("/page").header("X-Forwarded-For", client);
+        let question = request("/.schoolgate/auth").header("X-Original-URL", &at("/page"));
+        for (asked, tells) in [(page, false), (question, status == 200)] {
+            connection.write(&asked.bytes()).await;
+            let answer = connection.answer().await;
+            assert_eq!(answer.status, status, "{client}: {answer:?}");
+            assert_eq!(answer.header("x-forwarded-user").is_some(), tells, "{answer:?}");
+        }
+        for seen in world.echo.seen() {
+            assert_eq!(seen.header("x-forwarded-for"), Some(&*format!("{client}, 127.0.0.1")));
+        }
+    }
+}

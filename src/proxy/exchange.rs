@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use http::Method;
+use http::{HeaderName, HeaderValue, Method};
 use tokio::{sync::Notify, time::Instant};
 
 use super::{Answer, farewell::Farewell};
@@ -68,6 +68,7 @@ pub struct Exchange {
     /// Time since its head was complete.
     pub stopwatch: Stopwatch,
     admission: OnceLock<Admission>,
+    identity: OnceLock<Vec<(HeaderName, HeaderValue)>>,
     owner: OnceLock<Owner>,
     farewell: OnceLock<Farewell>,
     reason: OnceLock<Cow<'static, str>>,
@@ -87,6 +88,7 @@ impl Exchange {
             facts,
             stopwatch: Stopwatch::start(),
             admission: OnceLock::new(),
+            identity: OnceLock::new(),
             owner: OnceLock::new(),
             farewell: OnceLock::new(),
             reason: OnceLock::new(),
@@ -109,6 +111,16 @@ impl Exchange {
     #[must_use]
     pub fn admission(&self) -> Option<&Admission> {
         self.admission.get()
+    }
+
+    /// What the app is to be told of who it is.
+    pub(super) fn identify(&self, headers: Vec<(HeaderName, HeaderValue)>) {
+        let _ = self.identity.set(headers);
+    }
+
+    /// The headers that tell the app who it is.
+    pub(super) fn identity(&self) -> &[(HeaderName, HeaderValue)] {
+        self.identity.get().map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Notes who uses the browser.

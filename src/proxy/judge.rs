@@ -25,8 +25,8 @@ pub(super) const NO_SUCH_HOST: &str = "no app has this host";
 const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 impl Gateway {
-    /// The way of every request that is meant for an app: the rules, what stands against it, and the app's own
-    /// sign-out.
+    /// The way of every request that is meant for an app: the rules, what stands against it, what the app is told of
+    /// who it is, and the app's own sign-out.
     pub(super) async fn judge(&self, request: &RequestHeader, exchange: &Exchange) -> Result<Admission, Box<Answer>> {
         let facts = &exchange.facts;
         let browser = forwarding::browser(request, facts);
@@ -34,6 +34,8 @@ impl Gateway {
             let objection = self.objection(request, facts, &admission);
             objection.map_or(Ok(admission), |answer| Err(Box::new(answer)))
         });
+        // Before the app's own sign-out: what it says of who it was has to be said all the same.
+        let judged = self.identified(judged, exchange).await;
         self.send_off(judged, &browser, exchange).await
     }
 
@@ -128,17 +130,16 @@ impl Gateway {
             let session = step_up.map(|(session, _)| session);
             return self.to_apple(&lookup.route().scopes, session, return_to, AtApple::IfNeeded, facts, browser);
         }
-        let scheme = self.settings.external_scheme;
-        let Some((_, missing)) = step_up else { return not_signed_in(&return_to, facts, scheme) };
-        let url = sign_in_url(scheme, facts, &return_to);
+        let (place, scheme) = (return_to.into(), self.settings.external_scheme);
+        let Some((_, missing)) = step_up else { return not_signed_in(&place, facts, scheme) };
+        let url = sign_in_url(scheme, facts, &place);
         // RFC 6750, section 3.1, under our own scheme.
         let challenge = format!("Schoolgate error=\"insufficient_scope\", scope=\"{missing}\", sign_in=\"{url}\"");
-        let answer = unauthorized(Denial::ScopeMissing, &challenge, &return_to, facts);
+        let answer = unauthorized(Denial::ScopeMissing, &challenge, &place, facts);
         answer.because(format!("the session does not have {missing}"))
     }
 
-    /// The redirect to Apple, with the cookies of the sign-in. There is no other door: whatever was decided before,
-    /// no frame and no guess goes through it.
+    /// The redirect to Apple, with the cookies of the sign-in.
     pub(super) fn to_apple(
         &self,
         scopes: &ScopeSet,
@@ -148,17 +149,18 @@ impl Gateway {
         facts: &Facts,
         browser: &Browser<'_>,
     ) -> Answer {
-        if matches!(facts.kind, Kind::Frame | Kind::Guess) {
-            return not_signed_in(&return_to, facts, self.settings.external_scheme);
-        }
-        match self.too_many(&return_to.clone().into(), facts) {
+        match self.held_back(&return_to.clone().into(), facts) {
             Some(answer) => answer,
             None => begun(&self.signin.begin(browser, session, scopes, return_to, at_apple), facts),
         }
     }
 
-    /// The answer to one sign-in too many from one address.
-    pub(super) fn too_many(&self, retry: &Place, facts: &Facts) -> Option<Answer> {
+    /// The answer to a request that does not get to Apple, whatever was decided before: to one in a frame, to a guess
+    /// of the browser, and to one sign-in too many from one address.
+    pub(super) fn held_back(&self, retry: &Place, facts: &Facts) -> Option<Answer> {
+        if matches!(facts.kind, Kind::Frame | Kind::Guess) {
+            return Some(not_signed_in(retry, facts, self.settings.external_scheme));
+        }
         if self.sign_ins.admits(facts.client) {
             return None;
         }
@@ -177,29 +179,30 @@ pub(super) fn begun(begun: &Begun, facts: &Facts) -> Answer {
 }
 
 /// 401 with the way to sign in.
-pub(super) fn not_signed_in(return_to: &ReturnPath, facts: &Facts, scheme: Scheme) -> Answer {
-    let url = sign_in_url(scheme, facts, return_to);
-    let answer = unauthorized(Denial::SignInNeeded, &format!("Schoolgate sign_in=\"{url}\""), return_to, facts);
+pub(super) fn not_signed_in(place: &Place, facts: &Facts, scheme: Scheme) -> Answer {
+    let url = sign_in_url(scheme, facts, place);
+    let answer = unauthorized(Denial::SignInNeeded, &format!("Schoolgate sign_in=\"{url}\""), place, facts);
     answer.because("nobody is signed in")
 }
 
-fn unauthorized(denial: Denial, challenge: &str, return_to: &ReturnPath, facts: &Facts) -> Answer {
+fn unauthorized(denial: Denial, challenge: &str, place: &Place, facts: &Facts) -> Answer {
     let explanation = Explanation { status: 401, ..denial.explanation() };
     let page = || match facts.kind {
-        Kind::Frame => Page { status: 401, ..pages::sign_in_on_top(return_to) },
+        Kind::Frame => Page { status: 401, ..pages::sign_in_on_top(place) },
         Kind::Navigation | Kind::Guess | Kind::Other => Page { status: 401, ..pages::not_signed_in() },
     };
     Answer::error(&explanation, facts.kind, &facts.request_id, page).with(header::WWW_AUTHENTICATE, challenge)
 }
 
-fn sign_in_url(scheme: Scheme, facts: &Facts, return_to: &ReturnPath) -> String {
-    format!("{scheme}://{}{OWN_PREFIX}sign-in?return_to={}", facts.host, encoded(return_to))
+fn sign_in_url(scheme: Scheme, facts: &Facts, place: &Place) -> String {
+    let origin = place.origin.as_ref().map_or_else(|| format!("{scheme}://{}", facts.host), ToString::to_string);
+    format!("{origin}{OWN_PREFIX}sign-in?return_to={}", encoded(&place.path))
 }
 
 /// The answer to a request whose session ended while the app was still at work.
 pub(super) fn signed_out_meanwhile(facts: &Facts, scheme: Scheme) -> Answer {
     let return_to = ReturnPath::of(&facts.target).unwrap_or_else(ReturnPath::root);
-    not_signed_in(&return_to, facts, scheme)
+    not_signed_in(&return_to.into(), facts, scheme)
 }
 
 /// What came of asking for a fresh token.

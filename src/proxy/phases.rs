@@ -147,7 +147,7 @@ impl ProxyHttp for Gateway {
         let labels = self.labels_of(request, app);
         forwarding::clean(request, app, |name, value| self.keeps_back(name, value, &labels, exchange))?;
         forwarding::describe(request, &exchange.facts, self.settings.external_scheme, &*self.entropy)?;
-        for (name, value) in self.headers.of(admission).iter().flat_map(|headers| headers.iter()) {
+        for (name, value) in exchange.identity() {
             request.insert_header(name.clone(), value.clone())?;
         }
         let host = match app.preserve_host {

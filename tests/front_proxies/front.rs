@@ -6,9 +6,12 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::PathBuf,
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use schoolgate::clock::Stopwatch;
 
 use crate::document;
 
@@ -97,7 +100,7 @@ impl Front {
 
     /// Waits until it listens; `false` when it never will.
     fn listens(&mut self) -> bool {
-        let begun = Instant::now();
+        let begun = Stopwatch::start();
         while begun.elapsed() < STARTING && self.warden.try_wait().unwrap().is_none() {
             if TcpStream::connect(self.address).is_ok() {
                 return true;
@@ -129,6 +132,11 @@ fn configuration(proxy: &Proxy, places: &Places) -> Vec<(&'static str, String)> 
     files
 }
 
+/// A port that nobody has, below those that systems give away by themselves: another test's server would else be
+/// there first, and answer.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % 97).unwrap() * 100;
+    let mut ports = std::iter::repeat_with(|| 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000);
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }

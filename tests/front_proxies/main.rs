@@ -1,8 +1,17 @@
 //! Forward-auth with the web servers that schools run: nginx, Caddy, Apache and HAProxy, each with the very
 //! configuration that `docs/forward-auth.md` prints, and the same sentences for all of them.
 //!
+//! CVE-2026-30851 (Caddy), CVE-2025-48865 (fabio), CVE-2025-64484 and CVE-2026-40575 (oauth2-proxy), GHSA-5wcc-hf24-rf5h
+//! (authentik).
+//!
 //! The web servers must be there: without them these tests fail, and `scripts/setup test` installs them.
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::result_large_err,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 
 mod document;
 mod front;

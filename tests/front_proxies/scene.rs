@@ -11,6 +11,7 @@ use crate::{
 /// the method. The other app is open to everybody, and the web server knows nothing of it.
 const LINES: &[(&str, &str)] = &[
     ("server", "trusted_proxies = [\"127.0.0.1\"]"),
+    ("session", "[assertion]\nenabled = true"),
     (
         "routes",
         "  [[app.route]]\n  path = \"/forms\"\n\n  \

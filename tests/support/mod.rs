@@ -18,6 +18,7 @@ pub mod district;
 pub mod echo;
 pub mod guest;
 pub mod http;
+pub mod names;
 pub mod php;
 pub mod program;
 pub mod raw_app;

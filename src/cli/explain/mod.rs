@@ -99,6 +99,8 @@ fn own(lines: &mut Lines, loaded: &Loaded, request: &Request, target: &Target, g
         Endpoint::SignIn => "starts a sign-in",
         Endpoint::Callback => "takes Apple's answer",
         Endpoint::SignOut => "ends the session",
+        Endpoint::Jwks if loaded.settings.assertion.is_some() => "the keys that X-Schoolgate-Assertion is checked with",
+        Endpoint::Jwks => "the keys of X-Schoolgate-Assertion, of which there are none ([assertion] enabled)",
         Endpoint::Session => "takes a ticket from the host of redirect_uri, where people sign in",
         Endpoint::Auth => {
             "tells web servers in trusted_proxies whether a request may go to its app (docs/forward-auth.md)"
@@ -170,8 +172,8 @@ fn missed(lines: &mut Lines, loaded: &Loaded, request: &Request, path: &Canonica
             format!("405: no route here takes {}; {}", request.method, methods.join(", "))
         }
         Miss::Ambiguous => {
-            let lenient = routes().filter(|route| route.prefix.may_cover(path) && !route.prefix.covers(path));
-            let prefixes = lenient.map(|route| route.prefix.as_str()).collect();
+            let lenient = loaded.settings.table.mistakable(&request.host, &request.method, path);
+            let prefixes = lenient.iter().map(|route| route.prefix.as_str()).collect();
             format!(
                 "400: some apps would read this path as one of {}, and it would be judged by another route",
                 listed(prefixes)

@@ -7,7 +7,7 @@ use crate::{
     cli::describe,
     config::Loaded,
     policy::{Access, App, Lookup, Route, Unmet, Verdict},
-    web::{CanonicalPath, Scheme, Target},
+    web::{CanonicalPath, Host, Scheme, Target},
 };
 
 /// Headers that every app gets, on every route (contract, section 5).
@@ -43,7 +43,7 @@ pub(super) fn met(
     }
     people(lines, route);
     let verdict = guest.map(|guest| judged(lines, loaded, route, method, guest));
-    headers(lines, route, guest, verdict.as_ref());
+    headers(lines, route, guest, verdict.as_ref(), assertion(loaded, &request.host));
     if verdict.is_none_or(|verdict| verdict == Verdict::Pass) {
         add(lines, "always", ALWAYS.into());
     }
@@ -138,7 +138,20 @@ fn kept_out(unmet: Unmet, guest: &Guest) -> &'static str {
     }
 }
 
-fn headers(lines: &mut Lines, route: &Route, guest: Option<&Guest>, verdict: Option<&Verdict>) {
+/// What the assertion says, when there are any.
+fn assertion(loaded: &Loaded, host: &Host) -> Option<String> {
+    let issuer = &loaded.settings.assertion.as_ref()?.issuer;
+    let audience = loaded.settings.signin.home.origin_of(host);
+    Some(format!("X-Schoolgate-Assertion: signed by {issuer} for {audience}"))
+}
+
+fn headers(
+    lines: &mut Lines,
+    route: &Route,
+    guest: Option<&Guest>,
+    verdict: Option<&Verdict>,
+    assertion: Option<String>,
+) {
     if verdict.is_some_and(|verdict| *verdict != Verdict::Pass) {
         return add(lines, "headers", "none: the request does not reach the app".into());
     }
@@ -157,6 +170,6 @@ fn headers(lines: &mut Lines, route: &Route, guest: Option<&Guest>, verdict: Opt
             },
         }
     });
-    let told: Vec<_> = told.collect();
+    let told: Vec<_> = told.chain(assertion.map(|assertion| assertion + condition)).collect();
     listed(lines, "headers", if told.is_empty() { vec!["none that say who it is".into()] } else { told });
 }

@@ -67,7 +67,8 @@ impl Gateway {
         let exchange = Exchange::new(original);
         let judged = self.judge(request, &exchange).await;
         let answer = match &judged {
-            Ok(admission) => self.identity(admission),
+            // With the headers that the app is to get.
+            Ok(_) => Answer::new(200, "text/plain; charset=utf-8", "").with_identity(exchange.identity()),
             Err(answer) => styled((**answer).clone(), style),
         };
         tell(&exchange.facts, judged.as_ref().ok(), &answer);
@@ -100,15 +101,6 @@ impl Gateway {
         let websocket = facts.websocket || request.headers.contains_key(header::SEC_WEBSOCKET_KEY);
         let kind = if websocket { Kind::Other } else { facts.kind };
         Ok(Facts { method, host, target, kind, websocket, may_redirect: style == Style::Whole, ..facts.clone() })
-    }
-
-    /// 200 with the headers that the app is to get.
-    fn identity(&self, admission: &Admission) -> Answer {
-        let answer = Answer::new(200, "text/plain; charset=utf-8", "");
-        match self.headers.of(admission) {
-            Some(headers) => answer.with_identity(&headers),
-            None => answer,
-        }
     }
 }
 

@@ -4,6 +4,7 @@ mod auth;
 mod body;
 mod elsewhere;
 mod hosts;
+mod jwks;
 mod notifications;
 mod original;
 
@@ -53,6 +54,8 @@ pub enum Endpoint {
     Auth,
     /// Takes Apple's notifications.
     Notifications,
+    /// The keys of the assertion.
+    Jwks,
 }
 
 impl Endpoint {
@@ -68,6 +71,7 @@ impl Endpoint {
             "session" => Self::Session,
             "auth" => Self::Auth,
             "notifications" => Self::Notifications,
+            "jwks.json" => Self::Jwks,
             _ => return None,
         })
     }
@@ -76,7 +80,7 @@ impl Endpoint {
     #[must_use]
     pub fn allows(self) -> &'static str {
         match self {
-            Self::Home | Self::Me | Self::SignIn | Self::Auth => "GET, HEAD",
+            Self::Home | Self::Me | Self::SignIn | Self::Auth | Self::Jwks => "GET, HEAD",
             // No HEAD: these do something.
             Self::Callback | Self::SignOut => "GET, POST",
             Self::Session => "GET",
@@ -108,7 +112,8 @@ impl Gateway {
         }
         let form = match endpoint {
             // A program's, and no form: read where it is judged.
-            Endpoint::Auth | Endpoint::Notifications => Ok(Form::default()),
+            // And whatever follows a question mark changes nothing of the keys.
+            Endpoint::Auth | Endpoint::Notifications | Endpoint::Jwks => Ok(Form::default()),
             Endpoint::Home
             | Endpoint::Me
             | Endpoint::SignIn
@@ -134,6 +139,7 @@ impl Gateway {
             Endpoint::SignOut => self.leave(&form, &browser, request, facts).await,
             Endpoint::Auth => Ok(self.forward_auth(request, facts).await),
             Endpoint::Notifications => return self.notified(session, facts).await,
+            Endpoint::Jwks => Ok(self.jwks(facts).await),
         };
         Ok(answered.unwrap_or_else(|error| *sessions_unavailable(&error, facts)))
     }

@@ -160,11 +160,9 @@ mod tests {
     async fn address(upstreams: &Upstreams, app: &App, journey: &mut Journey) -> Result<String, u16> {
         match upstreams.next(app, journey).await {
             Ok(peer) => Ok(peer.to_string()),
-            Err(error) => Err(match error.etype() {
-                ErrorType::HTTPStatus(status) => *status,
-                ErrorType::ConnectNoRoute => 502,
-                _ => 500,
-            }),
+            Err(error) if *error.etype() == ErrorType::HTTPStatus(503) => Err(503),
+            Err(error) if *error.etype() == ErrorType::ConnectNoRoute => Err(502),
+            Err(_) => Err(500),
         }
     }
 

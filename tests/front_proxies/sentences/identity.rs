@@ -9,12 +9,13 @@ use crate::{
 };
 
 /// What the app believes.
-const IDENTITY: [&str; 5] = [
+const IDENTITY: [&str; 6] = [
     "X-Forwarded-User",
     "X-Forwarded-Email",
     "X-Forwarded-Access-Token",
     "X-Schoolgate-Organization",
     "X-Schoolgate-Scopes",
+    "X-Schoolgate-Assertion",
 ];
 
 /// What a client says instead.

@@ -107,6 +107,18 @@ pub(crate) async fn a_route_is_judged_by_the_real_method(proxy: &Proxy) {
         );
         assert_eq!(scene.app().last().method, method);
     }
+    // What a request would also do, and where it would also write.
+    scene.app().forget();
+    for (method, name, value) in [
+        ("POST", "X-HTTP-Method-Override", "DELETE"),
+        ("MOVE", "Destination", "https://library.school.example/staff/keys"),
+        ("COPY", "Destination", "/staff/keys"),
+    ] {
+        let request = Request::new(method, "/forms/1").header(name, value);
+        let status = browser.send(&at("/forms/1"), request, false).await.status;
+        assert!([400, 403].contains(&status), "{method} {name} {status}");
+    }
+    assert_eq!(scene.app().count(), 0);
 }
 
 /// Ways to write `/staff/keys` that a rule for `/public` might take for its own, or no rule for its.
