@@ -661,6 +661,26 @@ async fn when_the_app_cannot_be_reached_the_form_waits_for_another_click() {
 }
 
 #[tokio::test]
+async fn a_form_that_the_app_may_have_seen_is_not_sent_again() {
+    let app = RawApp::start().await;
+    let world = World::before(&app.address.to_string(), KEEP).await;
+    let mut browser = signed_out(&world, TEACHER).await;
+    let answer = sends(&mut browser, post("/x").form(&[("a", "b")])).await;
+    let offer = comes_back(&mut browser, &answer, TEACHER).await;
+    let button = button(&offer, "send");
+    let clicking = tokio::spawn({
+        let (mut browser, button) = (browser.clone(), button.clone());
+        async move { presses(&mut browser, "/x", &button).await.status }
+    });
+    let (mut connection, _) = app.request().await;
+    connection.until("a=b").await;
+    drop(connection);
+    assert_eq!(clicking.await.unwrap(), 502);
+    assert_eq!(presses(&mut browser, "/x", &button).await.status, 409);
+    assert!(app.is_left_alone().await);
+}
+
+#[tokio::test]
 async fn a_full_store_keeps_no_form_and_the_sign_in_goes_on() {
     let hours = |hours: u64| Duration::from_secs(hours * 3600);
     let lifetimes = Lifetimes { idle_timeout: hours(8), max_lifetime: hours(24) };
