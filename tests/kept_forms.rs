@@ -306,6 +306,19 @@ async fn another_person_never_gets_it_and_ends_it_without_a_word() {
 }
 
 #[tokio::test]
+async fn another_person_who_is_asked_for_a_permission_gets_nothing_either() {
+    let world = school().await;
+    let mut browser = world.signed_in("teacher-1").await;
+    world.echo.forget();
+    let answer = sends(&mut browser, post("/classes/new").form(&[("name", "7b")])).await;
+    assert_eq!(receipts(&browser).len(), 1);
+    let page = comes_back(&mut browser, &answer, "administrator").await;
+    assert_eq!((page.status, page.text().as_str()), (200, "seen 0"));
+    assert_eq!(receipts(&browser), Vec::<String>::new());
+    assert_eq!(posts(&world).len(), 0);
+}
+
+#[tokio::test]
 async fn another_person_cannot_press_the_button_either() {
     let world = school().await;
     let mut browser = signed_out(&world, "pupil-1").await;
