@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod apple;
+pub mod assertion;
 pub mod cli;
 pub mod clock;
 pub mod config;

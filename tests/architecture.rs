@@ -25,17 +25,39 @@ const ROOMS: &[(&str, &[&str])] = &[
     // Protocol cores.
     ("apple", &["secret", "clock", "entropy", "identity", "web"]),
     ("session", &["secret", "clock", "crypto", "entropy", "identity", "apple"]),
+    ("assertion", &["clock", "entropy", "identity", "web", "session"]),
     // What happens, in our own words.
     ("policy", &["identity", "web", "session"]),
     ("pages", &["identity", "clock", "web"]),
     ("signin", &["secret", "clock", "entropy", "identity", "web", "apple", "session"]),
     // The shell.
-    ("proxy", &["clock", "crypto", "entropy", "identity", "web", "apple", "session", "signin", "policy", "pages"]),
+    (
+        "proxy",
+        &[
+            "clock",
+            "crypto",
+            "entropy",
+            "identity",
+            "web",
+            "apple",
+            "session",
+            "assertion",
+            "signin",
+            "policy",
+            "pages",
+        ],
+    ),
     ("admin", &["clock", "entropy", "identity", "web", "apple", "session", "pages"]),
     ("demo", &["secret", "clock", "entropy", "identity"]),
-    ("server", &["clock", "entropy", "telemetry", "apple", "session", "signin", "policy", "proxy", "admin"]),
+    (
+        "server",
+        &["clock", "entropy", "telemetry", "apple", "session", "assertion", "signin", "policy", "proxy", "admin"],
+    ),
     // The file is translated into the settings of every room, the server's last: no room knows the file.
-    ("config", &["identity", "web", "telemetry", "apple", "session", "signin", "policy", "proxy", "server"]),
+    (
+        "config",
+        &["identity", "web", "telemetry", "apple", "session", "assertion", "signin", "policy", "proxy", "server"],
+    ),
     (
         "cli",
         &[

@@ -6,7 +6,7 @@ mod support;
 
 use schoolgate::demo::Endpoint;
 use support::{
-    HOST, Request, World,
+    Echo, HOST, Request, World,
     http::{Connection, query},
     world::{CALLBACK, at},
 };
@@ -75,6 +75,8 @@ async fn a_stranger_reaches_nothing_by_another_spelling_of_the_target() {
         ("class A", "/public/admin%2f"),
         ("class A", "/public/admin%5c"),
         ("class A", "/public\\admin"),
+        ("class A", "/public/index.php/admin"),
+        ("class A", "/public/Index.PHP;x/Admin/y"),
         ("class A", "/public/admin%c0%af"),
         ("class A", "/public/adm%C4%B1n"),
         ("class A", "http://library.school.example/public/admin"),
@@ -214,6 +216,78 @@ async fn cve_2026_48794_cve_2026_27588_ghsa_328g_jx67_v94g_a_host_is_one_host_in
         }
     }
     assert_eq!(world.echo.count(), 0);
+}
+
+#[tokio::test]
+async fn cve_2026_2836_two_hosts_with_one_path_are_never_taken_for_one_another() {
+    // pingora's own cache named an answer by its path alone. Nothing is cached here, whatever the app allows.
+    let news = Echo::start().await;
+    let second = format!(
+        "[[app]]\nname = \"news\"\nhost = \"news.school.example\"\nupstream = \"http://{}\"\n\
+         [[app.route]]\npath = \"/\"\naccess = \"public\"\n",
+        news.address
+    );
+    let world = World::with(&[("routes", &second)]).await;
+    let path = "/public/say?Cache-Control=public,+max-age=600";
+    for _ in 0..3 {
+        for (host, app) in [(HOST, &world.echo), ("news.school.example", &news)] {
+            let before = app.count();
+            assert_eq!(world.send(Request::get(path).header("Host", host)).await.status, 200, "{host}");
+            assert_eq!((app.count(), app.last().header("host")), (before + 1, Some(host)));
+        }
+    }
+}
+
+#[tokio::test]
+async fn cve_2026_48794_cve_2026_27588_a_stricter_host_is_met_in_every_spelling_also_beside_a_wildcard_and_150_others()
+{
+    // Caddy looked for hosts in another way, which knew letter case, as soon as there were more than a hundred.
+    let app = |name: &str, host: &str, access: &str| {
+        format!(
+            "[[app]]\nname = \"{name}\"\nhost = \"{host}\"\nupstream = \"http://@APP@\"\n\
+             [[app.route]]\npath = \"/\"\naccess = \"{access}\"\n"
+        )
+    };
+    let many =
+        (0..150).map(|number| app(&format!("club-{number}"), &format!("club-{number}.school.example"), "public"));
+    let few = [
+        app("clubs", "*.clubs.school.example", "public"),
+        app("board", "board.clubs.school.example", "required"),
+        app("inner", "*.inner.clubs.school.example", "required"),
+    ];
+    for others in [Vec::new(), many.collect()] {
+        let world = World::with(&[("routes", &[&few[..], &others].concat().concat())]).await;
+        for strict in ["board.clubs.school.example", "a.inner.clubs.school.example", "B.inner.clubs.school.example"] {
+            let capital = strict.to_uppercase();
+            let mixed: String = strict
+                .char_indices()
+                .map(|(at, one)| if at % 2 == 0 { one.to_ascii_uppercase() } else { one.to_ascii_lowercase() })
+                .collect();
+            for host in [strict, &*capital, &*mixed] {
+                for end in ["", ".", ":443", ".:8443"] {
+                    let host = format!("{host}{end}");
+                    for target in ["/x".to_owned(), format!("https://{host}/x")] {
+                        let answer = world.send(Request::get(&target).header("Host", &host)).await;
+                        assert_eq!(answer.status, 401, "{host} {target}");
+                    }
+                }
+            }
+        }
+        assert_eq!(world.echo.count(), 0, "{:?}", world.echo.seen());
+        for host in ["x.clubs.school.example", "X.CLUBS.school.example."] {
+            assert_eq!(world.send(Request::get("/x").header("Host", host)).await.status, 200, "{host}");
+        }
+        // A wildcard is one label, and never nothing.
+        for host in
+            ["clubs.school.example", "a.b.clubs.school.example", ".clubs.school.example", "*.clubs.school.example"]
+        {
+            let status = world.send(Request::get("/x").header("Host", host)).await.status;
+            assert!(matches!(status, 400 | 421), "{host}: {status}");
+        }
+        if !others.is_empty() {
+            assert_eq!(world.send(Request::get("/x").header("Host", "CLUB-149.school.example")).await.status, 200);
+        }
+    }
 }
 
 #[tokio::test]

@@ -178,6 +178,21 @@ fn check_prints_how_the_sessions_of_apps_end() {
 }
 
 #[test]
+fn explain_names_the_assertion_where_an_app_gets_one() {
+    let folder = Folder::new();
+    let path = folder.write(&format!("[assertion]\nenabled = true\n{VALID}"));
+    let explain = |url: &str| folder.run(&["explain", "GET", url, "--config", path.to_str().unwrap()]);
+    let line = "X-Schoolgate-Assertion: signed by https://library.school.example for https://library.school.example";
+    let answer = explain("https://library.school.example/");
+    assert!(answer.stdout.contains(line), "{answer:#?}");
+    let keys = "https://library.school.example/.schoolgate/jwks.json";
+    assert!(explain(keys).says("answer").contains("is checked with"), "{answer:#?}");
+    let without = folder.explain("GET", "https://library.school.example/");
+    assert!(!without.stdout.contains("Assertion"), "{without:#?}");
+    assert!(folder.explain("GET", keys).says("answer").contains("there are none"));
+}
+
+#[test]
 fn explain_says_that_a_path_signs_out_and_whom_cookies_are_for() {
     let folder = Folder::new();
     let path = folder.write(&with_app_sessions());
@@ -361,6 +376,8 @@ fn explain_tells_the_refusal_with_its_status_and_its_reason() {
         ("HEAD", "https://library.school.example/.schoolgate/sign-out", "405: the gateway's own, for GET, POST only"),
         ("POST", "https://library.school.example/.schoolgate/notifications", "the gateway's own: takes Apple's"),
         ("GET", "https://library.school.example/.schoolgate/notifications", "405: the gateway's own, for POST only"),
+        ("GET", "https://gateway.internal/.schoolgate/auth", "the gateway's own: tells web servers in trusted_proxies"),
+        ("POST", "https://library.school.example/.schoolgate/auth", "405: the gateway's own, for GET, HEAD only"),
         ("GET", "https://grades.school.example/.schoolgate/me", "421: "),
     ] {
         let told = folder.explain(method, url);
@@ -454,6 +471,8 @@ fn what_the_documentation_links_to_is_there() {
     let mut links = 0;
     for page in pages {
         let text = fs::read_to_string(page).unwrap();
+        // What stands in a fence is code.
+        let text: String = text.split("```").step_by(2).collect();
         for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
             if link.contains("://") {
                 continue;

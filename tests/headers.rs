@@ -4,48 +4,12 @@
 
 mod support;
 
-use support::{Answer, Browser, HOST, Request, World, http::Connection, world::at};
-
-/// Names that no client may send, whatever the configuration says.
-const RESERVED: &[&str] = &[
-    "X-Forwarded-User",
-    "X-Forwarded-Email",
-    "X-Forwarded-Groups",
-    "X-Forwarded-Preferred-Username",
-    "X-Forwarded-Access-Token",
-    "X-Auth-Request-User",
-    "X-Auth-Request-Email",
-    "X-Auth-Request-Anything",
-    "Remote-User",
-    "Remote-Email",
-    "Remote-Name",
-    "Remote-Groups",
-    "X-Remote-User",
-    "X-Schoolgate-Organization",
-    "X-Schoolgate-Scopes",
-    "X-Schoolgate-Assertion",
-    "X-Schoolgate-Anything",
-];
-
-/// The same name as CGI, WSGI and PHP would also take it.
-fn spellings(name: &str) -> Vec<String> {
-    let swapped = |with: &str| name.replace('-', with);
-    vec![
-        name.to_owned(),
-        name.to_lowercase(),
-        name.to_uppercase(),
-        swapped("_"),
-        swapped("_").to_lowercase(),
-        swapped("."),
-        swapped("~"),
-        swapped("!"),
-        name.replacen('-', "_", 1),
-        format!("HTTP_{}", swapped("_").to_uppercase()),
-        format!("HTTP-{name}"),
-        format!("http_{}", name.to_lowercase()),
-        format!("Http.{}", swapped(".")),
-    ]
-}
+use support::{
+    Answer, Browser, HOST, Request, World,
+    http::Connection,
+    names::{PATHS, RESERVED, spellings},
+    world::at,
+};
 
 /// A name as an app may see it.
 fn folded(name: &str) -> String {
@@ -210,6 +174,7 @@ async fn what_a_client_says_of_the_connection_is_replaced() {
         "X-Request-Id",
         "traceparent",
         "tracestate",
+        // CVE-2016-5385: `HTTP_PROXY` of CGI.
         "Proxy",
     ];
     for name in names {
@@ -235,23 +200,8 @@ async fn what_a_client_says_of_the_connection_is_replaced() {
 #[tokio::test]
 async fn no_header_makes_an_app_answer_for_another_path_than_the_one_that_was_judged() {
     let world = World::start().await;
-    for name in [
-        "X-Original-URL",
-        "X-Original-URI",
-        "X-Rewrite-URL",
-        "X-Original-Host",
-        "X-Original-Method",
-        "X-Forwarded-Path",
-        "X-Forwarded-Prefix",
-        // gunicorn takes these two for the WSGI variables when the proxy is on the same machine.
-        "Script-Name",
-        "Path-Info",
-        "X-Script-Name",
-        "X-Path-Info",
-        // Rack::Sendfile (CVE-2025-61780).
-        "X-Sendfile-Type",
-        "X-Accel-Mapping",
-    ] {
+    // CVE-2025-61780 Rack::Sendfile is one of them.
+    for name in PATHS {
         for spelling in spellings(name) {
             world.echo.forget();
             let answer = world.send(Request::get("/public/classes").header(&spelling, "/public-forged")).await;

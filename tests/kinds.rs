@@ -79,6 +79,52 @@ async fn the_gateways_own_sign_in_leads_no_frame_and_no_guess_to_apple() {
 }
 
 #[tokio::test]
+async fn the_home_of_many_hosts_leads_no_frame_and_no_guess_to_apple_either() {
+    let app = "[[app]]\nname = \"grades\"\nhost = \"grades.school.example\"\nupstream = \"http://@APP@\"\n";
+    let world = World::with(&[("routes", app)]).await;
+    let mut browser = world.browser();
+    let frame = framed(Request::get("/a"), "iframe");
+    is_the_page_for_frames(&browser.send("https://grades.school.example/a", frame, false).await, "/a");
+    let wish = browser.open("https://grades.school.example/a").await;
+    let path = wish.location().strip_prefix(&at("")).expect("the home is asked").to_owned();
+    let answer = send(&mut browser, &path, framed(Request::get(&path), "iframe")).await;
+    assert_eq!((answer.status, answer.header("location")), (401, None), "{answer:?}");
+    let link = "href=\"https://grades.school.example/.schoolgate/sign-in?return_to=%2Fa\" target=\"_top\"";
+    assert!(answer.text().contains(link), "{answer:?}");
+    let guess = Request::get(&path).navigation().header("Sec-Purpose", "prefetch");
+    let answer = send(&mut browser, &path, guess).await;
+    assert_eq!((answer.status, answer.header("location")), (401, None), "{answer:?}");
+    assert_eq!(browser.open(wish.location()).await.status, 302);
+}
+
+#[tokio::test]
+async fn a_web_server_that_asks_hears_the_same() {
+    let lines = [
+        ("server", "trusted_proxies = [\"127.0.0.1/32\"]"),
+        ("app", "sign_out_paths = [\"/logout\"]"),
+        ("routes", ROUTES),
+    ];
+    let world = World::with(&lines).await;
+    let nginx = |path: &str| Request::get("/.schoolgate/auth").header("X-Original-URL", &at(path));
+    let traefik = |path: &str| {
+        let request = Request::get("/.schoolgate/auth").header("X-Forwarded-Method", "GET");
+        request.header("X-Forwarded-Host", HOST).header("X-Forwarded-Uri", path)
+    };
+    is_the_page_for_frames(&world.send(framed(traefik("/always/x"), "iframe")).await, "/always/x");
+    let guess = world.send(traefik("/always/x").navigation().header("Sec-Purpose", "prefetch")).await;
+    assert_eq!((guess.status, guess.header("location")), (401, None), "{guess:?}");
+    // No session ends for a guess, whoever asks.
+    let mut browser = world.signed_in("teacher-1").await;
+    for request in [nginx("/logout"), traefik("/logout")] {
+        let answer = send(&mut browser, "/", request.navigation().header("Sec-Purpose", "prefetch")).await;
+        assert_eq!(answer.status, 503, "{answer:?}");
+        assert_eq!(browser.fetch(&at("/.schoolgate/me")).await.status, 200, "signed out");
+    }
+    assert!((200..300).contains(&send(&mut browser, "/", nginx("/logout").navigation()).await.status));
+    assert_eq!(browser.fetch(&at("/.schoolgate/me")).await.status, 401);
+}
+
+#[tokio::test]
 async fn no_sign_in_begins_because_a_browser_guesses() {
     let world = World::with(&[("routes", ROUTES)]).await;
     for (name, value) in

@@ -5,7 +5,10 @@ mod support;
 
 use std::time::Duration;
 
-use schoolgate::demo::Endpoint;
+use schoolgate::{
+    demo::{Endpoint, Granted, Others},
+    identity::ScopeSet,
+};
 use support::{Answer, Browser, HOST, Request, World, http::query};
 
 const GRADES: &str = "grades.school.example";
@@ -225,8 +228,11 @@ async fn the_wish_of_another_browser_signs_nobody_in() {
 async fn a_ticket_is_good_at_its_host_and_at_no_other() {
     let world = town().await;
     let (mut browser, ticket) = with_a_ticket(&world).await;
+    let waiting = browser.cookie_names(GRADES).remove(0);
+    let login = browser.cookie(GRADES, &waiting).unwrap();
     for host in [HOST, "chess.clubs.school.example", "board.clubs.school.example"] {
-        browser.open(&url(host, "/")).await;
+        // Even where the cookie of the browser that waits was carried over.
+        browser.set_cookie(host, &waiting, &login);
         let elsewhere = ticket.replace(GRADES, host);
         let answer = browser.open(&elsewhere).await;
         assert!(answer.status == 400 || host == HOST && answer.status == 303, "{host}: {}", answer.status);
@@ -459,5 +465,72 @@ async fn nobody_is_handed_over_inside_a_frame_or_for_a_guess() {
     for request in [frame, guess] {
         let answer = browser.send(&wish, request, false).await;
         assert_eq!((answer.status, answer.header("location")), (401, None), "{}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn a_browser_does_not_wait_for_longer_than_a_sign_in_takes() {
+    let world = town().await;
+    let mut browser = world.signed_in("teacher-1").await;
+    let wish = browser.open(&url(GRADES, "/")).await.location().to_owned();
+    world.clock.advance(Duration::from_secs(590));
+    let ticket = browser.open(&wish).await.location().to_owned();
+    assert_eq!(browser.clone().open(&ticket).await.status, 303);
+    world.clock.advance(Duration::from_secs(11));
+    let ticket = { browser.open(&ticket).await };
+    assert_eq!(ticket.status, 400, "the ticket is eleven seconds old, the sign-in ten minutes");
+}
+
+#[tokio::test]
+async fn what_apple_did_not_grant_at_one_host_is_not_asked_for_at_the_next() {
+    let world = town().await;
+    world.apple.switches().change(|behaviour| {
+        behaviour.granted = Granted::Only(ScopeSet::new());
+        behaviour.scope_member = true;
+        behaviour.others = Others::Granted;
+    });
+    let mut browser = world.signed_in("teacher-1").await;
+    let (_, answer) = walk(&world, &mut browser, HOST, "/classes").await;
+    assert_eq!(answer.status, 403);
+    let visits = world.apple.calls().count(Endpoint::Authorize);
+    let (way, answer) = walk(&world, &mut browser, GRADES, "/classes").await;
+    assert_eq!((answer.status, world.apple.calls().count(Endpoint::Authorize)), (403, visits), "{way:#?}");
+    assert!(answer.text().contains("edu.classes.read"), "{}", answer.text());
+}
+
+/// The browser has lost its cookie at home, and the home does not know whom it replaces.
+#[tokio::test]
+async fn who_arrives_takes_the_place_of_whoever_was_there() {
+    let world = town().await;
+    let mut browser = world.browser();
+    let mut wishes = Vec::new();
+    for _ in 0..2 {
+        wishes.push(browser.open(&url(GRADES, "/")).await.location().to_owned());
+    }
+    world.walk(&mut browser, &wishes[0], "teacher-1").await;
+    browser.set_by(&url(HOST, "/"), "__Host-schoolgate=; Path=/; Secure; Max-Age=0");
+    assert_eq!(world.count_sessions().await, 1);
+    let (_, answer) = world.walk(&mut browser, &wishes[1], "teacher-2").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(world.echo.last().header("x-forwarded-user"), Some(&*world.subject("teacher-2")));
+    assert_eq!(world.count_sessions().await, 1, "the first one has ended");
+    world.reached(Endpoint::Revoke, 1).await;
+}
+
+/// Another gateway with the same key, which knows fewer hosts: as after a change of the configuration.
+#[tokio::test]
+async fn a_host_that_is_not_configured_any_more_gets_no_ticket() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key");
+    std::fs::write(&key, "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n").unwrap();
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let line = format!("encryption_key_file = \"{}\"", key.display());
+    let before = World::with(&[("routes", APPS), ("session", &line)]).await;
+    let after = World::with(&[("session", &line)]).await;
+    let wish = before.browser().open(&url(GRADES, "/")).await.location().to_owned();
+    for (world, expected) in [(&before, 303), (&after, 400)] {
+        let answer = world.signed_in("teacher-1").await.open(&wish).await;
+        assert_eq!(answer.status, expected);
+        assert_eq!(answer.header("location").is_some(), expected == 303);
     }
 }

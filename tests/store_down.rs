@@ -199,6 +199,32 @@ async fn a_store_that_is_down_denies_with_503_and_lets_public_routes_be() {
     assert_eq!(browser.open(&at("/")).await.status, 200, "all is as before");
 }
 
+#[tokio::test]
+async fn no_web_server_hears_yes_while_the_store_is_down() {
+    let store = Fragile::new();
+    let listed = [("server", "trusted_proxies = [\"127.0.0.1\"]")];
+    let echo = support::Echo::start().await;
+    let kept = Arc::<Fragile>::clone(&store);
+    let world = World::before_with_store(&echo.address.to_string(), &listed, kept).await;
+    let mut browser = world.signed_in("teacher-1").await;
+    let asked = |path: &str| {
+        let question = || Request::get("/.schoolgate/auth").header("X-Forwarded-Method", "GET").navigation();
+        let a = question().header("X-Original-URL", &at(path));
+        [a, question().header("X-Forwarded-Host", HOST).header("X-Forwarded-Uri", path)]
+    };
+    for (down, path, status) in
+        [(true, "/page", 503), (true, "/optional", 503), (true, "/public", 200), (false, "/page", 200)]
+    {
+        store.is_down(down);
+        for request in asked(path) {
+            let answer = browser.send(&at("/"), request, false).await;
+            assert_eq!((answer.status, answer.all("set-cookie").count()), (status, 0), "{path}: {answer:?}");
+            assert_eq!(answer.header("retry-after").is_some(), status == 503, "{answer:?}");
+            assert_eq!(answer.header("x-forwarded-user").is_some(), !down, "{answer:?}");
+        }
+    }
+}
+
 /// An app with sessions of its own, before which the store can be taken away.
 async fn classroom() -> (Php, Arc<Fragile>, World) {
     let (php, store) = (Php::start("; Path=/").await, Fragile::new());

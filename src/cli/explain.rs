@@ -93,7 +93,7 @@ fn explain(loaded: &Loaded, request: &Request) -> Lines {
         Err(why) => add(&mut lines, "answer", format!("400: {why}")),
         Ok(target) if is_own(target.path()) => own(&mut lines, loaded, request, target),
         Ok(target) => match loaded.settings.table.find(&request.host, &request.method, target.path()) {
-            Ok(lookup) => met(&mut lines, &lookup, &request.method, target),
+            Ok(lookup) => met(&mut lines, loaded, &lookup, request, target),
             Err(miss) => missed(&mut lines, loaded, request, target.path(), miss),
         },
     }
@@ -101,10 +101,13 @@ fn explain(loaded: &Loaded, request: &Request) -> Lines {
 }
 
 fn own(lines: &mut Lines, loaded: &Loaded, request: &Request, target: &Target) {
-    if loaded.settings.table.app(&request.host).is_none() && !is_redirect_host(loaded, &request.host) {
+    let endpoint = Endpoint::of(target.path());
+    // Web servers call the gateway by any name.
+    let known = loaded.settings.table.app(&request.host).is_some() || is_redirect_host(loaded, &request.host);
+    if !known && endpoint != Some(Endpoint::Auth) {
         return add(lines, "answer", unknown_host(loaded));
     }
-    let Some(endpoint) = Endpoint::of(target.path()) else {
+    let Some(endpoint) = endpoint else {
         let text = format!("404: what lies below {OWN_PREFIX} is the gateway's own, and this is nothing of it");
         return add(lines, "answer", text);
     };
@@ -114,6 +117,8 @@ fn own(lines: &mut Lines, loaded: &Loaded, request: &Request, target: &Target) {
         Endpoint::SignIn => "starts a sign-in",
         Endpoint::Callback => "takes Apple's answer",
         Endpoint::SignOut => "ends the session",
+        Endpoint::Jwks if loaded.settings.assertion.is_some() => "the keys that X-Schoolgate-Assertion is checked with",
+        Endpoint::Jwks => "the keys of X-Schoolgate-Assertion, of which there are none ([assertion] enabled)",
         Endpoint::Session => "takes a ticket from the host of redirect_uri, where people sign in",
         Endpoint::Auth => {
             "tells web servers in trusted_proxies whether a request may go to its app (docs/forward-auth.md)"
@@ -132,8 +137,8 @@ fn is_redirect_host(loaded: &Loaded, host: &Host) -> bool {
     loaded.settings.apple.redirect_uri.host_str() == Some(host.name())
 }
 
-fn met(lines: &mut Lines, lookup: &Lookup, method: &Method, target: &Target) {
-    let (app, route) = (lookup.app(), lookup.route());
+fn met(lines: &mut Lines, loaded: &Loaded, lookup: &Lookup, request: &Request, target: &Target) {
+    let (app, route, method) = (lookup.app(), lookup.route(), &request.method);
     add(lines, "app", format!("{} at {}", app.name, describe::upstreams(app)));
     if let Some(turns) = describe::turns(app) {
         add(lines, "upstreams", turns);
@@ -143,7 +148,7 @@ fn met(lines: &mut Lines, lookup: &Lookup, method: &Method, target: &Target) {
     add(lines, "access", describe::access(route.access).into());
     add(lines, "no session", describe::strangers(route, method));
     people(lines, route);
-    headers(lines, route);
+    headers(lines, route, assertion(loaded, &request.host).as_deref());
     add(lines, "always", ALWAYS.into());
     if !app.sessions.clear_cookies.is_empty() {
         add(lines, "cookies", format!("{}: only for whom the app has set them", app.sessions.clear_cookies.join(", ")));
@@ -186,7 +191,14 @@ fn people(lines: &mut Lines, route: &Route) {
     add(lines, "others", "403".into());
 }
 
-fn headers(lines: &mut Lines, route: &Route) {
+/// What the assertion says, when there are any.
+fn assertion(loaded: &Loaded, host: &Host) -> Option<String> {
+    let issuer = &loaded.settings.assertion.as_ref()?.issuer;
+    let audience = loaded.settings.signin.home.origin_of(host);
+    Some(format!("X-Schoolgate-Assertion: signed by {issuer} for {audience}"))
+}
+
+fn headers(lines: &mut Lines, route: &Route, assertion: Option<&str>) {
     let condition = match route.access {
         Access::Required => "",
         Access::Optional => " (when there is a session)",
@@ -195,6 +207,10 @@ fn headers(lines: &mut Lines, route: &Route) {
     let mut what = "headers";
     for (name, template) in route.headers.iter() {
         add(lines, what, format!("{}: {}{condition}", describe::header_name(name), describe::template(template)));
+        what = "";
+    }
+    if let Some(assertion) = assertion {
+        add(lines, what, format!("{assertion}{condition}"));
         what = "";
     }
     if what == "headers" {
@@ -224,8 +240,8 @@ fn missed(lines: &mut Lines, loaded: &Loaded, request: &Request, path: &Canonica
             format!("405: no route here takes {}; {}", request.method, methods.join(", "))
         }
         Miss::Ambiguous => {
-            let lenient = routes().filter(|route| route.prefix.may_cover(path) && !route.prefix.covers(path));
-            let prefixes = lenient.map(|route| route.prefix.as_str()).collect();
+            let lenient = loaded.settings.table.mistakable(&request.host, &request.method, path);
+            let prefixes = lenient.iter().map(|route| route.prefix.as_str()).collect();
             format!(
                 "400: some apps would read this path as one of {}, and it would be judged by another route",
                 listed(prefixes)

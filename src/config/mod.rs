@@ -46,6 +46,7 @@ use self::{
     surroundings::Surroundings,
 };
 use crate::{
+    assertion,
     policy::Table,
     server::{AdminAddress, Settings},
     signin::{self, Home},
@@ -156,6 +157,7 @@ struct File {
     server: Server,
     apple: Apple,
     session: Session,
+    assertion: bool,
     log_format: telemetry::LogFormat,
     apps: Vec<AppAt>,
 }
@@ -167,7 +169,7 @@ impl File {
         let server = server::read(root.section("server"), report, surroundings);
         let apple = apple::read(root.section("apple"), report, surroundings, server.external_scheme.value);
         let session = session::read(root.section("session"), report, surroundings);
-        session::read_assertion(root.section("assertion"));
+        let assertion = session::read_assertion(root.section("assertion"));
         let log_format = server::read_log(root.section("log"));
         let sections = root.sections("app");
         if sections.as_ref().is_some_and(Vec::is_empty) {
@@ -183,17 +185,20 @@ impl File {
         apps.iter().for_each(|app| conflict::check(&app.routes, report));
         lint::check(&apps, report);
         lint::open_to_the_world(&apps, apple.service, report);
-        report.is_clean().then_some(Self { server, apple, session, log_format, apps })
+        report.is_clean().then_some(Self { server, apple, session, assertion, log_format, apps })
     }
 
     fn translate(self) -> Option<Settings> {
-        let Self { server, apple, session, log_format, apps } = self;
+        let Self { server, apple, session, assertion, log_format, apps } = self;
         let apps: Vec<_> = apps.into_iter().map(AppAt::into_app).collect::<Option<_>>()?;
         let keeps_forms = apps.iter().any(|app| app.keep_forms);
         let remembers_browsers = keeps_forms || apps.iter().any(|app| !app.sessions.clear_cookies.is_empty());
         let apple_settings = apple.settings?;
+        let home = Home::of(&apple_settings.redirect_uri)?;
+        // Whatever host an app has, the gateway has one name.
+        let issuer = home.origin_of(home.host());
         let signin = signin::Settings {
-            home: Home::of(&apple_settings.redirect_uri)?,
+            home,
             scopes: apple.scopes,
             response_mode: apple_settings.response_mode,
             external_scheme: server.external_scheme.value,
@@ -212,6 +217,7 @@ impl File {
             log_format,
             apple: apple_settings,
             session: session.settings,
+            assertion: assertion.then_some(assertion::Settings { issuer }),
             signin,
             proxy: server.proxy,
             table: Table::new(apps),

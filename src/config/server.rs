@@ -169,7 +169,7 @@ fn trusted_proxies(section: &mut Section<'_>, report: &Report<'_>) -> TrustedPro
         if entry.value.is_vast() {
             report.warn(
                 &entry.place,
-                "is a very large network, and whoever is in it can say who connects and which page they ask for: \
+                "this is a very large network, and whoever is in it can say who connects and which page they ask for: \
                  name the proxies themselves",
             );
         }

@@ -47,13 +47,11 @@ pub(super) fn read(mut section: Section<'_>, report: &Report<'_>, surroundings: 
     Session { settings, store: store.choice, refresh_before, revoke_on_sign_out, encryption_key_file }
 }
 
-/// Reads `[assertion]`.
-pub(super) fn read_assertion(mut section: Section<'_>) {
-    section.not_yet_unless_false(
-        "enabled",
-        "leave it out: apps get the identity in headers, and nobody else can set those",
-    );
+/// Reads `[assertion]`: whether it is wanted.
+pub(super) fn read_assertion(mut section: Section<'_>) -> bool {
+    let enabled = section.flag("enabled").is_some_and(|entry| entry.value);
     section.finish();
+    enabled
 }
 
 /// What `store` says.

@@ -115,6 +115,7 @@ fn what_is_left_out_has_the_default_of_the_contract() {
     let app = settings.table.apps().next().unwrap();
     assert_eq!((app.preserve_host, app.upstream_timeout, app.max_body), (true, Duration::from_secs(60), 104_857_600));
     assert_eq!(app.routes[0].headers.names().count(), 5);
+    assert_eq!(settings.assertion, None);
 }
 
 #[test]
@@ -124,7 +125,7 @@ fn every_supported_key_takes_effect() {
             "[apple]",
             "admin_listen = \"unix:/run/a.sock\"\nstate_dir = \"/srv/state\"\nshutdown_grace = \"0s\"\n\
              sign_in_rate_per_ip = 7\nheader_timeout = \"1s\"\nidle_timeout = \"2m\"\nmin_body_rate = \"2KiB\"\n\
-             max_header_bytes = \"64KiB\"\ntrusted_proxies = []\n[log]\nformat = \"json\"\n[assertion]\nenabled = false\n\
+             max_header_bytes = \"64KiB\"\ntrusted_proxies = []\n[log]\nformat = \"json\"\n[assertion]\nenabled = true\n\
              [apple]\nservice = \"sign-in\"\nscopes = [\"openid\"]\nresponse_mode = \"form_post\"\npkce = true\n\
              issuers = [\"https://account.apple.com\"]\nbase_url = \"http://127.0.0.1:9\"\n\
              keys_url = \"https://keys.example/x\"\ntimeout = \"3s\"\nclock_skew = \"0s\"\nkeys_max_age = \"0s\"\n\
@@ -145,6 +146,8 @@ fn every_supported_key_takes_effect() {
              keep_forms = true\nsign_out_paths = [\"/out\"]\nclear_cookies = [\"PHPSESSID\", \"a*b\"]\nupstream = ",
         );
     let settings = settings(&text);
+    let issuer = settings.assertion.as_ref().map(|assertion| assertion.issuer.as_str());
+    assert_eq!(issuer, Some("https://library.school.example"), "the origin of redirect_uri");
     assert_eq!(settings.admin_listen, AdminAddress::Unix("/run/a.sock".into()));
     assert_eq!((settings.shutdown_grace, settings.log_format), (Duration::ZERO, LogFormat::Json));
     assert_eq!(settings.proxy.max_header_bytes, 65_536);
@@ -290,6 +293,10 @@ fn a_valid_file_says_what_is_odd() {
         (VALID.to_owned(), ":23:8: note: \"/static\" is public, although it lies within \"/\" (line 20)"),
         (changed("127.0.0.1:8080", "0.0.0.0:8080"), "note: other machines can connect here over plain HTTP"),
         (changed("[server]", "admin_listen = \"0.0.0.0:1\""), "warning: admin_listen is open to other machines"),
+        (
+            changed("[server]", "trusted_proxies = [\"192.0.2.7\", \"96.0.0.0/3\"]"),
+            ":2:33: warning: this is a very large network",
+        ),
         (changed("\"A1B2C3D4E5\"", "\"TEAM\""), "warning: team_id has ten"),
         (changed("\"K1L2M3N4O5\"", "\"k1l2m3n4o5\""), "warning: key_id has ten"),
         (changed("[apple]", "scopes = [\"edu.usres.read\"]"), "did you mean edu.users.read?"),

@@ -15,7 +15,7 @@ pub struct Email {
 
 impl Email {
     /// The domain, only when Apple vouches for the address and it has exactly one `@` with something
-    /// on both sides: `a@evil@school.example` belongs to nobody's domain (CVE-2026-40574).
+    /// on both sides: `a@evil@school.example` belongs to nobody's domain.
     #[must_use]
     pub fn verified_domain(&self) -> Option<&str> {
         let (local, domain) = self.address.split_once('@')?;
@@ -52,6 +52,7 @@ mod tests {
     fn only_a_verified_address_with_one_at_sign_has_a_domain() {
         assert_eq!(email("a@school.example", true).verified_domain(), Some("school.example"));
         assert_eq!(email("a@school.example", false).verified_domain(), None);
+        // CVE-2026-40574: the last @ counted.
         for address in ["a@evil@school.example", "@school.example", "school.example", "a@", ""] {
             assert_eq!(email(address, true).verified_domain(), None, "{address}");
         }

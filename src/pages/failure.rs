@@ -35,13 +35,15 @@ pub enum Failure {
     SessionsUnavailable,
     /// 503: the access token is dead, and Apple gives no new one now.
     NotRenewed,
+    /// 503: the app wants a signed assertion, and none can be made.
+    NotVouched,
     /// 504: the app was too slow.
     GatewayTimeout,
 }
 
 impl Failure {
     /// All of them, for tables and tests.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::BadRequest,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -56,6 +58,7 @@ impl Failure {
         Self::Unavailable,
         Self::SessionsUnavailable,
         Self::NotRenewed,
+        Self::NotVouched,
         Self::GatewayTimeout,
     ];
 
@@ -148,6 +151,12 @@ impl Failure {
                 "This app needs a fresh permission from Apple, and Apple did not give one. You are still signed in.",
                 "Try again in a few minutes.",
             ),
+            Self::NotVouched => (
+                503,
+                "We cannot vouch for you right now",
+                "This app wants our word for who you are, and we cannot give it at the moment. You are still signed in.",
+                "Try again in a few minutes. If it happens again, tell your school's administrator.",
+            ),
             Self::GatewayTimeout => (
                 504,
                 "The app did not answer in time",
@@ -202,6 +211,6 @@ mod tests {
     #[test]
     fn the_statuses_are_those_of_the_contract() {
         let statuses = Failure::ALL.map(|it| it.explanation().status);
-        assert_eq!(statuses, [400, 404, 405, 408, 409, 410, 413, 421, 431, 500, 502, 503, 503, 503, 504]);
+        assert_eq!(statuses, [400, 404, 405, 408, 409, 410, 413, 421, 431, 500, 502, 503, 503, 503, 503, 504]);
     }
 }

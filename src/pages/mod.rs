@@ -47,7 +47,7 @@ mod tests {
         let mut pages = vec![
             signed_in(&SignedIn { person, since: now, until: now, idle_until: None, scopes, now }),
             not_signed_in(),
-            sign_in_on_top(path),
+            sign_in_on_top(&path.clone().into()),
             signed_out(),
             confirm_sign_out(None),
             confirm_sign_out(Some(path)),

@@ -16,7 +16,7 @@ pub struct App {
     pub upstreams: Vec<Upstream>,
     /// Who vouches for `https` upstreams; the system's authorities when there is none.
     pub upstream_authorities: Option<Authorities>,
-    /// What each upstream is asked for when there are several; a TCP connection is enough when there is none.
+    /// What each upstream is asked for when there are several; a connection is enough when there is none.
     pub health_path: Option<Target>,
     /// Whether the app sees the browser's `Host`, or its own.
     pub preserve_host: bool,

@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{Access, App, Lookup, Route, Unauthenticated};
-use crate::{identity::ScopeSet, session::ActiveSession, web::Kind};
+use super::{Access, App, Lookup, Route, Unauthenticated, Unmet};
+use crate::{
+    identity::{Person, ScopeSet},
+    session::ActiveSession,
+    web::Kind,
+};
 
 /// The proof that policy let a request through. Only [`decide`] makes one, and the upstream's address
 /// is to be had from nowhere else.
@@ -62,11 +66,50 @@ pub enum Obstacle {
         redirect: bool,
     },
     /// The person is not among those whom the route allows.
-    NotAllowed,
+    NotAllowed {
+        /// The route.
+        lookup: Lookup,
+        /// The kind of rule that keeps them out.
+        unmet: Unmet,
+    },
+}
+
+/// What a route says to somebody. It is no proof: [`decide`] makes that, from a session that is live.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// They may pass.
+    Pass,
+    /// They have to sign in first.
+    SignIn,
+    /// They need scopes that they do not have.
+    StepUp(ScopeSet),
+    /// They are not among those whom the route allows.
+    NotAllowed(Unmet),
+}
+
+impl Verdict {
+    /// Judges a person with the scopes that Apple granted, or a stranger.
+    #[must_use]
+    pub fn of(route: &Route, who: Option<(&Person, &ScopeSet)>) -> Self {
+        match (route.access, who) {
+            (Access::Public | Access::Optional, _) => Self::Pass,
+            (Access::Required, None) => Self::SignIn,
+            (Access::Required, Some((person, granted))) => {
+                let missing = route.scopes.missing_from(granted);
+                // Who is not let in anyway is not asked for a permission first.
+                match route.allow.unmet(person) {
+                    Some(unmet) => Self::NotAllowed(unmet),
+                    None if !missing.is_empty() => Self::StepUp(missing),
+                    None => Self::Pass,
+                }
+            }
+        }
+    }
 }
 
 /// Whether somebody who has to sign in is sent to Apple, or gets 401. `docs/requests.md` has the same table.
-const fn redirects(setting: Unauthenticated, kind: Kind) -> bool {
+#[must_use]
+pub const fn redirects(setting: Unauthenticated, kind: Kind) -> bool {
     match (setting, kind) {
         // Apple shows itself in no frame, and nobody signs in because a browser guesses.
         (_, Kind::Frame | Kind::Guess) | (Unauthenticated::Status401, _) => false,
@@ -81,21 +124,15 @@ const fn redirects(setting: Unauthenticated, kind: Kind) -> bool {
 pub fn decide(lookup: Lookup, kind: Kind, session: Option<&ActiveSession>) -> Decision {
     let route = lookup.route();
     let redirect = redirects(route.unauthenticated, kind);
-    match (route.access, session) {
-        (Access::Public, _) => Decision::Admit(Admission { lookup, session: None }),
-        (Access::Optional, session) => Decision::Admit(Admission { lookup, session: session.cloned() }),
-        (Access::Required, None) => Decision::TurnAway(Obstacle::SignIn { lookup, redirect }),
-        (Access::Required, Some(session)) => {
-            let record = session.record();
-            let missing = route.scopes.missing_from(&record.grant.scopes);
-            if !route.allow.admits(&record.person) {
-                Decision::TurnAway(Obstacle::NotAllowed)
-            } else if !missing.is_empty() {
-                Decision::TurnAway(Obstacle::StepUp { lookup, missing, redirect })
-            } else {
-                Decision::Admit(Admission { lookup, session: Some(session.clone()) })
-            }
+    let who = session.map(|session| (&session.record().person, &session.record().grant.scopes));
+    match Verdict::of(route, who) {
+        Verdict::Pass => {
+            let session = session.filter(|_| route.access != Access::Public).cloned();
+            Decision::Admit(Admission { lookup, session })
         }
+        Verdict::SignIn => Decision::TurnAway(Obstacle::SignIn { lookup, redirect }),
+        Verdict::StepUp(missing) => Decision::TurnAway(Obstacle::StepUp { lookup, missing, redirect }),
+        Verdict::NotAllowed(unmet) => Decision::TurnAway(Obstacle::NotAllowed { lookup, unmet }),
     }
 }
 
@@ -191,7 +228,7 @@ mod tests {
         let session = active_session("anna", "");
         assert!(matches!(
             judged(&table, "/", Kind::Navigation, Some(&session)),
-            Decision::TurnAway(Obstacle::NotAllowed)
+            Decision::TurnAway(Obstacle::NotAllowed { unmet: Unmet::User, .. })
         ));
     }
 }

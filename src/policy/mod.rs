@@ -13,10 +13,10 @@ mod table;
 mod template;
 mod upstream;
 
-pub use allow::Allow;
+pub use allow::{Allow, Unmet};
 pub use app::App;
 pub use app_sessions::AppSessions;
-pub use decision::{Admission, Decision, Obstacle, decide};
+pub use decision::{Admission, Decision, Obstacle, Verdict, decide, redirects};
 pub use route::{Access, Route, Unauthenticated};
 pub use table::{Lookup, Miss, Table};
 pub use template::{HeaderSet, Template, TemplateError, Values, Variable};

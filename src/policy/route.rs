@@ -47,6 +47,14 @@ pub struct Route {
 }
 
 impl Route {
+    /// Whether this one keeps somebody out whom `other` lets in.
+    pub(super) fn asks_for_more_than(&self, other: &Self) -> bool {
+        self.access == Access::Required
+            && (other.access != Access::Required
+                || (!self.allow.is_open() && self.allow != other.allow)
+                || !self.scopes.missing_from(&other.scopes).is_empty())
+    }
+
     /// Whether the rule applies to `method`.
     #[must_use]
     pub fn takes(&self, method: &Method) -> bool {

@@ -86,15 +86,18 @@ impl Table {
     /// for then the rule we would judge by is not the rule of what the app would do.
     pub fn find(&self, host: &Host, method: &Method, path: &CanonicalPath) -> Result<Lookup, Miss> {
         let app = self.app(host).ok_or(Miss::Host)?;
-        if app.routes.iter().any(|route| route.prefix.may_cover(path) && !route.prefix.covers(path)) {
+        if mistakable(app, method, path).next().is_some() {
             return Err(Miss::Ambiguous);
         }
-        let covering = || app.routes.iter().enumerate().filter(|(_, route)| route.prefix.covers(path));
-        covering()
-            .filter(|(_, route)| route.takes(method))
-            .max_by_key(|(_, route)| (route.prefix.depth(), !route.methods.is_empty()))
+        let covering = || app.routes.iter().any(|route| route.prefix.covers(path));
+        met(app, method, path)
             .map(|(index, _)| Lookup { app: Arc::clone(app), index })
-            .ok_or_else(|| if covering().next().is_some() { Miss::Method } else { Miss::Path })
+            .ok_or_else(|| if covering() { Miss::Method } else { Miss::Path })
+    }
+
+    /// The rules by which an app might judge a path that meets another one.
+    pub fn mistakable<'t>(&'t self, host: &Host, method: &'t Method, path: &'t CanonicalPath) -> Vec<&'t Route> {
+        self.app(host).into_iter().flat_map(|app| mistakable(app, method, path)).collect()
     }
 
     /// The methods that the rules for a path take when none takes all, as `Allow` lists them.
@@ -108,6 +111,27 @@ impl Table {
         }
         Vec::from_iter(methods).join(", ")
     }
+}
+
+/// The route that a request meets when nobody mistakes its path.
+fn met<'a>(app: &'a App, method: &Method, path: &CanonicalPath) -> Option<(usize, &'a Route)> {
+    let covering = app.routes.iter().enumerate().filter(|(_, route)| route.prefix.covers(path) && route.takes(method));
+    covering.max_by_key(|(_, route)| (route.prefix.depth(), !route.methods.is_empty()))
+}
+
+fn mistakable<'a>(app: &'a App, method: &'a Method, path: &'a CanonicalPath) -> impl Iterator<Item = &'a Route> {
+    let met = met(app, method, path).map(|(_, route)| route);
+    app.routes.iter().filter(move |route| {
+        let prefix = &route.prefix;
+        // Scripts have their place in the addresses of many apps, so that alone is no reason: only when the rule would
+        // keep somebody out, and nobody has written the one that is met for this very place.
+        let behind = || {
+            prefix.may_cover_behind_a_script(path)
+                && route.takes(method)
+                && met.is_none_or(|met| route.asks_for_more_than(met) && !met.prefix.means_a_place_of(prefix))
+        };
+        !prefix.covers(path) && (prefix.may_cover(path) || behind())
+    })
 }
 
 #[cfg(test)]
@@ -204,6 +228,59 @@ pub(super) mod tests {
         for path in ["/x;y=1", "/;jsessionid=1", "/admin/x;y", "/admin2"] {
             assert!(find(&table, "GET", path).is_ok(), "{path}");
         }
+    }
+
+    #[test]
+    fn a_script_leads_around_no_rule() {
+        let scoped = Route { scopes: ScopeSet::parse("edu.users.read").unwrap(), ..route("/scoped", "required") };
+        let users = vec![crate::identity::Subject::parse("bob").unwrap()];
+        let closed = Route { allow: Allow { users, ..Allow::default() }, ..route("/closed", "required") };
+        let listed = Route { prefix: route("/index.php/listed", "public").prefix, ..closed.clone() };
+        let open = route("/index.php/known", "public");
+        let known = route("/known", "required");
+        let rules = vec![
+            route("/", "required"),
+            route("/public", "public"),
+            route("/public/own", "required"),
+            route("/as-all", "required"),
+            route("/posted", "required POST"),
+            scoped,
+            closed,
+            listed,
+            open,
+            known,
+        ];
+        let table = Table::new([app_of("a.example", rules)]);
+        for path in [
+            "/index.php/closed",
+            "/Index.PHP/Closed/x",
+            "/index.php/scoped",
+            "/public/index.php/own",
+            // Named with its script, asked for without.
+            "/listed",
+            "/listed/x",
+        ] {
+            assert_eq!(find(&table, "GET", path), Err(Miss::Ambiguous), "{path}");
+        }
+        for (path, rule) in [
+            // A rule that asks for no more, or for less, leads nobody around anything.
+            ("/index.php/as-all", "/"),
+            ("/index.php/public", "/"),
+            ("/x.cgi/public/own", "/"),
+            ("/index.php/x", "/"),
+            ("/index.php", "/"),
+            ("/public/index.php/x", "/public"),
+            ("/index.php/posted", "/"),
+            // Whoever writes a rule for a place means it.
+            ("/index.php/known", "/index.php/known"),
+            ("/index.php/listed/x", "/index.php/listed"),
+            ("/known", "/known"),
+        ] {
+            assert_eq!(find(&table, "GET", path).as_deref(), Ok(rule), "{path}");
+        }
+        // Without a rule that is met there is nothing to get around to, and nothing is let through either.
+        let table = Table::new([app_with("a.example", &[("/admin", "required")])]);
+        assert!(find(&table, "GET", "/index.php/admin").is_err());
     }
 
     #[test]

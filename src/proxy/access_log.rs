@@ -1,4 +1,4 @@
-//! One line for each request.
+//! One line for each request: what it was, and, when the gateway itself refused it, why.
 
 use std::borrow::Cow;
 
@@ -18,7 +18,7 @@ pub(super) fn line(exchange: &Exchange, status: u16) {
         target: "schoolgate::access",
         event = "request",
         method = %facts.method, host = facts.host.name(), path = &*shown(facts.target.path()), status,
-        app, route, session, client = %facts.client, request_id = %facts.request_id,
+        reason = exchange.reason(), app, route, session, client = %facts.client, request_id = %facts.request_id,
         micros = u64::try_from(exchange.stopwatch.elapsed().as_micros()).unwrap_or(u64::MAX),
     );
 }

@@ -1,5 +1,7 @@
 //! Answers of the gateway itself: all carry the same protective headers.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora::{http::ResponseHeader, proxy::Session};
@@ -28,6 +30,7 @@ pub struct Answer {
     status: StatusCode,
     headers: Vec<(HeaderName, HeaderValue)>,
     body: Bytes,
+    reason: Option<Cow<'static, str>>,
 }
 
 impl Answer {
@@ -40,6 +43,7 @@ impl Answer {
             status,
             headers: vec![(header::CONTENT_TYPE, HeaderValue::from_static(content_type))],
             body: body.into(),
+            reason: None,
         }
         .with(header::CONTENT_SECURITY_POLICY, pages::content_security_policy())
     }
@@ -53,17 +57,37 @@ impl Answer {
     /// An error: `page` where a person reads it, a problem document for everything else.
     #[must_use]
     pub fn error(explanation: &Explanation, kind: Kind, request_id: &str, page: impl FnOnce() -> Page) -> Self {
-        if kind.is_read() {
-            Self::page(page())
-        } else {
-            Self::new(explanation.status, "application/problem+json", explanation.problem_json(request_id))
-        }
+        let answer = match kind.is_read() {
+            true => Self::page(page()),
+            false => Self::problem(explanation, request_id),
+        };
+        answer.because(explanation.title)
+    }
+
+    /// A problem document, whoever asks.
+    #[must_use]
+    pub fn problem(explanation: &Explanation, request_id: &str) -> Self {
+        Self::new(explanation.status, "application/problem+json", explanation.problem_json(request_id))
+            .because(explanation.title)
     }
 
     /// A failure of the table that page and problem document share.
     #[must_use]
     pub fn failure(failure: pages::Failure, kind: Kind, request_id: &str) -> Self {
         Self::error(&failure.explanation(), kind, request_id, || pages::failure(failure, request_id))
+    }
+
+    /// Why it is no better answer, for the log: whoever reports the number of a request asks for that. Without it,
+    /// an error has its title, which says what the visitor was told. Nothing of a person or a secret.
+    #[must_use]
+    pub fn because(self, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { reason: Some(reason.into()), ..self }
+    }
+
+    /// What the log says of it.
+    #[must_use]
+    pub fn reason(&self) -> Option<&Cow<'static, str>> {
+        self.reason.as_ref()
     }
 
     /// A redirect.

@@ -14,7 +14,7 @@ use super::{
     judge,
     lent::{Home, Lent},
     upstreams::NOBODY,
-    wire::{self, Guard, Head, Next, Peer, Refusal},
+    wire::{self, Guard, Head, Introduction, Next, Peer, Refusal},
 };
 use crate::{
     crypto,
@@ -47,18 +47,24 @@ pub fn proxy(gateway: Gateway) -> Arc<Proxy> {
 }
 
 /// Serves one connection until it ends, or until `drain` says so between two requests.
-pub async fn serve(proxy: Arc<Proxy>, connections: Connections, socket: TcpStream, mut drain: watch::Receiver<bool>) {
+pub async fn serve(
+    proxy: Arc<Proxy>,
+    connections: Connections,
+    mut socket: TcpStream,
+    mut drain: watch::Receiver<bool>,
+) {
     // Answers are written in few pieces: waiting to join them only delays.
     let Ok(peer) = socket.set_nodelay(true).and_then(|()| Peer::of(&socket)) else { return };
+    let Some((peer, trusted, begun)) = introduced(&mut socket, peer, &connections, &mut drain).await else { return };
     let (home, lent) = Home::lend(socket);
-    let mut guard = Guard::new(lent, peer.clone(), connections.limits);
+    let mut guard = Guard::new(lent, peer.clone(), connections.limits).holding(&begun);
     loop {
         match guard.next_head(&mut drain).await {
             Next::Request => {}
             Next::Closed => return,
             Next::Refused(refusal) => return refuse(guard, refusal, &*connections.entropy).await,
         }
-        let exchange = match guard.head().map(|head| facts(head, &peer, &connections)) {
+        let exchange = match guard.head().map(|head| facts(head, &peer, &trusted, &*connections.entropy)) {
             Some(Ok(facts)) => Exchange::new(facts),
             Some(Err(refusal)) => return refuse(guard, refusal, &*connections.entropy).await,
             None => return,
@@ -76,6 +82,41 @@ pub async fn serve(proxy: Arc<Proxy>, connections: Connections, socket: TcpStrea
         match reused {
             Some(next) => guard = next,
             None => return,
+        }
+    }
+}
+
+/// Who is at the other end, whom to believe about it, and what of the first request was read. A trusted proxy may
+/// say first for whom it connects; `None` when there is nobody to serve.
+async fn introduced(
+    socket: &mut TcpStream,
+    peer: Peer,
+    connections: &Connections,
+    drain: &mut watch::Receiver<bool>,
+) -> Option<(Peer, TrustedProxies, Vec<u8>)> {
+    let (limits, trusted) = (connections.limits, connections.trusted.clone());
+    if !trusted.contains(peer.remote().ip()) {
+        return Some((peer, trusted, Vec::new()));
+    }
+    // A connection may be opened ahead of time.
+    let mut first = [0];
+    tokio::select! {
+        biased;
+        read = socket.peek(&mut first) => if read.unwrap_or(0) == 0 { return None },
+        () = tokio::time::sleep(limits.idle_timeout) => return None,
+        _ = drain.wait_for(|drains| *drains) => return None,
+    }
+    if !wire::may_introduce(first[0]) {
+        return Some((peer, trusted, Vec::new()));
+    }
+    match tokio::time::timeout(limits.header_timeout, wire::introduction(socket)).await.ok()? {
+        Ok(Introduction::None(begun)) => Some((peer, trusted, begun)),
+        Ok(Introduction::Client(client)) => Some((Peer::for_client(socket, client).ok()?, trusted, Vec::new())),
+        // The proxy speaks; but for somebody that it does not name, and what X-Forwarded-For says may be theirs.
+        Ok(Introduction::Nobody) => Some((peer, TrustedProxies::default(), Vec::new())),
+        Err(why) => {
+            tracing::info!(event = "proxy_header_refused", peer = %peer.remote().ip().to_canonical(), reason = %why);
+            None
         }
     }
 }
@@ -123,9 +164,8 @@ async fn serve_one(
 }
 
 /// What the head says, and trusted proxies with it.
-fn facts(head: &Head, peer: &Peer, connections: &Connections) -> Result<Facts, Refusal> {
-    let Forwarded { client, hops, scheme, host, trusted } =
-        Forwarded::read(head, peer.remote().ip(), &connections.trusted);
+fn facts(head: &Head, peer: &Peer, trusted: &TrustedProxies, source: &dyn Entropy) -> Result<Facts, Refusal> {
+    let Forwarded { client, hops, scheme, host, trusted } = Forwarded::read(head, peer.remote().ip(), trusted);
     // There it is the host of the request that is asked about, and judged with the rest of it.
     let host = host.filter(|_| Endpoint::of(head.target().path()) != Some(Endpoint::Auth));
     let host = host.unwrap_or_else(|| Ok(head.host().clone())).map_err(Refusal::ForwardedHost)?;
@@ -140,7 +180,7 @@ fn facts(head: &Head, peer: &Peer, connections: &Connections) -> Result<Facts, R
         kind: kind(head),
         websocket: head.websocket(),
         may_redirect: true,
-        request_id: entropy::hex::<16>(&*connections.entropy),
+        request_id: entropy::hex::<16>(source),
     })
 }
 
@@ -156,7 +196,9 @@ fn kind(head: &Head) -> Kind {
 async fn too_late(home: &Home<TcpStream>, peer: &Peer, exchange: &Exchange, limits: wire::Settings) {
     let Some(socket) = home.take() else { return };
     let facts = &exchange.facts;
-    let answer = exchange.parting(Answer::failure(Failure::GatewayTimeout, facts.kind, &facts.request_id));
+    let answer = Answer::failure(Failure::GatewayTimeout, facts.kind, &facts.request_id);
+    let answer = exchange.parting(answer.because("the app did not begin to answer within upstream_timeout"));
+    exchange.explain(&answer);
     access_log::line(exchange, answer.status());
     Guard::new(socket, peer.clone(), limits)
         .refuse(&answer.to_last_bytes(&facts.request_id, facts.method == Method::HEAD))
@@ -179,6 +221,7 @@ async fn cut(home: &Home<TcpStream>, peer: &Peer, exchange: &Exchange, connectio
         Over::Ended => judge::signed_out_meanwhile(facts, connections.scheme),
         Over::Doubtful(error) => *judge::sessions_unavailable(&error, facts),
     };
+    exchange.explain(&answer);
     access_log::line(exchange, answer.status());
     let bytes = answer.to_last_bytes(&facts.request_id, facts.method == Method::HEAD);
     Guard::new(socket, peer.clone(), connections.limits).refuse(&bytes).await;

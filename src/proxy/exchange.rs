@@ -1,6 +1,7 @@
 //! One request and its answer: what is known from the head, and how far it has come.
 
 use std::{
+    borrow::Cow,
     net::IpAddr,
     sync::{
         Arc, OnceLock,
@@ -9,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use http::Method;
+use http::{HeaderName, HeaderValue, Method};
 use tokio::{sync::Notify, time::Instant};
 
 use super::{Answer, farewell::Farewell};
@@ -67,8 +68,10 @@ pub struct Exchange {
     /// Time since its head was complete.
     pub stopwatch: Stopwatch,
     admission: OnceLock<Admission>,
+    identity: OnceLock<Vec<(HeaderName, HeaderValue)>>,
     owner: OnceLock<Owner>,
     farewell: OnceLock<Farewell>,
+    reason: OnceLock<Cow<'static, str>>,
     stage: AtomicU8,
     status: AtomicU16,
     born: Instant,
@@ -85,8 +88,10 @@ impl Exchange {
             facts,
             stopwatch: Stopwatch::start(),
             admission: OnceLock::new(),
+            identity: OnceLock::new(),
             owner: OnceLock::new(),
             farewell: OnceLock::new(),
+            reason: OnceLock::new(),
             stage: AtomicU8::new(NOT_SENT),
             status: AtomicU16::new(0),
             born: Instant::now(),
@@ -106,6 +111,16 @@ impl Exchange {
     #[must_use]
     pub fn admission(&self) -> Option<&Admission> {
         self.admission.get()
+    }
+
+    /// What the app is to be told of who it is.
+    pub(super) fn identify(&self, headers: Vec<(HeaderName, HeaderValue)>) {
+        let _ = self.identity.set(headers);
+    }
+
+    /// The headers that tell the app who it is.
+    pub(super) fn identity(&self) -> &[(HeaderName, HeaderValue)] {
+        self.identity.get().map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Notes who uses the browser.
@@ -134,6 +149,18 @@ impl Exchange {
             Some(farewell) => farewell.on(answer),
             None => answer,
         }
+    }
+
+    /// Notes why the gateway itself answers, for the line in the log.
+    pub(super) fn explain(&self, answer: &Answer) {
+        if let Some(reason) = answer.reason() {
+            let _ = self.reason.set(reason.clone());
+        }
+    }
+
+    /// Why the gateway itself answers.
+    pub(super) fn reason(&self) -> Option<&str> {
+        self.reason.get().map(AsRef::as_ref)
     }
 
     /// The request goes to an app, which has `patience` to begin its answer.

@@ -1,5 +1,7 @@
 //! One table from every error of pingora to an answer.
 
+use std::borrow::Cow;
+
 use pingora::{Error, ErrorSource, ErrorType, proxy::Session};
 use tokio::net::TcpStream;
 
@@ -8,6 +10,9 @@ use super::{
     wire::{Guard, Refusal},
 };
 use crate::pages::Failure;
+
+/// The reason of a 413.
+pub(super) const BODY_TOO_LARGE: &str = "the body is larger than max_body of the app";
 
 /// What a failed request gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +37,15 @@ pub(super) fn outcome(session: &Session, error: &Error) -> Outcome {
         (ErrorSource::Downstream, ErrorType::ReadTimedout) => Outcome::Answer(Failure::Timeout),
         (ErrorSource::Downstream, _) => Outcome::Answer(Failure::BadRequest),
         (ErrorSource::Internal | ErrorSource::Unset, _) => Outcome::Answer(Failure::Internal),
+    }
+}
+
+/// Why, for the log.
+pub(super) fn reason(session: &Session, error: &Error) -> Cow<'static, str> {
+    match (refused(session), error.etype()) {
+        (Some(refusal), _) => refusal.to_string().into(),
+        (None, ErrorType::HTTPStatus(413)) => BODY_TOO_LARGE.into(),
+        (None, kind) => kind.as_str().to_owned().into(),
     }
 }
 

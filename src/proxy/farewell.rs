@@ -80,7 +80,8 @@ impl Gateway {
         }
         if facts.kind == Kind::Guess {
             // Then the browser asks again when the person really wants to leave.
-            return Err(Box::new(Answer::failure(Failure::Unavailable, facts.kind, &facts.request_id)));
+            let answer = Answer::failure(Failure::Unavailable, facts.kind, &facts.request_id);
+            return Err(Box::new(answer.because("a guess of the browser is nobody's wish to sign out")));
         }
         let signed_out = self.signin.sign_out(browser, LeftBy::App).await;
         let farewell = self.farewell(&facts.host, signed_out.map_err(|error| sessions_unavailable(&error, facts))?);

@@ -145,8 +145,8 @@ pub(super) fn describe(
     scheme: Scheme,
     source: &dyn Entropy,
 ) -> pingora::Result<()> {
-    let way: Vec<String> = [facts.client].iter().chain(&facts.hops).map(ToString::to_string).collect();
-    request.insert_header("X-Forwarded-For", way.join(", "))?;
+    let way = facts.hops.iter().fold(facts.client.to_string(), |way, hop| format!("{way}, {hop}"));
+    request.insert_header("X-Forwarded-For", way)?;
     request.insert_header("X-Forwarded-Proto", facts.scheme.unwrap_or(scheme).as_str())?;
     request.insert_header("X-Forwarded-Host", facts.host.to_string())?;
     request.insert_header("X-Request-Id", facts.request_id.as_str())?;

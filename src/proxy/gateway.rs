@@ -10,7 +10,9 @@ use governor::{
 use super::{
     Settings, UpstreamsError, app_cookies::AppCookies, identity_headers::IdentityHeaders, upstreams::Upstreams,
 };
-use crate::{clock::SharedClock, entropy::SharedEntropy, policy::Table, signin::SignIn, web::Host};
+use crate::{
+    assertion::Assertions, clock::SharedClock, entropy::SharedEntropy, policy::Table, signin::SignIn, web::Host,
+};
 
 /// Judges requests and sends the admitted ones on.
 #[derive(Debug)]
@@ -19,6 +21,7 @@ pub struct Gateway {
     pub(super) table: Table,
     pub(super) signin: Arc<SignIn>,
     pub(super) headers: IdentityHeaders,
+    pub(super) assertions: Option<Arc<Assertions>>,
     pub(super) upstreams: Arc<Upstreams>,
     pub(super) app_cookies: AppCookies,
     pub(super) sign_ins: SignInRate,
@@ -40,8 +43,14 @@ impl Gateway {
     ) -> Result<Self, UpstreamsError> {
         let sign_ins = SignInRate::new(settings.sign_in_rate_per_ip, clock.clone());
         let upstreams = Arc::new(Upstreams::new(&table)?);
-        let (headers, app_cookies) = (IdentityHeaders::default(), AppCookies::default());
-        Ok(Self { settings, table, signin, headers, upstreams, app_cookies, sign_ins, clock, entropy })
+        let (headers, app_cookies, assertions) = (IdentityHeaders::default(), AppCookies::default(), None);
+        Ok(Self { settings, table, signin, headers, assertions, upstreams, app_cookies, sign_ins, clock, entropy })
+    }
+
+    /// The same, with signed assertions for the apps when there are any to be made.
+    #[must_use]
+    pub fn asserting(self, assertions: Option<Arc<Assertions>>) -> Self {
+        Self { assertions, ..self }
     }
 
     /// The upstreams of the apps, to be watched.

@@ -1,11 +1,16 @@
-//! Identity headers: filled in when a session changes, not on every request.
+//! Identity headers: filled in when a session changes, not on every request; and the signed assertion beside them.
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, header};
 use moka::sync::Cache;
 
+use super::{
+    Answer, Gateway,
+    exchange::{Exchange, Facts},
+};
 use crate::{
+    pages::Failure,
     policy::{Admission, HeaderSet, Values, Variable},
     session::{ActiveSession, Record, SessionKey},
 };
@@ -16,8 +21,11 @@ const MOST: u64 = 100_000;
 /// Headers that are not used for so long are forgotten: they hold tokens.
 const FORGET_AFTER: Duration = Duration::from_secs(600);
 
+/// The signed assertion.
+const ASSERTION: HeaderName = HeaderName::from_static("x-schoolgate-assertion");
+
 /// Headers ready to be sent.
-pub(super) type Prepared = Arc<[(HeaderName, HeaderValue)]>;
+type Prepared = Arc<[(HeaderName, HeaderValue)]>;
 
 /// What the headers depend on: the session in one state, and the set of templates.
 type Key = (SessionKey, u64, u64);
@@ -37,11 +45,50 @@ impl Default for IdentityHeaders {
 impl IdentityHeaders {
     /// The headers for an admitted request; none without a session.
     #[must_use]
-    pub(super) fn of(&self, admission: &Admission) -> Option<Prepared> {
+    fn of(&self, admission: &Admission) -> Option<Prepared> {
         let session = admission.session()?;
         let set = &admission.route().headers;
         let key = (*session.key(), session.record().generation, set.id());
         Some(self.prepared.get_with(key, || fill(set, session)))
+    }
+}
+
+impl Gateway {
+    /// All headers that tell an app whose request it is that was admitted: those of the route, and the assertion
+    /// for the host of `facts`. None without a session.
+    ///
+    /// # Errors
+    /// When there should be an assertion and none can be made: the request is denied, for an app that wants one may
+    /// take a request without it for one of nobody, or worse.
+    pub(super) async fn identity_headers(
+        &self,
+        admission: &Admission,
+        facts: &Facts,
+    ) -> Result<Vec<(HeaderName, HeaderValue)>, Box<Answer>> {
+        let Some(session) = admission.session() else { return Ok(Vec::new()) };
+        let mut headers = self.headers.of(admission).map(|prepared| prepared.to_vec()).unwrap_or_default();
+        if let Some(assertions) = &self.assertions {
+            // Without the port that the request names: the port of all hosts is that of the redirect URI.
+            let audience = self.signin.home().origin_of(&facts.host);
+            let value = assertions.of(session, audience).await.map_err(|error| {
+                tracing::warn!(event = "assertion_unavailable", request_id = %facts.request_id, reason = %error);
+                let answer = Answer::failure(Failure::NotVouched, facts.kind, &facts.request_id);
+                Box::new(answer.with(header::RETRY_AFTER, "5"))
+            })?;
+            headers.push((ASSERTION, value));
+        }
+        Ok(headers)
+    }
+
+    /// The same for a judged request, which keeps them until it is sent.
+    pub(super) async fn identified(
+        &self,
+        judged: Result<Admission, Box<Answer>>,
+        exchange: &Exchange,
+    ) -> Result<Admission, Box<Answer>> {
+        let admission = judged?;
+        exchange.identify(self.identity_headers(&admission, &exchange.facts).await?);
+        Ok(admission)
     }
 }
 

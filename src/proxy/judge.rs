@@ -12,18 +12,21 @@ use super::{
 use crate::{
     identity::ScopeSet,
     pages::{self, Denial, Explanation, Failure, Forbidden, Page, ScopeMissing, SignInProblem},
-    policy::{Access, Admission, Decision, Lookup, Miss, Obstacle, decide},
+    policy::{Access, Admission, Decision, Lookup, Miss, Obstacle, Unmet, decide},
     session::{ActiveSession, StoreError},
     signin::{AtApple, Begun, Browser, RenewProblem},
     web::{Kind, OWN_PREFIX, Place, ReturnPath, Scheme},
 };
 
+/// The reason of a 421.
+pub(super) const NO_SUCH_HOST: &str = "no app has this host";
+
 /// What stays as it is in a query value.
 const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 impl Gateway {
-    /// The way of every request that is meant for an app: the rules, what stands against it, and the app's own
-    /// sign-out.
+    /// The way of every request that is meant for an app: the rules, what stands against it, what the app is told of
+    /// who it is, and the app's own sign-out.
     pub(super) async fn judge(&self, request: &RequestHeader, exchange: &Exchange) -> Result<Admission, Box<Answer>> {
         let facts = &exchange.facts;
         let browser = forwarding::browser(request, facts);
@@ -31,6 +34,8 @@ impl Gateway {
             let objection = self.objection(request, facts, &admission);
             objection.map_or(Ok(admission), |answer| Err(Box::new(answer)))
         });
+        // Before the app's own sign-out: what it says of who it was has to be said all the same.
+        let judged = self.identified(judged, exchange).await;
         self.send_off(judged, &browser, exchange).await
     }
 
@@ -68,6 +73,7 @@ impl Gateway {
             Err(RenewProblem::Unavailable { retry_after }) => {
                 let seconds = retry_after.as_secs().max(1).to_string();
                 let answer = Answer::failure(Failure::NotRenewed, facts.kind, &facts.request_id);
+                let answer = answer.because("the access token has expired, and Apple gives no new one now");
                 Err(Box::new(answer.with(header::RETRY_AFTER, &seconds)))
             }
             Err(RenewProblem::Store(error)) => Err(sessions_unavailable(&error, facts)),
@@ -78,12 +84,15 @@ impl Gateway {
     fn missed(&self, miss: Miss, facts: &Facts) -> Box<Answer> {
         let fail = |failure| Answer::failure(failure, facts.kind, &facts.request_id);
         Box::new(match miss {
-            Miss::Host => fail(Failure::Misdirected),
-            Miss::Path => fail(Failure::NotFound),
+            Miss::Host => fail(Failure::Misdirected).because(NO_SUCH_HOST),
+            Miss::Path => fail(Failure::NotFound).because("no route covers the path"),
             // RFC 9110, section 15.5.6: the origin server MUST generate an Allow header field.
             Miss::Method => fail(Failure::MethodNotAllowed)
+                .because("no route of this path takes the method")
                 .with(header::ALLOW, &self.table.methods_at(&facts.host, facts.target.path())),
-            Miss::Ambiguous => fail(Failure::BadRequest),
+            Miss::Ambiguous => {
+                fail(Failure::BadRequest).because("some apps would read this path as that of another route")
+            }
         })
     }
 
@@ -98,10 +107,12 @@ impl Gateway {
         Box::new(match why {
             Obstacle::SignIn { lookup, redirect } => self.sign_in(&lookup, None, redirect, facts, browser),
             Obstacle::StepUp { lookup, missing, redirect } => match session {
-                Some(session) if missing.is_within(&session.record().asked) => scope_missing(&missing, session, facts),
+                Some(session) if missing.is_within(&session.record().asked) => {
+                    scope_missing(&missing, &lookup, session, facts)
+                }
                 session => self.sign_in(&lookup, session.map(|session| (session, &missing)), redirect, facts, browser),
             },
-            Obstacle::NotAllowed => not_allowed(session, facts),
+            Obstacle::NotAllowed { lookup, unmet } => not_allowed(unmet, &lookup, session, facts),
         })
     }
 
@@ -119,16 +130,16 @@ impl Gateway {
             let session = step_up.map(|(session, _)| session);
             return self.to_apple(&lookup.route().scopes, session, return_to, AtApple::IfNeeded, facts, browser);
         }
-        let scheme = self.settings.external_scheme;
-        let Some((_, missing)) = step_up else { return not_signed_in(&return_to, facts, scheme) };
-        let url = sign_in_url(scheme, facts, &return_to);
+        let (place, scheme) = (return_to.into(), self.settings.external_scheme);
+        let Some((_, missing)) = step_up else { return not_signed_in(&place, facts, scheme) };
+        let url = sign_in_url(scheme, facts, &place);
         // RFC 6750, section 3.1, under our own scheme.
         let challenge = format!("Schoolgate error=\"insufficient_scope\", scope=\"{missing}\", sign_in=\"{url}\"");
-        unauthorized(Denial::ScopeMissing, &challenge, &return_to, facts)
+        let answer = unauthorized(Denial::ScopeMissing, &challenge, &place, facts);
+        answer.because(format!("the session does not have {missing}"))
     }
 
-    /// The redirect to Apple, with the cookies of the sign-in. There is no other door: whatever was decided before,
-    /// no frame and no guess goes through it.
+    /// The redirect to Apple, with the cookies of the sign-in.
     pub(super) fn to_apple(
         &self,
         scopes: &ScopeSet,
@@ -138,24 +149,25 @@ impl Gateway {
         facts: &Facts,
         browser: &Browser<'_>,
     ) -> Answer {
-        if matches!(facts.kind, Kind::Frame | Kind::Guess) {
-            return not_signed_in(&return_to, facts, self.settings.external_scheme);
-        }
-        match self.too_many(&return_to.clone().into(), facts) {
+        match self.held_back(&return_to.clone().into(), facts) {
             Some(answer) => answer,
             None => begun(&self.signin.begin(browser, session, scopes, return_to, at_apple), facts),
         }
     }
 
-    /// The answer to one sign-in too many from one address.
-    pub(super) fn too_many(&self, retry: &Place, facts: &Facts) -> Option<Answer> {
+    /// The answer to a request that does not get to Apple, whatever was decided before: to one in a frame, to a guess
+    /// of the browser, and to one sign-in too many from one address.
+    pub(super) fn held_back(&self, retry: &Place, facts: &Facts) -> Option<Answer> {
+        if matches!(facts.kind, Kind::Frame | Kind::Guess) {
+            return Some(not_signed_in(retry, facts, self.settings.external_scheme));
+        }
         if self.sign_ins.admits(facts.client) {
             return None;
         }
         let explanation = SignInProblem::TooMany.explanation();
         let page = || pages::try_again(SignInProblem::TooMany, retry, &facts.request_id);
         let answer = Answer::error(&explanation, facts.kind, &facts.request_id, page);
-        Some(answer.with(header::RETRY_AFTER, "1"))
+        Some(answer.because("more sign-ins from this address than sign_in_rate_per_ip").with(header::RETRY_AFTER, "1"))
     }
 }
 
@@ -172,28 +184,30 @@ pub(super) fn sends_to_sign_in(answer: &Answer) -> bool {
 }
 
 /// 401 with the way to sign in.
-pub(super) fn not_signed_in(return_to: &ReturnPath, facts: &Facts, scheme: Scheme) -> Answer {
-    let url = sign_in_url(scheme, facts, return_to);
-    unauthorized(Denial::SignInNeeded, &format!("Schoolgate sign_in=\"{url}\""), return_to, facts)
+pub(super) fn not_signed_in(place: &Place, facts: &Facts, scheme: Scheme) -> Answer {
+    let url = sign_in_url(scheme, facts, place);
+    let answer = unauthorized(Denial::SignInNeeded, &format!("Schoolgate sign_in=\"{url}\""), place, facts);
+    answer.because("nobody is signed in")
 }
 
-fn unauthorized(denial: Denial, challenge: &str, return_to: &ReturnPath, facts: &Facts) -> Answer {
+fn unauthorized(denial: Denial, challenge: &str, place: &Place, facts: &Facts) -> Answer {
     let explanation = Explanation { status: 401, ..denial.explanation() };
     let page = || match facts.kind {
-        Kind::Frame => Page { status: 401, ..pages::sign_in_on_top(return_to) },
+        Kind::Frame => Page { status: 401, ..pages::sign_in_on_top(place) },
         Kind::Navigation | Kind::Guess | Kind::Other => Page { status: 401, ..pages::not_signed_in() },
     };
     Answer::error(&explanation, facts.kind, &facts.request_id, page).with(header::WWW_AUTHENTICATE, challenge)
 }
 
-fn sign_in_url(scheme: Scheme, facts: &Facts, return_to: &ReturnPath) -> String {
-    format!("{scheme}://{}{OWN_PREFIX}sign-in?return_to={}", facts.host, encoded(return_to))
+fn sign_in_url(scheme: Scheme, facts: &Facts, place: &Place) -> String {
+    let origin = place.origin.as_ref().map_or_else(|| format!("{scheme}://{}", facts.host), ToString::to_string);
+    format!("{origin}{OWN_PREFIX}sign-in?return_to={}", encoded(&place.path))
 }
 
 /// The answer to a request whose session ended while the app was still at work.
 pub(super) fn signed_out_meanwhile(facts: &Facts, scheme: Scheme) -> Answer {
     let return_to = ReturnPath::of(&facts.target).unwrap_or_else(ReturnPath::root);
-    not_signed_in(&return_to, facts, scheme)
+    not_signed_in(&return_to.into(), facts, scheme)
 }
 
 /// What came of asking for a fresh token.
@@ -212,25 +226,37 @@ fn encoded(path: &ReturnPath) -> String {
 pub(super) fn sessions_unavailable(error: &StoreError, facts: &Facts) -> Box<Answer> {
     tracing::error!(event = "store_unavailable", request_id = %facts.request_id, reason = %error);
     let answer = Answer::failure(Failure::SessionsUnavailable, facts.kind, &facts.request_id);
+    let answer = answer.because("the session store does not answer");
     Box::new(answer.with(header::RETRY_AFTER, "5"))
 }
 
-fn not_allowed(session: Option<&ActiveSession>, facts: &Facts) -> Answer {
+/// The log says which kind of rule it was; the address of a person is in no log.
+fn not_allowed(unmet: Unmet, lookup: &Lookup, session: Option<&ActiveSession>, facts: &Facts) -> Answer {
     let return_to = ReturnPath::of(&facts.target).unwrap_or_else(ReturnPath::root);
     let Some(session) = session else {
         return Answer::failure(Failure::Internal, facts.kind, &facts.request_id);
     };
     let person = &session.record().person;
-    tracing::info!(event = "not_allowed", session = %session.record().handle, subject = %person.subject, request_id = %facts.request_id);
+    let organization = person.organization.as_ref().map(|organization| organization.as_str());
+    tracing::info!(
+        event = "not_allowed", reason = unmet.as_str(),
+        app = lookup.app().name, route = lookup.route().prefix.as_str(),
+        session = %session.record().handle, subject = %person.subject, organization, request_id = %facts.request_id,
+    );
     let page = || pages::forbidden(&Forbidden { person, reference: &facts.request_id, return_to: &return_to });
-    Answer::error(&Denial::Forbidden.explanation(), facts.kind, &facts.request_id, page)
+    Answer::error(&Denial::Forbidden.explanation(), facts.kind, &facts.request_id, page).because(unmet.as_str())
 }
 
 /// Apple was asked already and did not grant it: 403, and no loop.
-fn scope_missing(missing: &ScopeSet, session: &ActiveSession, facts: &Facts) -> Answer {
+fn scope_missing(missing: &ScopeSet, lookup: &Lookup, session: &ActiveSession, facts: &Facts) -> Answer {
     let return_to = &ReturnPath::of(&facts.target).unwrap_or_else(ReturnPath::root).into();
     let person = &session.record().person;
-    tracing::info!(event = "scope_missing", session = %session.record().handle, %missing, request_id = %facts.request_id);
+    tracing::info!(
+        event = "scope_missing", reason = "Apple was asked and did not grant it", %missing,
+        app = lookup.app().name, route = lookup.route().prefix.as_str(),
+        session = %session.record().handle, subject = %person.subject, request_id = %facts.request_id,
+    );
     let page = || pages::scope_missing(&ScopeMissing { person, missing, reference: &facts.request_id, return_to });
-    Answer::error(&Denial::ScopeMissing.explanation(), facts.kind, &facts.request_id, page)
+    let answer = Answer::error(&Denial::ScopeMissing.explanation(), facts.kind, &facts.request_id, page);
+    answer.because(format!("Apple was asked for {missing} and did not grant it"))
 }

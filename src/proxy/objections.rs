@@ -3,7 +3,7 @@
 use http::{HeaderName, Method, header};
 use pingora::http::RequestHeader;
 
-use super::{Answer, Gateway, exchange::Facts, own};
+use super::{Answer, Gateway, exchange::Facts, failures::BODY_TOO_LARGE, own};
 use crate::{
     pages::{Denial, Failure},
     policy::{Admission, Decision, decide},
@@ -16,25 +16,26 @@ const DESTINATION: HeaderName = HeaderName::from_static("destination");
 impl Gateway {
     /// The answer to an admitted request that goes no further; `None` when nothing stands against it.
     pub(super) fn objection(&self, request: &RequestHeader, facts: &Facts, admission: &Admission) -> Option<Answer> {
-        let fail = |failure| Some(Answer::failure(failure, facts.kind, &facts.request_id));
+        let fail = |failure, why| Some(Answer::failure(failure, facts.kind, &facts.request_id).because(why));
         let announced =
             request.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         if announced.is_some_and(|length| length > admission.app().max_body) {
-            return fail(Failure::TooLarge);
+            return fail(Failure::TooLarge, BODY_TOO_LARGE);
         }
         // RFC 6455, section 10.2: a WebSocket is not bound by the same-origin policy. A page of another
         // host must not use this person's session.
         let scheme = self.settings.external_scheme;
         if facts.websocket && admission.session().is_some() && !is_our_page(request, &facts.host, scheme) {
-            return fail(Failure::BadRequest);
+            return fail(Failure::BadRequest, "a page of another origin opens a WebSocket with somebody's session");
         }
         match self.destination(request, facts, admission) {
             Destination::None | Destination::Open => None,
-            Destination::Unclear => fail(Failure::BadRequest),
+            Destination::Unclear => {
+                fail(Failure::BadRequest, "Destination is none of this host, or could be read in two ways")
+            }
             Destination::Closed => {
-                let explanation = Denial::Forbidden.explanation();
-                let body = explanation.problem_json(&facts.request_id);
-                Some(Answer::new(explanation.status, "application/problem+json", body))
+                let answer = Answer::problem(&Denial::Forbidden.explanation(), &facts.request_id);
+                Some(answer.because("Destination is a path that is not open to this person"))
             }
         }
     }

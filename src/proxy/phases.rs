@@ -17,7 +17,7 @@ use super::{
     exchange::Exchange,
     failures::{self, Outcome},
     forms::Forms,
-    forwarding,
+    forwarding, judge,
     own::{self, Endpoint},
     response_headers,
     upstreams::Journey,
@@ -77,7 +77,7 @@ impl ProxyHttp for Gateway {
         // Web servers ask for forward-auth by whatever name they know the gateway by.
         let everywhere = Endpoint::of(facts.target.path()) == Some(Endpoint::Auth);
         let answer = if !everywhere && !self.serves(&facts.host) {
-            Answer::failure(Failure::Misdirected, facts.kind, &facts.request_id)
+            Answer::failure(Failure::Misdirected, facts.kind, &facts.request_id).because(judge::NO_SUCH_HOST)
         } else if own::is_own(facts.target.path()) {
             self.answer_own(session, facts).await?
         } else {
@@ -90,6 +90,7 @@ impl ProxyHttp for Gateway {
                 Err(answer) => *answer,
             }
         };
+        exchange.explain(&answer);
         answer.send(session, &facts.request_id).await?;
         Ok(true)
     }
@@ -113,7 +114,7 @@ impl ProxyHttp for Gateway {
         let parts = exchange.as_ref().and_then(|exchange| exchange.admission().zip(Some(&exchange.facts.request_id)));
         let elsewhere = parts.is_some_and(|(admission, request_id)| {
             let app = admission.app();
-            let upstream = journey.upstream(app).map(ToString::to_string).ok();
+            let upstream = journey.upstream(app).ok().map(tracing::field::display);
             tracing::warn!(event = "upstream_unreachable", app = %app.name, upstream, request_id, reason = %error);
             self.upstreams.refused(app, journey, &error)
         });
@@ -149,7 +150,7 @@ impl ProxyHttp for Gateway {
         let labels = self.labels_of(request, app);
         forwarding::clean(request, app, |name, value| self.keeps_back(name, value, &labels, exchange))?;
         forwarding::describe(request, &exchange.facts, self.settings.external_scheme, &*self.entropy)?;
-        for (name, value) in self.headers.of(admission).iter().flat_map(|headers| headers.iter()) {
+        for (name, value) in exchange.identity() {
             request.insert_header(name.clone(), value.clone())?;
         }
         let host = match app.preserve_host {
@@ -219,7 +220,9 @@ impl ProxyHttp for Gateway {
             (Outcome::Answer(failure), Some(exchange)) if !answered => {
                 self.put_back(&context.forms, exchange).await;
                 let facts = &exchange.facts;
-                let answer = exchange.parting(Answer::failure(failure, facts.kind, &facts.request_id));
+                let answer = Answer::failure(failure, facts.kind, &facts.request_id);
+                let answer = exchange.parting(answer.because(failures::reason(session, error)));
+                exchange.explain(&answer);
                 // A second answer, for lateness, must not follow this one.
                 exchange.answered(answer.status());
                 // Reused in name only: this is how pingora closes in order, so that the answer arrives.

@@ -8,6 +8,7 @@ use super::{AdminAddress, KeyFileError, Settings, key_file, listener, listener::
 use crate::{
     admin::{self, Admin},
     apple::{Apple, BuildError},
+    assertion::Assertions,
     clock::{SharedClock, Stopwatch, SystemClock},
     entropy::{SharedEntropy, SystemEntropy},
     proxy::{self, Connections, Gateway, UpstreamsError},
@@ -82,6 +83,7 @@ pub struct Running {
     sessions: Arc<Sessions>,
     signin: Arc<SignIn>,
     tending: JoinHandle<()>,
+    asserting: Option<JoinHandle<()>>,
     watching: JoinHandle<()>,
 }
 
@@ -137,7 +139,12 @@ impl Running {
         let admin = admin(&settings.admin_listen, operators).await?;
         let connections = Connections::new(&settings.proxy, Arc::clone(&sessions), Arc::clone(&entropy));
         let waker = Arc::clone(&clock);
+        let assertions = settings
+            .assertion
+            .map(|settings| Assertions::new(settings, Arc::clone(&sessions), Arc::clone(&clock), Arc::clone(&entropy)));
+        let asserting = assertions.clone().map(|assertions| tokio::spawn(assertions.tend()));
         let gateway = Gateway::new(settings.proxy, settings.table, Arc::clone(&signin), clock, entropy)?;
+        let gateway = gateway.asserting(assertions);
         let upstreams = gateway.upstreams();
         let acceptor = Acceptor::new(proxy::proxy(gateway), connections, drains);
         let addresses: Vec<_> = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
@@ -163,6 +170,7 @@ impl Running {
             sessions,
             signin,
             tending,
+            asserting,
             watching,
         })
     }
@@ -205,6 +213,7 @@ impl Running {
             tracing::warn!(event = "refreshes_cut_off");
         }
         self.tending.abort();
+        self.asserting.inspect(JoinHandle::abort);
         self.sessions.write_seen().await;
         self.revoking.abort();
         let _ = timeout(LAST_REVOCATIONS, self.queue.finish()).await;

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use crate::{apple, policy, proxy, session, signin, telemetry::LogFormat};
+use crate::{apple, assertion, policy, proxy, session, signin, telemetry::LogFormat};
 
 /// Where operators ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub struct Settings {
     pub apple: apple::Settings,
     /// Lifetimes of sessions.
     pub session: session::Lifetimes,
+    /// The signed assertion; `None` when apps get none.
+    pub assertion: Option<assertion::Settings>,
     /// The sign-in.
     pub signin: signin::Settings,
     /// Connections.

@@ -13,6 +13,8 @@ use crate::{
     secret::Secret,
 };
 
+pub(crate) use super::store::shared::SharedStore;
+
 /// A person of whom only the subject is known.
 pub(crate) fn person(subject: &str) -> Person {
     Person {

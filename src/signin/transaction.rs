@@ -289,6 +289,23 @@ mod tests {
     }
 
     #[test]
+    fn who_waits_for_apple_takes_no_ticket_and_the_other_way_round() {
+        let sealer = sealer();
+        let errand = Errand { host: Host::parse("grades.school.example").unwrap(), login: "abc".into() };
+        for awaits in [Awaits::Apple, Awaits::AppleFor(errand), Awaits::Home] {
+            let before = Transaction { awaits: awaits.clone(), ..transaction(1_000) };
+            let (name, value) = pair(&before.cookie(&NAMES, None, &sealer, &SystemEntropy));
+            let header = format!("{name}={value}");
+            let jar = CookieJar::parse([header.as_bytes()]);
+            let at_apple = Transaction::find(&NAMES, &jar, &before.state, &sealer);
+            let at_home = Transaction::waiting(&NAMES, &jar, &Transaction::login(&before.state), &sealer);
+            assert_eq!(at_apple.is_some(), awaits != Awaits::Home);
+            assert_eq!(at_home.is_some(), awaits == Awaits::Home);
+            assert_eq!(at_apple.or(at_home).unwrap().awaits, awaits);
+        }
+    }
+
+    #[test]
     fn a_form_post_needs_a_cookie_that_crosses_sites_and_nothing_else_does() {
         let sealer = sealer();
         let line = |mode| transaction(1).cookie(&NAMES, mode, &sealer, &SystemEntropy).header_value();

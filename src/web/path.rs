@@ -72,6 +72,11 @@ impl CanonicalPath {
     fn segments(&self) -> impl Iterator<Item = &str> {
         self.text[1..].split('/')
     }
+
+    /// Whether something stands before the last segment that may be the name of a script.
+    fn may_name_a_script(&self) -> bool {
+        self.text.trim_end_matches('/').rsplit_once('/').is_some_and(|(before, _)| before.contains(['.', '%']))
+    }
 }
 
 impl fmt::Display for CanonicalPath {
@@ -87,6 +92,8 @@ pub struct PathPrefix {
     segments: Box<[Box<[u8]>]>,
     /// The segments as a lenient app would read them.
     loose: Box<[Box<[u8]>]>,
+    /// And those that are left when scripts leave the rest of the path to themselves.
+    behind: Box<[Box<[u8]>]>,
 }
 
 impl PathPrefix {
@@ -97,7 +104,9 @@ impl PathPrefix {
         let segments = || trimmed.split('/').skip(1);
         let (exact, loose) =
             (segments().map(|segment| decoded(segment).into()).collect(), segments().filter_map(loose));
-        Self { segments: exact, loose: loose.map(Into::into).collect(), path }
+        let loose: Box<[Box<[u8]>]> = loose.map(Into::into).collect();
+        let behind = behind_scripts(loose.iter().map(|segment| segment.to_vec())).into_iter().map(Into::into).collect();
+        Self { segments: exact, loose, behind, path }
     }
 
     /// The path as it was written.
@@ -128,6 +137,25 @@ impl PathPrefix {
         self.covers(path) || self.loose.iter().all(|rule| segments.next().is_some_and(|segment| segment == **rule))
     }
 
+    /// Whether an app might think so whose scripts get what follows them (RFC 3875, section 4.1.5): to many a front
+    /// controller `/index.php/admin` and `/admin` are one.
+    #[must_use]
+    pub fn may_cover_behind_a_script(&self, path: &CanonicalPath) -> bool {
+        // Nearly all paths end here.
+        if self.behind.len() == self.loose.len() && !path.may_name_a_script() {
+            return false;
+        }
+        let segments = behind_scripts(path.segments().filter_map(loose));
+        self.behind.len() <= segments.len()
+            && self.behind.iter().zip(&segments).all(|(rule, segment)| **rule == **segment)
+    }
+
+    /// Whether the path of another rule was written for a place of this one, by the name of its script or without.
+    #[must_use]
+    pub fn means_a_place_of(&self, other: &Self) -> bool {
+        other.may_cover_behind_a_script(&self.path)
+    }
+
     /// Whether an app might take `path` for this very one: as [`Self::may_cover`], with nothing below it.
     #[must_use]
     pub fn may_be(&self, path: &CanonicalPath) -> bool {
@@ -152,6 +180,26 @@ fn loose(segment: &str) -> Option<Vec<u8>> {
         Ok(text) if !text.is_ascii() => text.to_uppercase().to_lowercase().into_bytes(),
         Ok(_) | Err(_) => bare.to_ascii_lowercase(),
     })
+}
+
+/// The names of scripts that servers run, and hand the rest of the path to.
+const SCRIPTS: &[&str] = &[
+    "php", "php3", "php4", "php5", "php7", "php8", "phtml", "cgi", "fcgi", "pl", "py", "wsgi", "cfm", "asp", "aspx",
+    "jsp",
+];
+
+/// Loose segments without the scripts that others follow.
+fn behind_scripts(segments: impl Iterator<Item = Vec<u8>>) -> Vec<Vec<u8>> {
+    let mut segments = segments.peekable();
+    let mut left = Vec::new();
+    while let Some(segment) = segments.next() {
+        let extension = segment.rsplit(|byte| *byte == b'.').next().filter(|found| found.len() < segment.len());
+        let is_script = extension.is_some_and(|found| SCRIPTS.iter().any(|script| script.as_bytes() == found));
+        if !is_script || segments.peek().is_none() {
+            left.push(segment);
+        }
+    }
+    left
 }
 
 /// The bytes decoded once more; `None` when that changes nothing.
@@ -363,6 +411,45 @@ mod tests {
         for (rule, path) in [("/%C3%BCbung", "/%C3%9Cbung"), ("/books", "/boo%E2%84%AA%C5%BF"), ("/%FF", "/%FF;x")] {
             assert!(prefix(rule).may_cover(&CanonicalPath::parse(path).unwrap()), "{rule} {path}");
         }
+    }
+
+    #[test]
+    fn what_follows_a_script_may_be_a_path_of_its_own() {
+        let path = |text: &str| CanonicalPath::parse(text).unwrap();
+        for (rule, met) in [
+            ("/admin", "/index.php/admin"),
+            ("/admin", "/INDEX.PHP/Admin;x/y"),
+            ("/admin", "/index%252ephp/admin"),
+            ("/admin", "/index.php;x/admin"),
+            ("/admin", "/app.cgi/index.php/admin"),
+            ("/a/admin", "/a/index.php/admin/x"),
+            ("/a/admin", "/index.php/a/index.php/admin"),
+            // Whose rule names the script is asked for without it, too.
+            ("/index.php/admin", "/admin"),
+            ("/index.php/admin", "/other.php/admin"),
+        ] {
+            assert!(prefix(rule).may_cover_behind_a_script(&path(met)), "{rule} {met}");
+        }
+        for (rule, met) in [
+            ("/admin", "/index.php/x/admin"),
+            ("/admin", "/index.html/admin"),
+            ("/admin", "/php/admin"),
+            ("/admin", "/.php"),
+            ("/admin", "/x.y/admin"),
+            ("/admin", "/index.php"),
+            ("/admin", "/index.php/"),
+            ("/admin", "/index.php/administrator"),
+            // A script at the end is what is asked for.
+            ("/wp-admin/install.php", "/wp-admin/x"),
+            ("/login.php", "/x"),
+            ("/login.php", "/login.php/x"),
+        ] {
+            let is_met = prefix(rule).may_cover_behind_a_script(&path(met));
+            assert!(!is_met || prefix(rule).covers(&path(met)), "{rule} {met}");
+        }
+        assert!(prefix("/index.php/admin").means_a_place_of(&prefix("/admin")));
+        assert!(prefix("/admin/x").means_a_place_of(&prefix("/index.php/admin")));
+        assert!(!prefix("/index.php").means_a_place_of(&prefix("/admin")));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod chromium;
+mod hosts;
 mod kept_forms;
 mod kinds;
 mod other_site;

@@ -251,7 +251,8 @@ pub fn configuration(folder: &Path, apple: &StandIn, app: &str, lines: &[(&str, 
         assert!(text.contains(&mark), "{section}");
         text = text.replace(&mark, &format!("{line}\n{mark}"));
     }
-    text.replace("@FOLDER@", folder.to_str().unwrap()).replace("@APP@", app)
+    let upstream = if app.contains("://") { app.to_owned() } else { format!("\"http://{app}\"") };
+    text.replace("@FOLDER@", folder.to_str().unwrap()).replace("\"http://@APP@\"", &upstream).replace("@APP@", app)
 }
 
 /// Goes to Apple with the URL that the gateway gave, picks a person, and returns where Apple sends the

@@ -23,7 +23,7 @@ use super::output;
 use crate::{
     clock::SystemClock,
     config,
-    demo::{Client, ClientKey, GradeBook, StandIn, StandInSettings},
+    demo::{Client, ClientKey, GradeBook, NoticeBoard, StandIn, StandInSettings},
     entropy::SystemEntropy,
     server::{self, StartError, Stops},
     telemetry::{self, LogFormat},
@@ -64,7 +64,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 /// What outlives the gateway, to the end of the program: nobody complains then that Apple has gone.
-type Neighbours = (StandIn, GradeBook);
+type Neighbours = (StandIn, GradeBook, NoticeBoard);
 
 async fn demo(arguments: &Arguments) -> Result<Neighbours, Failure> {
     telemetry::init(LogFormat::Text, telemetry::Level::WARN)?;
@@ -115,13 +115,14 @@ async fn play_at(
 async fn play(place: &Place, folder: &Path, stops: &mut Stops) -> Result<Neighbours, Failure> {
     let apple = stand_in(folder, &format!("{}/.schoolgate/callback", place.address())).await?;
     let book = GradeBook::start(ANYWHERE, apple.base_url()).await?;
-    let scene = Scene { place, folder, apple: apple.base_url(), book: book.address() };
+    let board = NoticeBoard::start(ANYWHERE, &format!("{}/", place.address())).await?;
+    let scene = Scene { place, folder, apple: apple.base_url(), book: book.address(), board: board.address() };
     let path = scene.configuration_file();
     let text = scene.configuration();
     fs::write(&path, &text)?;
     let loaded = config::from_text(&path, &text, &|_| None).map_err(|problems| problems.to_string())?;
     server::run_until(loaded.settings, stops, || output::say(&scene.welcome())).await?;
-    Ok((apple, book))
+    Ok((apple, book, board))
 }
 
 /// The stand-in for Apple, with one client whose key file is in the folder.

@@ -117,6 +117,11 @@ impl Place {
         format!("http://localhost:{}", self.port)
     }
 
+    /// The same place under another name: for the second app.
+    pub(super) fn other_address(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
     /// Why the port is an odd one.
     pub(super) fn remark(&self) -> Option<String> {
         self.usual_was_taken.then(|| format!("Another program uses port {USUAL}, so this is at port {}.", self.port))

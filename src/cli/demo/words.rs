@@ -15,6 +15,7 @@ pub(super) struct Scene<'a> {
     pub(super) folder: &'a Path,
     pub(super) apple: Url,
     pub(super) book: SocketAddr,
+    pub(super) board: SocketAddr,
 }
 
 impl Scene<'_> {
@@ -23,13 +24,13 @@ impl Scene<'_> {
         self.folder.join("gateway.toml")
     }
 
-    /// The gateway.toml of the demo: one route is public, one needs a sign-in, one a scope.
+    /// The gateway.toml of the demo: one route is public, one needs a sign-in, one a scope; and a second app.
     pub(super) fn configuration(&self) -> String {
         let listen: Vec<_> = self.place.listen().iter().map(|address| format!("\"{address}\"")).collect();
         let listen = listen.join(", ");
         let address = self.place.address();
         let apple = self.apple.as_str().trim_end_matches('/');
-        let book = self.book;
+        let (book, board) = (self.book, self.board);
         format!(
             r#"# The gateway of `schoolgate demo`. A real one has external_scheme = "https" and no base_url.
 # Paths begin in the folder of this file.
@@ -70,6 +71,13 @@ upstream = "http://{book}"
   [[app.route]]
   path = "/admin"
   scopes = ["edu.classes.read"]
+
+# Another app, on another host: whoever is signed in there is signed in here.
+[[app]]
+name = "notice-board"
+host = "127.0.0.1"
+upstream = "http://{board}"
+headers = {{ X-Remote-User = "{{sub}}", X-Remote-Email = "{{email}}" }}
 "#
         )
     }
@@ -77,20 +85,22 @@ upstream = "http://{book}"
     /// What there is, and what to try.
     pub(super) fn welcome(&self) -> String {
         let address = self.place.address();
+        let board = self.place.other_address();
         let remark = self.place.remark().map(|remark| format!("\n  {remark}\n")).unwrap_or_default();
         format!(
-            "schoolgate demo: a grade book from 2009, a stand-in for Apple, and the gateway between them.\n\
+            "schoolgate demo: two apps, a stand-in for Apple, and the gateway between them.\n\
              \n  Open this in your browser:  {address}/\n\
              {remark}\
              \n  1. The start page is for everybody.\
              \n  2. \"Grades\" needs a sign-in. You come to the stand-in for Apple: be whoever you like.\
              \n  3. \"Class lists\" needs a permission that only the administrator and the site manager can\
              \n     give. Try it as one of them, and as a teacher.\
-             \n  4. \"Log out\", then press your browser's Back button.\
-             \n  5. Sign in again, and take that person's consent back: {apple}stand-in/tell\
+             \n  4. The notice board is another app on another host, and knows you already: {board}/\
+             \n  5. \"Log out\", then press your browser's Back button. You are out at both.\
+             \n  6. Sign in again, and take that person's consent back: {apple}stand-in/tell\
              \n     The next page wants a sign-in, because Apple has told the gateway.\
              \n\
-             \n  gateway          {address}/\
+             \n  gateway          {address}/  and  {board}/\
              \n  its settings     {settings}\
              \n  stand-in         {apple}\
              \n  grade book       http://{book}/  (as it is without the gateway: it knows nobody)\

@@ -45,11 +45,11 @@ impl Gateway {
     pub(in crate::proxy) async fn forward_auth(&self, request: &RequestHeader, facts: &Facts) -> Answer {
         if !facts.trusted {
             tracing::info!(event = "forward_auth_refused", client = %facts.client, reason = "the peer is not in trusted_proxies", request_id = %facts.request_id);
-            let body = NOT_TRUSTED.problem_json(&facts.request_id);
-            return Answer::new(NOT_TRUSTED.status, "application/problem+json", body);
+            return Answer::problem(&NOT_TRUSTED, &facts.request_id);
         }
         if !Endpoint::Auth.takes(&facts.method) {
             let answer = Answer::failure(Failure::MethodNotAllowed, Kind::Other, &facts.request_id);
+            let answer = answer.because("the gateway's own path does not take the method");
             return answer.with(header::ALLOW, Endpoint::Auth.allows());
         }
         let fields: Vec<_> = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
@@ -60,16 +60,18 @@ impl Gateway {
             Ok(original) => original,
             Err(why) => {
                 tracing::info!(event = "forward_auth_refused", client = %facts.client, reason = %why, request_id = %facts.request_id);
-                return styled(Answer::failure(Failure::BadRequest, facts.kind, &facts.request_id), style);
+                let answer = Answer::failure(Failure::BadRequest, facts.kind, &facts.request_id);
+                return styled(answer.because(why.to_string()), style);
             }
         };
         let exchange = Exchange::new(original);
         let judged = self.judge(request, &exchange).await;
         let answer = match &judged {
-            Ok(admission) => self.identity(admission),
+            // With the headers that the app is to get.
+            Ok(_) => Answer::new(200, "text/plain; charset=utf-8", "").with_identity(exchange.identity()),
             Err(answer) => styled((**answer).clone(), style),
         };
-        tell(&exchange.facts, judged.as_ref().ok(), answer.status());
+        tell(&exchange.facts, judged.as_ref().ok(), &answer);
         answer
     }
 
@@ -97,20 +99,8 @@ impl Gateway {
         }
         // Web servers keep `Upgrade` to themselves, and pass the rest of the handshake on.
         let websocket = facts.websocket || request.headers.contains_key(header::SEC_WEBSOCKET_KEY);
-        let kind = match style {
-            Style::Whole if !websocket => facts.kind,
-            Style::Whole | Style::Verdict => Kind::Other,
-        };
+        let kind = if websocket { Kind::Other } else { facts.kind };
         Ok(Facts { method, host, target, kind, websocket, may_redirect: style == Style::Whole, ..facts.clone() })
-    }
-
-    /// 200 with the headers that the app is to get.
-    fn identity(&self, admission: &Admission) -> Answer {
-        let answer = Answer::new(200, "text/plain; charset=utf-8", "");
-        match self.headers.of(admission) {
-            Some(headers) => answer.with_identity(&headers),
-            None => answer,
-        }
     }
 }
 
@@ -132,19 +122,21 @@ fn verdict(answer: &Answer) -> Answer {
     };
     let told = [header::WWW_AUTHENTICATE, header::RETRY_AFTER];
     let verdict = Answer::new(status, "text/plain; charset=utf-8", "");
+    let verdict = answer.reason().into_iter().fold(verdict, |verdict, reason| verdict.because(reason.clone()));
     told.into_iter()
         .filter_map(|name| Some((answer.header(&name)?, name)))
         .fold(verdict, |verdict, (value, name)| verdict.with(name, value))
 }
 
 /// The line that says what was asked: that of the question itself has only the gateway's own path.
-fn tell(facts: &Facts, admission: Option<&Admission>, status: u16) {
+fn tell(facts: &Facts, admission: Option<&Admission>, answer: &Answer) {
+    let (status, reason) = (answer.status(), answer.reason().map(AsRef::<str>::as_ref));
     let app = admission.map(|admission| admission.app().name.as_str());
     let route = admission.map(|admission| admission.route().prefix.as_str());
     let session = admission.and_then(Admission::session).map(|session| session.record().handle.as_str());
     tracing::info!(
         event = "forward_auth",
         method = %facts.method, host = facts.host.name(), path = facts.target.path().as_str(), status,
-        app, route, session, client = %facts.client, request_id = %facts.request_id,
+        reason, app, route, session, client = %facts.client, request_id = %facts.request_id,
     );
 }

@@ -1,10 +1,9 @@
 //! One sign-in for many hosts: what the home does for the others, and the way on after a sign-in.
 
-use crate::proxy::Gateway;
 use crate::{
     pages::{self, Failure, SignInProblem},
     proxy::{
-        Answer, Facts,
+        Answer, Facts, Gateway,
         judge::{self, sessions_unavailable},
     },
     signin::{Browser, Granted, Onward},
@@ -14,20 +13,23 @@ use crate::{
 impl Gateway {
     /// Answers, at home, a browser that another of our hosts has sent here to learn who it is.
     pub(super) async fn grant(&self, form: &Form, browser: &Browser<'_>, facts: &Facts) -> Answer {
-        let again = |place| Answer::page(pages::try_again(SignInProblem::Expired, place, &facts.request_id));
-        // Hosts send nobody here but people in a tab of their own.
-        if matches!(facts.kind, Kind::Frame | Kind::Guess) {
-            return judge::not_signed_in(&ReturnPath::root(), facts, self.settings.external_scheme);
-        }
+        let again = |place| {
+            let page = pages::try_again(SignInProblem::Expired, place, &facts.request_id);
+            Answer::page(page).because("the wish of another host is stale, or none of ours")
+        };
         let wish = form.only("wish").ok().flatten().and_then(|text| self.signin.wish(text));
         // Nobody else is ever sent anything, whatever was configured when the wish was made.
         let Some(wish) = wish.filter(|wish| self.table.app(wish.host()).is_some()) else {
             return again(&ReturnPath::root().into());
         };
         let place = self.signin.place_of(&wish);
+        // Hosts send nobody here but people in a tab of their own.
+        if matches!(facts.kind, Kind::Frame | Kind::Guess) {
+            return judge::not_signed_in(&place, facts, self.settings.external_scheme);
+        }
         match self.signin.grant(&wish, browser).await {
             Ok(Granted::Onward(onward)) => self.onward(&onward, facts),
-            Ok(Granted::AskApple(session)) => match self.too_many(&place, facts) {
+            Ok(Granted::AskApple(session)) => match self.held_back(&place, facts) {
                 Some(answer) => answer,
                 None => judge::begun(&self.signin.begin_for(wish, browser, session.as_ref()), facts),
             },
@@ -45,7 +47,8 @@ impl Gateway {
             }
             Onward::Here(path) => Answer::redirect(303, path.as_str()),
             Onward::Elsewhere { host, url } if self.table.app(host).is_some() => Answer::redirect(303, url),
-            Onward::Elsewhere { .. } => Answer::failure(Failure::Misdirected, facts.kind, &facts.request_id),
+            Onward::Elsewhere { .. } => Answer::failure(Failure::Misdirected, facts.kind, &facts.request_id)
+                .because("the host of the sign-in is no app's any more"),
         }
     }
 }

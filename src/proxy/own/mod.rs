@@ -4,6 +4,7 @@ mod auth;
 mod body;
 mod elsewhere;
 mod hosts;
+mod jwks;
 mod notifications;
 mod original;
 
@@ -22,6 +23,9 @@ use crate::{
     signin::{AtApple, Browser, Finished, LeftBy, Problem},
     web::{CanonicalPath, Form, Host, Kind, OWN_PREFIX, PathPrefix, Place, ReturnPath, Target},
 };
+
+/// The event of the same number has more.
+const SIGN_IN_FAILED: &str = "the sign-in came to nothing";
 
 static OWN: LazyLock<Option<PathPrefix>> = LazyLock::new(|| CanonicalPath::parse(OWN_PREFIX).ok().map(PathPrefix::new));
 
@@ -51,6 +55,8 @@ pub enum Endpoint {
     Auth,
     /// Takes Apple's notifications.
     Notifications,
+    /// The keys of the assertion.
+    Jwks,
 }
 
 impl Endpoint {
@@ -66,6 +72,7 @@ impl Endpoint {
             "session" => Self::Session,
             "auth" => Self::Auth,
             "notifications" => Self::Notifications,
+            "jwks.json" => Self::Jwks,
             _ => return None,
         })
     }
@@ -74,8 +81,8 @@ impl Endpoint {
     #[must_use]
     pub fn allows(self) -> &'static str {
         match self {
-            Self::Home | Self::Me | Self::SignIn | Self::Auth => "GET, HEAD",
-            // No HEAD: these two do something.
+            Self::Home | Self::Me | Self::SignIn | Self::Auth | Self::Jwks => "GET, HEAD",
+            // No HEAD: these do something.
             Self::Callback | Self::SignOut => "GET, POST",
             Self::Session => "GET",
             Self::Notifications => "POST",
@@ -96,14 +103,18 @@ impl Gateway {
     /// When the body of a form cannot be read.
     pub(super) async fn answer_own(&self, session: &mut Session, facts: &Facts) -> pingora::Result<Answer> {
         let fail = |failure| Answer::failure(failure, facts.kind, &facts.request_id);
-        let Some(endpoint) = Endpoint::of(facts.target.path()) else { return Ok(fail(Failure::NotFound)) };
+        let Some(endpoint) = Endpoint::of(facts.target.path()) else {
+            return Ok(fail(Failure::NotFound).because("the gateway has no such path"));
+        };
         // Whoever may not ask there at all hears that first.
         if endpoint != Endpoint::Auth && !endpoint.takes(&facts.method) {
-            return Ok(fail(Failure::MethodNotAllowed).with(header::ALLOW, endpoint.allows()));
+            let answer = fail(Failure::MethodNotAllowed).because("the gateway's own path does not take the method");
+            return Ok(answer.with(header::ALLOW, endpoint.allows()));
         }
         let form = match endpoint {
             // A program's, and no form: read where it is judged.
-            Endpoint::Auth | Endpoint::Notifications => Ok(Form::default()),
+            // And whatever follows a question mark changes nothing of the keys.
+            Endpoint::Auth | Endpoint::Notifications | Endpoint::Jwks => Ok(Form::default()),
             Endpoint::Home
             | Endpoint::Me
             | Endpoint::SignIn
@@ -113,7 +124,7 @@ impl Gateway {
         };
         let form = match form {
             Ok(form) => form,
-            Err(failure) => return Ok(fail(failure)),
+            Err(why) => return Ok(fail(why.failure()).because(why.as_str())),
         };
         let request = session.req_header();
         let browser = forwarding::browser(request, facts);
@@ -129,6 +140,7 @@ impl Gateway {
             Endpoint::SignOut => self.leave(&form, &browser, request, facts).await,
             Endpoint::Auth => Ok(self.forward_auth(request, facts).await),
             Endpoint::Notifications => return self.notified(session, facts).await,
+            Endpoint::Jwks => Ok(self.jwks(facts).await),
         };
         Ok(answered.unwrap_or_else(|error| *sessions_unavailable(&error, facts)))
     }
@@ -152,8 +164,8 @@ impl Gateway {
     async fn me(&self, browser: &Browser<'_>, facts: &Facts) -> Result<Answer, StoreError> {
         let Some(session) = self.signin.session_of(browser).await? else {
             let url = format!("{}://{}{OWN_PREFIX}sign-in", self.settings.external_scheme, facts.host);
-            let body = Denial::SignInNeeded.explanation().problem_json(&facts.request_id);
-            return Ok(Answer::new(401, "application/problem+json", body)
+            return Ok(Answer::problem(&Denial::SignInNeeded.explanation(), &facts.request_id)
+                .because("nobody is signed in")
                 .with(header::WWW_AUTHENTICATE, &format!("Schoolgate sign_in=\"{url}\"")));
         };
         Ok(Answer::new(200, "application/json", self.description(&session).to_string()))
@@ -232,7 +244,7 @@ impl Gateway {
                 let missing = &needed.missing_from(&session.record().grant.scopes);
                 if !missing.is_empty() {
                     let facts = ScopeMissing { person, missing, reference, return_to: place };
-                    return Answer::page(pages::scope_missing(&facts));
+                    return Answer::page(pages::scope_missing(&facts)).because(SIGN_IN_FAILED);
                 }
             }
             // Apple documents one error for both: that the person cancelled, and that they may not agree.
@@ -240,7 +252,7 @@ impl Gateway {
                 told = SignInProblem::PermissionNotGiven;
             }
         }
-        let answer = Answer::page(pages::try_again(told, place, reference));
+        let answer = Answer::page(pages::try_again(told, place, reference)).because(SIGN_IN_FAILED);
         if matches!(problem, Problem::Store(_)) { answer.with(header::RETRY_AFTER, "5") } else { answer }
     }
 

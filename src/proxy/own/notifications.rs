@@ -41,7 +41,10 @@ impl Gateway {
         let facts = &Facts { kind: Kind::Other, ..facts.clone() };
         let body = match body::whole(session).await? {
             Ok(body) => body,
-            Err(failure) => return Ok(Answer::failure(failure, facts.kind, &facts.request_id)),
+            Err(why) => {
+                let answer = Answer::failure(why.failure(), facts.kind, &facts.request_id);
+                return Ok(answer.because(why.as_str()));
+            }
         };
         Ok(match self.signin.notified(&body).await {
             Ok(_) => Answer::new(200, "text/plain; charset=utf-8", ""),
@@ -49,8 +52,8 @@ impl Gateway {
             Err(NotifyProblem::Refused(error)) => {
                 tell(&error, facts);
                 match error.is_transient() {
-                    true => problem(&NO_KEYS, facts).with(header::RETRY_AFTER, KEYS_LATER),
-                    false => problem(&REFUSED, facts),
+                    true => Answer::problem(&NO_KEYS, &facts.request_id).with(header::RETRY_AFTER, KEYS_LATER),
+                    false => Answer::problem(&REFUSED, &facts.request_id),
                 }
             }
         })
@@ -68,8 +71,4 @@ fn tell(error: &NotificationError, facts: &Facts) {
             tracing::warn!(event = "notification_refused", outcome, reason = %error, request_id);
         }
     }
-}
-
-fn problem(explanation: &Explanation, facts: &Facts) -> Answer {
-    Answer::new(explanation.status, "application/problem+json", explanation.problem_json(&facts.request_id))
 }

@@ -1,7 +1,7 @@
 //! Where admitted requests go: the upstreams of each app, their turns and their health.
 //!
 //! pingora keeps the connections and verifies certificates; why the choice among upstreams is not its own is told in
-//! `docs/decisions/0006-upstreams.md`. An address is still to be had from an `Admission` alone: this room knows which
+//! `docs/decisions/0007-upstreams.md`. An address is still to be had from an `Admission` alone: this room knows which
 //! upstream is next by its number.
 
 mod authorities;
@@ -113,17 +113,19 @@ impl Upstreams {
     pub(super) fn refused(&self, app: &App, journey: &mut Journey, error: &Error) -> bool {
         // Our own want of sockets says nothing about the upstream.
         let is_ours = matches!(error.etype(), ErrorType::InternalError | ErrorType::SocketError | ErrorType::BindError);
-        match (self.pools.get(&app.name), journey.now()) {
-            (Some(pool), Some(index)) if !is_ours => {
+        match (self.pool(app), journey.now()) {
+            (Ok(pool), Some(index)) if !is_ours => {
                 journey.failed(index);
                 pool.refused(index, &error.to_string())
             }
-            (Some(_) | None, _) => false,
+            (Ok(_) | Err(_), _) => false,
         }
     }
 
     fn pool(&self, app: &App) -> pingora::Result<&Pool> {
-        self.pools.get(&app.name).ok_or_else(|| Error::new_in(ErrorType::InternalError))
+        // Whom to trust must be what this very app says, should there ever be another of its name.
+        let pool = self.pools.get(&app.name).filter(|pool| std::ptr::eq(&raw const *pool.app, app));
+        pool.ok_or_else(|| Error::new_in(ErrorType::InternalError))
     }
 
     async fn address(&self, upstream: &Upstream) -> pingora::Result<std::net::SocketAddr> {
@@ -134,5 +136,85 @@ impl Upstreams {
             }
             Err(_late) => Err(Error::explain(ErrorType::ConnectTimedout, "nobody tells the address").into_up()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::Host;
+
+    fn app(name: &str, hosts: &[&str]) -> App {
+        let mut app = crate::policy::testing::app(name);
+        app.name = name.to_owned();
+        let upstream = |host: &&str| Upstream { scheme: Scheme::Http, host: Host::parse(host).unwrap(), port: 80 };
+        app.upstreams = hosts.iter().map(upstream).collect();
+        app
+    }
+
+    fn known(app: App) -> (Upstreams, Arc<App>) {
+        let table = Table::new([app]);
+        (Upstreams::new(&table).unwrap(), Arc::clone(table.apps().next().unwrap()))
+    }
+
+    async fn address(upstreams: &Upstreams, app: &App, journey: &mut Journey) -> Result<String, u16> {
+        match upstreams.next(app, journey).await {
+            Ok(peer) => Ok(peer.to_string()),
+            Err(error) if *error.etype() == ErrorType::HTTPStatus(503) => Err(503),
+            Err(error) if *error.etype() == ErrorType::ConnectNoRoute => Err(502),
+            Err(_) => Err(500),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_visits_each_upstream_once() {
+        let (upstreams, app) = known(app("a.example", &["10.0.0.1", "no-such-name.invalid", "10.0.0.3"]));
+        let mut journey = Journey::default();
+        let mut visited = Vec::new();
+        let refused = Error::new_up(ErrorType::ConnectRefused);
+        loop {
+            match address(&upstreams, &app, &mut journey).await {
+                Ok(peer) => visited.push(peer),
+                Err(status) => break assert_eq!(status, 503),
+            }
+            assert!(upstreams.refused(&app, &mut journey, &refused));
+        }
+        visited.sort();
+        assert_eq!(visited, ["addr: 10.0.0.1:80, scheme: HTTP", "addr: 10.0.0.3:80, scheme: HTTP"]);
+    }
+
+    #[tokio::test]
+    async fn our_own_want_of_sockets_takes_nobody_down() {
+        let (upstreams, app) = known(app("a.example", &["10.0.0.1", "10.0.0.2"]));
+        for kind in [ErrorType::InternalError, ErrorType::SocketError, ErrorType::BindError] {
+            for _ in 0..4 {
+                let mut journey = Journey::default();
+                assert!(address(&upstreams, &app, &mut journey).await.is_ok());
+                assert!(!upstreams.refused(&app, &mut journey, &Error::new_up(kind.clone())));
+            }
+        }
+        assert!(address(&upstreams, &app, &mut Journey::default()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn an_unknown_name_that_stands_alone_is_a_bad_gateway() {
+        let (upstreams, app) = known(app("a.example", &["no-such-name.invalid"]));
+        assert_eq!(address(&upstreams, &app, &mut Journey::default()).await, Err(502));
+    }
+
+    #[tokio::test]
+    async fn another_app_of_the_same_name_is_not_served_with_the_trust_of_this_one() {
+        let (upstreams, _) = known(app("a.example", &["10.0.0.1"]));
+        let (_, other) = known(app("a.example", &["10.0.0.1"]));
+        assert_eq!(address(&upstreams, &other, &mut Journey::default()).await, Err(500));
+    }
+
+    #[test]
+    fn tls_without_anybody_to_trust_does_not_start() {
+        let mut app = app("a.example", &["10.0.0.1"]);
+        app.upstreams[0].scheme = Scheme::Https;
+        app.upstream_authorities = Some(crate::policy::Authorities { certificates: Vec::new() });
+        let refused = Upstreams::new(&Table::new([app])).unwrap_err();
+        assert_eq!(refused, UpstreamsError::Authorities("a.example".into()));
     }
 }

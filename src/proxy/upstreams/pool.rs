@@ -63,9 +63,11 @@ impl Pool {
         Ok(peer)
     }
 
-    /// The `Host` of the gateway's own requests: what the app would get from a browser.
+    /// The `Host` of the gateway's own requests: what the app would get from a browser. Of many hosts none is better
+    /// than the upstream's own.
     pub(super) fn host_header(&self, upstream: &Upstream) -> pingora::Result<HeaderValue> {
-        let host = if self.app.preserve_host { self.app.host.to_string() } else { upstream.authority() };
+        let host = self.app.host.one().filter(|_| self.app.preserve_host);
+        let host = host.map_or_else(|| upstream.authority(), ToString::to_string);
         HeaderValue::from_str(&host).map_err(|_| Error::new(ErrorType::InvalidHTTPHeader))
     }
 

@@ -93,6 +93,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> Guard<S> {
         }
     }
 
+    /// The same with the first bytes of its first request, which somebody has read already.
+    #[must_use]
+    pub fn holding(mut self, bytes: &[u8]) -> Self {
+        self.held.extend_from_slice(bytes);
+        self
+    }
+
     /// Who is at the other end.
     #[must_use]
     pub fn peer(&self) -> &Peer {

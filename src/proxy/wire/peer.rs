@@ -22,6 +22,14 @@ impl Peer {
         Ok(Self::new(socket.as_raw_fd(), socket.peer_addr()?, socket.local_addr()?))
     }
 
+    /// Asks a socket that a balancer has opened for a client.
+    ///
+    /// # Errors
+    /// When the balancer is already gone.
+    pub fn for_client(socket: &TcpStream, client: SocketAddr) -> io::Result<Self> {
+        Ok(Self::new(socket.as_raw_fd(), client, socket.local_addr()?))
+    }
+
     /// For a socket that is wrapped in something else. The descriptor must stay open as long as the
     /// connection: pingora asks it for statistics, and takes it as the name of the connection.
     #[must_use]
@@ -33,7 +41,7 @@ impl Peer {
         Self { remote, fd, digest: Arc::new(digest) }
     }
 
-    /// The client's address, as the socket has it.
+    /// The client's address, as the socket has it, or the balancer.
     #[must_use]
     pub fn remote(&self) -> SocketAddr {
         self.remote

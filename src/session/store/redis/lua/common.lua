@@ -68,20 +68,20 @@ local function notes_over(ends, now, most)
   return redis.call('ZRANGEBYSCORE', ends, '-inf', now, 'LIMIT', 0, most)
 end
 
--- Has to live as long as the set.
-local function set_note_bytes(key, bytes, span)
-  local lives = math.max(redis.call('PTTL', key), span, 1)
+-- Lives as long as the set. Without one it counts for nothing.
+local function set_note_bytes(ends, key, bytes)
+  local lives = math.max(redis.call('PTTL', ends), 1)
   redis.call('SET', key, whole(math.max(bytes, 0)), 'PX', whole(lives))
 end
 
 -- Forgets some, and gives back what is left of the bytes.
-local function drop_notes(ends, key, bytes, members, span)
+local function drop_notes(ends, key, bytes, members)
   for _, member in ipairs(members) do
     if redis.call('ZREM', ends, member) == 1 then
       bytes = bytes - note_weight(member)
     end
   end
-  set_note_bytes(key, bytes, span)
+  set_note_bytes(ends, key, bytes)
   return math.max(bytes, 0)
 end
 

@@ -28,21 +28,21 @@ if new ~= '' and left + #new + besides > tonumber(ARGV[7]) then
   if over[#over] == own then
     over[#over] = nil
   end
-  drop_notes(KEYS[2], KEYS[3], bytes, over, 0)
+  drop_notes(KEYS[2], KEYS[3], bytes, over)
   return 3
 end
 if new == '' then
   -- Takes no memory, and so what follows may: a note can be taken away also when Redis is full.
   redis.call('DEL', KEYS[1])
-  drop_notes(KEYS[2], KEYS[3], bytes, over, 0)
+  drop_notes(KEYS[2], KEYS[3], bytes, over)
   return 1
 end
 redis.call('SET', KEYS[1], new, 'PX', ARGV[4])
 -- One of its own that is over, and was not among the first of those.
 local member = name .. whole(#new + besides)
 over[#over + 1] = member
-bytes = drop_notes(KEYS[2], KEYS[3], bytes, over, span)
+bytes = drop_notes(KEYS[2], KEYS[3], bytes, over)
 redis.call('ZADD', KEYS[2], whole(now + span), member)
 keep(KEYS[2], span)
-set_note_bytes(KEYS[3], bytes + note_weight(member), span)
+set_note_bytes(KEYS[2], KEYS[3], bytes + note_weight(member))
 return 1

@@ -1,0 +1,15 @@
+//! The assertion: a short-lived signed statement for one app of who somebody is, for apps that want to check what
+//! a header says.
+//!
+//! The core is pure: a [`KeySet`](key_set::KeySet) says which key signs now, which are published, and whether a new
+//! one is due. The edge is the [`Keeper`](keeper::Keeper), which keeps the set as one sealed note beside the sessions,
+//! so that all gateways that share a store share it.
+
+mod assertions;
+mod keeper;
+mod key;
+mod key_set;
+mod token;
+
+pub use assertions::{Assertions, Settings};
+pub use keeper::AssertionError;

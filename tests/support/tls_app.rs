@@ -1,0 +1,116 @@
+//! An app that speaks TLS: certificates made for the occasion, and a front that takes the TLS off.
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::{TlsAcceptor, rustls::ServerConfig, rustls::crypto::aws_lc_rs};
+
+/// A certificate with its key.
+pub struct Certificate {
+    chain: Vec<CertificateDer<'static>>,
+    key: Vec<u8>,
+}
+
+/// An authority of a school.
+pub struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    folder: tempfile::TempDir,
+}
+
+impl Authority {
+    pub fn new(name: &str) -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("ca.pem"), issuer.pem()).unwrap();
+        Self { issuer, folder }
+    }
+
+    /// Its certificate in PEM.
+    pub fn file(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
+    /// The line of the configuration that trusts it.
+    pub fn line(&self) -> String {
+        format!("upstream_ca_file = \"{}\"", self.file().display())
+    }
+
+    /// A certificate for these names and addresses.
+    pub fn signs(&self, names: &[&str]) -> Certificate {
+        self.sign(params(names))
+    }
+
+    /// One whose time is over.
+    pub fn signed_long_ago(&self, names: &[&str]) -> Certificate {
+        let mut params = params(names);
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(2021, 1, 1);
+        self.sign(params)
+    }
+
+    fn sign(&self, params: CertificateParams) -> Certificate {
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        Certificate { chain: vec![certificate.der().clone()], key: key.serialize_der() }
+    }
+}
+
+/// One that nobody vouches for but itself.
+pub fn self_signed(names: &[&str]) -> Certificate {
+    let key = KeyPair::generate().unwrap();
+    let certificate = params(names).self_signed(&key).unwrap();
+    Certificate { chain: vec![certificate.der().clone()], key: key.serialize_der() }
+}
+
+fn params(names: &[&str]) -> CertificateParams {
+    CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap()
+}
+
+/// Takes the TLS off, and passes on what is inside.
+pub struct TlsApp {
+    pub address: SocketAddr,
+    names: Arc<Mutex<Vec<Option<String>>>>,
+}
+
+impl TlsApp {
+    /// In front of an app without TLS.
+    pub async fn before(app: SocketAddr, certificate: Certificate) -> Self {
+        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(certificate.chain, PrivateKeyDer::try_from(certificate.key).unwrap())
+            .unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let names: Arc<Mutex<Vec<_>>> = Arc::default();
+        let heard = Arc::clone(&names);
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let (acceptor, heard) = (acceptor.clone(), Arc::clone(&heard));
+                tokio::spawn(async move {
+                    let Ok(mut near) = acceptor.accept(socket).await else { return };
+                    heard.lock().unwrap().push(near.get_ref().1.server_name().map(str::to_owned));
+                    let Ok(mut far) = TcpStream::connect(app).await else { return };
+                    let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+                });
+            }
+        });
+        Self { address, names }
+    }
+
+    /// The name that was asked for in each handshake that came to its end.
+    pub fn handshakes(&self) -> Vec<Option<String>> {
+        self.names.lock().unwrap().clone()
+    }
+}
