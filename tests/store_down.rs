@@ -20,10 +20,10 @@ use schoolgate::{
         SessionKey, Sharing, Store, StoreError, Stored, Swap, Waiting,
     },
 };
-use support::{Answer, Browser, Connection, HOST, Php, Request, World, php::COOKIE, world::at};
+use support::{Answer, Browser, Connection, HOST, Php, RawApp, Request, World, php::COOKIE, world::at};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    sync::Semaphore,
+    sync::{Barrier, Semaphore},
     task::JoinHandle,
     time::timeout,
 };
@@ -41,6 +41,9 @@ struct Fragile {
     /// Whoever removes something passes here, one at a time.
     turnstile: Semaphore,
     removals: AtomicUsize,
+    /// Whoever reads a note goes on when another one has read too.
+    readers_meet: AtomicBool,
+    meeting: Barrier,
 }
 
 impl Fragile {
@@ -48,9 +51,9 @@ impl Fragile {
         let lifetimes =
             Lifetimes { idle_timeout: Duration::from_secs(8 * 3600), max_lifetime: Duration::from_secs(86_400) };
         let inner = MemoryStore::new(lifetimes, Arc::new(SystemClock));
-        let [down, keeps_nothing_new, keeps_no_marks] = [(); 3].map(|()| AtomicBool::new(false));
-        let (turnstile, removals) = (Semaphore::new(1), AtomicUsize::new(0));
-        Arc::new(Self { inner, down, keeps_nothing_new, keeps_no_marks, turnstile, removals })
+        let [down, keeps_nothing_new, keeps_no_marks, readers_meet] = [(); 4].map(|()| AtomicBool::new(false));
+        let (turnstile, removals, meeting) = (Semaphore::new(1), AtomicUsize::new(0), Barrier::new(2));
+        Arc::new(Self { inner, down, keeps_nothing_new, keeps_no_marks, turnstile, removals, readers_meet, meeting })
     }
 
     fn up(&self) -> Result<&MemoryStore, StoreError> {
@@ -136,7 +139,11 @@ impl Store for Fragile {
     }
 
     async fn note(&self, name: &NoteName) -> Result<Option<Note>, StoreError> {
-        self.up()?.note(name).await
+        let note = self.up()?.note(name).await;
+        if self.readers_meet.load(Ordering::SeqCst) {
+            self.meeting.wait().await;
+        }
+        note
     }
 
     async fn swap_note(
@@ -491,4 +498,62 @@ async fn an_administrator_who_does_not_wait_has_ended_the_sessions_all_the_same(
         }
     };
     timeout(PATIENCE, ended).await.expect("both sessions end");
+}
+
+/// An app whose forms are kept, and a browser with the offer of one before it; what its button says.
+async fn desk(app: &RawApp) -> (Arc<Fragile>, World, Browser, String) {
+    let store = Fragile::new();
+    let kept = Arc::<Fragile>::clone(&store);
+    let world = World::before_with_store(&app.address.to_string(), &[("app", "keep_forms = true")], kept).await;
+    let mut browser = world.signed_in("teacher-1").await;
+    let end = Request::new("DELETE", "/sessions?all=true").header("Host", &world.admin.to_string());
+    assert_eq!(end.send(world.admin).await.status, 200);
+    let form = Request::new("POST", "/x").navigation().header("Origin", &at("")).form(&[("a", "b")]);
+    let answer = browser.send(&at("/x"), form, false).await;
+    let callback = world.at_apple(answer.location(), "teacher-1").await;
+    assert_eq!(browser.open(&callback).await.location(), "/x");
+    let offer = browser.open(&at("/x")).await.text();
+    let (_, rest) = offer.split_once("value=\"send.").unwrap_or_else(|| panic!("{offer}"));
+    let button = format!("send.{}", rest.split('"').next().unwrap());
+    (store, world, browser, button)
+}
+
+/// The click; its status comes when the app has answered.
+fn clicks(browser: &Browser, button: &str) -> JoinHandle<u16> {
+    let (mut browser, click) = (browser.clone(), Request::new("POST", "/x").navigation());
+    let click = click.form(&[("schoolgate-form", button)]);
+    tokio::spawn(async move { browser.send(&at("/x"), click, false).await.status })
+}
+
+async fn app_answers(app: &RawApp) {
+    let (mut connection, head) = app.request().await;
+    assert!(head.starts_with("POST /x "), "{head}");
+    connection.until("a=b").await;
+    connection.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+}
+
+#[tokio::test]
+async fn while_the_store_is_down_a_form_is_neither_sent_nor_lost() {
+    let app = RawApp::start().await;
+    let (store, _world, browser, button) = desk(&app).await;
+    store.is_down(true);
+    assert_eq!(clicks(&browser, &button).await.unwrap(), 503);
+    assert!(app.is_left_alone().await);
+    store.is_down(false);
+    let click = clicks(&browser, &button);
+    app_answers(&app).await;
+    assert_eq!(click.await.unwrap(), 200);
+}
+
+#[tokio::test]
+async fn of_two_clicks_that_both_found_the_form_one_sends_it() {
+    let app = RawApp::start().await;
+    let (store, _world, browser, button) = desk(&app).await;
+    store.readers_meet.store(true, Ordering::SeqCst);
+    let (one, other) = (clicks(&browser, &button), clicks(&browser, &button));
+    app_answers(&app).await;
+    let mut statuses = [one.await.unwrap(), other.await.unwrap()];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 409]);
+    assert!(app.is_left_alone().await);
 }

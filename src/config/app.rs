@@ -25,6 +25,7 @@ pub(super) struct AppAt {
     preserve_host: bool,
     upstream_timeout: Duration,
     max_body: u64,
+    keep_forms: bool,
 }
 
 /// Largest request body that may be allowed.
@@ -42,6 +43,7 @@ impl AppAt {
         app.preserve_host = self.preserve_host;
         app.upstream_timeout = self.upstream_timeout;
         app.max_body = self.max_body;
+        app.keep_forms = self.keep_forms;
         Some(app.keeping(self.sessions.into_sessions()))
     }
 }
@@ -65,7 +67,7 @@ pub(super) fn read(
         .parsed("max_body", r#""100MiB""#, |text| size::between(text, (0, "0B"), LARGEST_BODY))
         .map_or(100 << 20, |entry| entry.value);
     let sessions = app_sessions::read(&mut section, report);
-    not_yet(&mut section);
+    let keep_forms = section.flag("keep_forms").is_some_and(|entry| entry.value);
     let own = headers::read(&mut section, report);
     let headers = headers::of_app(own.as_deref());
     let sections = section.sections("route").unwrap_or_default();
@@ -75,14 +77,7 @@ pub(super) fn read(
     }
     routes.extend(sections.into_iter().filter_map(|section| route::read(section, report, &headers, service)));
     section.finish();
-    AppAt { name, host, upstreams, routes, sessions, preserve_host, upstream_timeout, max_body }
-}
-
-fn not_yet(section: &mut Section<'_>) {
-    section.not_yet_unless_false(
-        "keep_forms",
-        "leave it out: a form that is sent after the session died must be filled in again",
-    );
+    AppAt { name, host, upstreams, routes, sessions, preserve_host, upstream_timeout, max_body, keep_forms }
 }
 
 fn name(text: &str) -> Result<String, Fault> {

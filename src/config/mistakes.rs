@@ -228,7 +228,7 @@ const MISTAKES: &[Mistake] = &[
     ),
     ("[[app]]", "health_path = \"health\"", "\"health\"", "begin with a slash", "\"/health\""),
     ("[[app]]", "health_path = \"/a/../b\"", "\"/a/../b\"", "dot segment", "\"/health\""),
-    ("[[app]]", "keep_forms = true", "true", "not supported yet", "leave it out"),
+    ("[[app]]", "keep_forms = \"yes\"", "\"yes\"", "is a text", "keep_forms = true or keep_forms = false"),
     ("[[app]]", "sign_out_paths = \"/x\"", "\"/x\"", "is a text", "[\"/logout.php\"]"),
     ("[[app]]", "sign_out_paths = [\"logout.php\"]", "\"logout.php\"", "begin with a slash", "\"/logout.php\""),
     ("[[app]]", "sign_out_paths = [\"/x?a=out\"]", "\"/x?a=out\"", "no path for a sign-out", "query"),

@@ -192,7 +192,8 @@ impl File {
     fn translate(self) -> Option<Settings> {
         let Self { server, apple, session, assertion, log_format, apps } = self;
         let apps: Vec<_> = apps.into_iter().map(AppAt::into_app).collect::<Option<_>>()?;
-        let remembers_browsers = apps.iter().any(|app| !app.sessions.clear_cookies.is_empty());
+        let keeps_forms = apps.iter().any(|app| app.keep_forms);
+        let remembers_browsers = keeps_forms || apps.iter().any(|app| !app.sessions.clear_cookies.is_empty());
         let apple_settings = apple.settings?;
         let home = Home::of(&apple_settings.redirect_uri)?;
         // Whatever host an app has, the gateway has one name.
@@ -205,6 +206,7 @@ impl File {
             refresh_before: session.refresh_before,
             revoke_on_sign_out: session.revoke_on_sign_out,
             remembers_browsers,
+            keeps_forms,
         };
         let settings = Settings {
             listen: server.listen,

@@ -199,13 +199,6 @@ impl<'a> Section<'a> {
         Some(Entry { place: one.place.clone(), value: vec![one] })
     }
 
-    /// A switch of a feature that does not exist yet: `false` changes nothing and is accepted.
-    pub(super) fn not_yet_unless_false(&mut self, key: &'static str, meanwhile: &str) {
-        if let Some(flag) = self.flag(key).filter(|flag| flag.value) {
-            self.report.unsupported(&flag.place, meanwhile);
-        }
-    }
-
     /// Reports every key that nobody asked for. Below a section header that could not be read, keys seem
     /// to stand outside all sections: those of a broken file are not unknown, only lost.
     pub(super) fn finish(self) {

@@ -143,7 +143,7 @@ fn every_supported_key_takes_effect() {
         .replace(
             "upstream = ",
             "preserve_host = false\nupstream_timeout = \"5s\"\nmax_body = \"0B\"\nheaders = { X-A = \"fixed\" }\n\
-             keep_forms = false\nsign_out_paths = [\"/out\"]\nclear_cookies = [\"PHPSESSID\", \"a*b\"]\nupstream = ",
+             keep_forms = true\nsign_out_paths = [\"/out\"]\nclear_cookies = [\"PHPSESSID\", \"a*b\"]\nupstream = ",
         );
     let settings = settings(&text);
     let issuer = settings.assertion.as_ref().map(|assertion| assertion.issuer.as_str());
@@ -158,7 +158,8 @@ fn every_supported_key_takes_effect() {
     assert_eq!(settings.signin.scopes.to_string(), "openid");
     assert!(!settings.signin.revoke_on_sign_out && settings.signin.refresh_before.is_zero());
     let app = settings.table.apps().next().unwrap();
-    assert_eq!((app.preserve_host, app.max_body), (false, 0));
+    assert_eq!((app.preserve_host, app.max_body, app.keep_forms), (false, 0, true));
+    assert!(settings.signin.keeps_forms && settings.signin.remembers_browsers);
     assert_eq!(app.sessions.sign_out_paths[0].as_str(), "/out");
     assert_eq!(app.sessions.clear_cookies, ["PHPSESSID", "a*b"]);
     let (first, second) = (&app.routes[0], &app.routes[1]);

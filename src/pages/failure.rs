@@ -15,6 +15,10 @@ pub enum Failure {
     MethodNotAllowed,
     /// 408: the request did not arrive in time.
     Timeout,
+    /// 409: the form that was kept is on its way to the app already.
+    FormSent,
+    /// 410: the form that was kept is there no more.
+    FormGone,
     /// 413: the body is larger than the app takes.
     TooLarge,
     /// 421: no app has this host.
@@ -39,11 +43,13 @@ pub enum Failure {
 
 impl Failure {
     /// All of them, for tables and tests.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::BadRequest,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Timeout,
+        Self::FormSent,
+        Self::FormGone,
         Self::TooLarge,
         Self::Misdirected,
         Self::HeadTooLarge,
@@ -83,6 +89,19 @@ impl Failure {
                 "That took too long",
                 "Your browser did not send everything in time.",
                 "Check your internet connection and try again.",
+            ),
+            Self::FormSent => (
+                409,
+                "Your form has been sent",
+                "It was sent once, and it is not sent a second time.",
+                "Open the page of the form again to see what has become of it.",
+            ),
+            Self::FormGone => (
+                410,
+                "Your form is not here any more",
+                "A form is kept for ten minutes, for one person, in one browser. Either it was sent or thrown away \
+                 before, or the ten minutes are over.",
+                "Open the page of the form again to see whether it was sent. If it was not, please fill it in anew.",
             ),
             Self::TooLarge => (
                 413,
@@ -192,6 +211,6 @@ mod tests {
     #[test]
     fn the_statuses_are_those_of_the_contract() {
         let statuses = Failure::ALL.map(|it| it.explanation().status);
-        assert_eq!(statuses, [400, 404, 405, 408, 413, 421, 431, 500, 502, 503, 503, 503, 503, 504]);
+        assert_eq!(statuses, [400, 404, 405, 408, 409, 410, 413, 421, 431, 500, 502, 503, 503, 503, 503, 504]);
     }
 }

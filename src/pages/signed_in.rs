@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::{
     Page, links,
-    wording::{self, Permission},
+    wording::{self, Moment, Permission},
 };
 use crate::{
     clock::Timestamp,
@@ -27,19 +27,6 @@ pub struct SignedIn<'a> {
     pub scopes: &'a ScopeSet,
     /// The present moment, to say how far away the others are.
     pub now: Timestamp,
-}
-
-/// A moment in three spellings.
-struct Moment {
-    exact: String,
-    day: String,
-    away: String,
-}
-
-impl Moment {
-    fn of(moment: Timestamp, now: Timestamp) -> Self {
-        Self { exact: moment.to_string(), day: wording::day_and_time(moment), away: wording::away(moment, now) }
-    }
 }
 
 #[derive(Template)]

@@ -39,6 +39,19 @@ pub(super) fn name(person: &Person) -> &str {
     address.filter(|address| !address.trim().is_empty()).unwrap_or_else(|| person.subject.as_str())
 }
 
+/// A moment in three spellings.
+pub(super) struct Moment {
+    pub(super) exact: String,
+    pub(super) day: String,
+    pub(super) away: String,
+}
+
+impl Moment {
+    pub(super) fn of(moment: Timestamp, now: Timestamp) -> Self {
+        Self { exact: moment.to_string(), day: day_and_time(moment), away: away(moment, now) }
+    }
+}
+
 /// A moment as people write it, such as `21 November 2026, 11:23 UTC`.
 pub(super) fn day_and_time(moment: Timestamp) -> String {
     let utc = i64::try_from(moment.seconds()).ok().and_then(|s| time::OffsetDateTime::from_unix_timestamp(s).ok());
@@ -55,6 +68,24 @@ pub(super) fn away(moment: Timestamp, now: Timestamp) -> String {
         (0, 0) => "just now".to_owned(),
         (0, ago) => format!("{} ago", roughly(ago)),
         (ahead, _) => format!("in {}", roughly(ahead)),
+    }
+}
+
+/// A span in whole minutes that are sure to be there, such as `5 minutes`.
+pub(super) fn at_least(span: Duration) -> String {
+    match span.as_secs() / 60 {
+        0 => "minute at most".to_owned(),
+        minutes => roughly(minutes),
+    }
+}
+
+/// How much it is, such as `12 kB`.
+pub(super) fn size(bytes: usize) -> String {
+    match bytes {
+        1 => "1 byte".to_owned(),
+        0..1000 => format!("{bytes} bytes"),
+        1000..1_000_000 => format!("{} kB", (bytes + 500) / 1000),
+        _ => format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10),
     }
 }
 

@@ -171,6 +171,11 @@ impl Exchange {
         self.changed.notify_one();
     }
 
+    /// Whether the app may have seen a part of the request.
+    pub(super) fn is_sent(&self) -> bool {
+        self.stage.load(Ordering::Acquire) != NOT_SENT
+    }
+
     /// The client goes on sending: the app is not to blame for the time that takes.
     pub fn moved(&self) {
         self.progress.store(millis(self.born.elapsed()), Ordering::Relaxed);

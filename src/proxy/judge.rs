@@ -178,6 +178,11 @@ pub(super) fn begun(begun: &Begun, facts: &Facts) -> Answer {
     Answer::redirect(status, &begun.location).with_cookies(&begun.cookies)
 }
 
+/// Whether a judged request is answered with the way to the sign-in. A form gets 303 for nothing else.
+pub(super) fn sends_to_sign_in(answer: &Answer) -> bool {
+    answer.status() == 303
+}
+
 /// 401 with the way to sign in.
 pub(super) fn not_signed_in(place: &Place, facts: &Facts, scheme: Scheme) -> Answer {
     let url = sign_in_url(scheme, facts, place);

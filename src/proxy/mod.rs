@@ -11,6 +11,7 @@ mod connection;
 mod exchange;
 mod failures;
 mod farewell;
+mod forms;
 mod forwarded;
 mod forwarding;
 mod gateway;

@@ -77,7 +77,7 @@ enum Destination {
 
 /// Whether the page is of this host, and came the way that browsers use: what arrives over plain HTTP
 /// may be anybody's. The port does not count, as nowhere does.
-fn is_our_page(request: &RequestHeader, host: &Host, scheme: Scheme) -> bool {
+pub(super) fn is_our_page(request: &RequestHeader, host: &Host, scheme: Scheme) -> bool {
     let Some(origin) = request.headers.get(header::ORIGIN) else { return true };
     let url = origin.to_str().ok().and_then(|origin| url::Url::parse(origin).ok());
     url.filter(|url| url.scheme() == scheme.as_str())

@@ -16,6 +16,7 @@ use super::{
     Answer, Gateway, access_log,
     exchange::Exchange,
     failures::{self, Outcome},
+    forms::Forms,
     forwarding, judge,
     own::{self, Endpoint},
     response_headers,
@@ -32,6 +33,8 @@ pub struct Context {
     received: u64,
     /// Where it goes.
     journey: Journey,
+    /// What it has to do with forms that are kept.
+    forms: Forms,
 }
 
 impl Context {
@@ -78,7 +81,7 @@ impl ProxyHttp for Gateway {
         } else if own::is_own(facts.target.path()) {
             self.answer_own(session, facts).await?
         } else {
-            match self.judge(session.req_header(), &exchange).await {
+            match self.judge_with_forms(session, &exchange, &mut context.forms).await? {
                 Ok(admission) => {
                     forwarding::ignore_nominations(session.req_header_mut(), admission.app())?;
                     exchange.admit(admission);
@@ -166,6 +169,10 @@ impl ProxyHttp for Gateway {
         _end_of_stream: bool,
         context: &mut Context,
     ) -> pingora::Result<()> {
+        if let Some(taken) = context.forms.taken() {
+            // The click is over: this is called once, with all of its body. An empty piece would end the message twice.
+            *body = Some(taken.form.body.clone()).filter(|form| !form.is_empty());
+        }
         let received = body.as_ref().map_or(0, Bytes::len);
         context.received = context.received.saturating_add(u64::try_from(received).unwrap_or(u64::MAX));
         let (exchange, admission) = context.parts()?;
@@ -198,6 +205,9 @@ impl ProxyHttp for Gateway {
         let (exchange, admission) = context.parts()?;
         response_headers::mend(response, self.signin.cookie_names(), admission.session().is_some())?;
         self.label_cookies(response, admission.app(), exchange)?;
+        if is_final(response) {
+            context.forms.onto(response)?;
+        }
         match exchange.farewell().filter(|_| is_final(response)) {
             Some(farewell) => farewell.onto(response),
             None => Ok(()),
@@ -208,6 +218,7 @@ impl ProxyHttp for Gateway {
         let answered = session.response_written().is_some();
         let error_code = match (failures::outcome(session, error), context.exchange()) {
             (Outcome::Answer(failure), Some(exchange)) if !answered => {
+                self.put_back(&context.forms, exchange).await;
                 let facts = &exchange.facts;
                 let answer = Answer::failure(failure, facts.kind, &facts.request_id);
                 let answer = exchange.parting(answer.because(failures::reason(session, error)));

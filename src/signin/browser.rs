@@ -1,4 +1,4 @@
-//! Whose a browser is and was, for apps that keep sessions of their own in it.
+//! Whose a browser is and was, for apps that keep sessions of their own in it, and for forms that are kept.
 
 use std::{fmt, time::Duration};
 
@@ -71,8 +71,10 @@ impl SignIn {
 
     /// Notes whose a browser is, for longer than the session lives. When that fails, it will be nobody's.
     pub(super) async fn remember_browser(&self, session: &ActiveSession) {
-        if self.settings.remembers_browsers {
-            let mark = whose(session.key(), &session.record().person.subject);
+        let (key, person) = (session.key(), &session.record().person.subject);
+        let whose = self.settings.remembers_browsers.then(|| whose(key, person));
+        let lived = self.settings.keeps_forms.then(|| lived(key));
+        for mark in whose.into_iter().chain(lived) {
             if let Err(error) = self.sessions.mark(&mark, REMEMBERED).await {
                 tracing::warn!(event = "browser_not_remembered", session = %session.record().handle, reason = %error);
             }
@@ -80,6 +82,12 @@ impl SignIn {
     }
 }
 
-fn whose(key: &SessionKey, person: &Subject) -> Mark {
+/// The mark of a session that was this person's.
+pub(super) fn whose(key: &SessionKey, person: &Subject) -> Mark {
     Mark::of("whose browser", &format!("{} {person}", key.to_text()))
+}
+
+/// The mark of a session that there has been, whoever had it.
+pub(super) fn lived(key: &SessionKey) -> Mark {
+    Mark::of("session that lived", &key.to_text())
 }

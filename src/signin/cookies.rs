@@ -6,11 +6,12 @@ use crate::web::Scheme;
 /// cookie lives that it belongs to.
 const LABEL_PREFIX: &str = "schoolgate-of-";
 
-/// Names of the session cookie, of the sign-in cookies, and of labels.
+/// Names of the session cookie, of the sign-in cookies, of receipts for forms, and of labels.
 #[derive(Clone, Copy, Debug)]
 pub struct CookieNames {
     session: &'static str,
     login_prefix: &'static str,
+    form_prefix: &'static str,
     scheme: Scheme,
 }
 
@@ -20,8 +21,18 @@ impl CookieNames {
     #[must_use]
     pub const fn new(scheme: Scheme) -> Self {
         match scheme {
-            Scheme::Https => Self { session: "__Host-schoolgate", login_prefix: "__Host-schoolgate-login-", scheme },
-            Scheme::Http => Self { session: "schoolgate", login_prefix: "schoolgate-login-", scheme },
+            Scheme::Https => Self {
+                session: "__Host-schoolgate",
+                login_prefix: "__Host-schoolgate-login-",
+                form_prefix: "__Host-schoolgate-form-",
+                scheme,
+            },
+            Scheme::Http => Self {
+                session: "schoolgate",
+                login_prefix: "schoolgate-login-",
+                form_prefix: "schoolgate-form-",
+                scheme,
+            },
         }
     }
 
@@ -35,6 +46,12 @@ impl CookieNames {
     #[must_use]
     pub const fn login_prefix(&self) -> &'static str {
         self.login_prefix
+    }
+
+    /// What the names of receipts for forms begin with.
+    #[must_use]
+    pub const fn form_prefix(&self) -> &'static str {
+        self.form_prefix
     }
 
     /// The label of an app's cookie.
@@ -55,7 +72,8 @@ impl CookieNames {
     pub fn are_ours(&self, name: &[u8]) -> bool {
         let begins =
             |ours: &str| name.get(..ours.len()).is_some_and(|start| start.eq_ignore_ascii_case(ours.as_bytes()));
-        name.eq_ignore_ascii_case(self.session.as_bytes()) || begins(self.login_prefix) || begins(LABEL_PREFIX)
+        name.eq_ignore_ascii_case(self.session.as_bytes())
+            || [self.login_prefix, self.form_prefix, LABEL_PREFIX].into_iter().any(begins)
     }
 
     /// Whether a `Set-Cookie` of an app would set one of ours. A cookie without a name is sent back as
@@ -94,6 +112,7 @@ mod tests {
             "=__Host-schoolgate=x",
             "= __Host-schoolgate=x; Secure",
             "__Host-schoolgate-login-abc=x",
+            "__Host-Schoolgate-form-abc=x",
             "__Host-schoolgate",
             "schoolgate-of-PHPSESSID=x",
             "Schoolgate-Of-=x",

@@ -1,4 +1,5 @@
-//! The story of a sign-in, told once: begin, finish, step-up, renew, sign out, and what Apple's notifications end.
+//! The story of a sign-in, told once: begin, finish, step-up, renew, sign out, and what Apple's notifications end;
+//! and the forms that must not be lost on the way.
 //!
 //! [`SignIn`] brings Apple and the sessions together. It knows cookies and forms, and no sockets: the
 //! proxy translates requests into its calls, and what it returns into answers.
@@ -10,9 +11,12 @@ mod errand;
 mod finish;
 mod hand_over;
 mod home;
+mod kept_forms;
 mod labels;
 mod notified;
+mod receipt;
 mod renew;
+mod sent_form;
 mod settings;
 mod sign_out;
 mod transaction;
@@ -33,9 +37,12 @@ pub use errand::Wish;
 pub use finish::{Finished, Onward, Problem};
 pub use hand_over::{Granted, TicketProblem};
 pub use home::Home;
+pub use kept_forms::{Found, Keeping, KeptForm, Sender, Taken, TakenForm, Waiting};
 pub use labels::{Label, Labels, Owner};
 pub use notified::{Notified, NotifyProblem};
+pub use receipt::Receipt;
 pub use renew::RenewProblem;
+pub use sent_form::{LONGEST_FORM, SentForm};
 pub use settings::Settings;
 pub use sign_out::{LeftBy, SignedOut};
 
@@ -45,6 +52,9 @@ use crate::{
     entropy::SharedEntropy,
     session::{ActiveSession, RevocationQueue, Revoke, Sealer, SessionId, SessionKey, Sessions, StoreError},
 };
+
+/// How long a form is kept: for as long as a sign-in may take.
+pub const FORM_LIFETIME: Duration = LIFETIME;
 
 /// How long one sign-in may take (contract, section 4).
 const LIFETIME: Duration = Duration::from_secs(600);

@@ -20,8 +20,10 @@ pub struct Settings {
     pub refresh_before: Duration,
     /// Whether tokens are revoked at Apple when a session ends.
     pub revoke_on_sign_out: bool,
-    /// Whether apps keep sessions of their own, so that it counts whose a browser was.
+    /// Whether it counts whose a browser was: apps keep sessions of their own, or forms are kept.
     pub remembers_browsers: bool,
+    /// Whether forms are kept that come after their session has died.
+    pub keeps_forms: bool,
 }
 
 impl Settings {

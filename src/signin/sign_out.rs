@@ -56,6 +56,7 @@ impl SignIn {
         for (name, _) in browser.jar.with_prefix(names.login_prefix()) {
             cookies.push(transaction::deletion(names, name, self.settings.response_mode));
         }
+        cookies.extend(self.forget_forms(browser).await);
         Ok(SignedOut { cookies, record: ended })
     }
 }

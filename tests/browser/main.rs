@@ -5,6 +5,7 @@
 
 mod chromium;
 mod hosts;
+mod kept_forms;
 mod kinds;
 mod other_site;
 mod school;

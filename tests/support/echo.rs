@@ -23,6 +23,8 @@ pub struct Seen {
     pub target: String,
     pub headers: Vec<(String, String)>,
     pub body: usize,
+    /// The body itself.
+    pub bytes: Bytes,
 }
 
 impl Seen {
@@ -92,20 +94,20 @@ impl Echo {
 
 async fn answer(State(seen): State<Arc<Mutex<Vec<Seen>>>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let record = |body: usize| {
+    let record = |bytes: Bytes| {
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let headers = parts.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
         let (method, target) = (parts.method.to_string(), parts.uri.to_string());
-        seen.lock().unwrap().push(Seen { method, target, headers, body });
+        seen.lock().unwrap().push(Seen { method, target, headers, body: bytes.len(), bytes });
     };
     match parts.uri.path().rsplit('/').next().unwrap_or_default() {
         "hang" => {
-            record(0);
+            record(Bytes::new());
             std::future::pending::<()>().await;
             StatusCode::OK.into_response()
         }
         "events" => {
-            record(0);
+            record(Bytes::new());
             let events = futures_util::stream::unfold(0, |count| async move {
                 if count > 0 {
                     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -115,7 +117,7 @@ async fn answer(State(seen): State<Arc<Mutex<Vec<Seen>>>>, request: Request) -> 
             ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(events)).into_response()
         }
         "cookies" => {
-            record(0);
+            record(Bytes::new());
             let mut response = "cookies".into_response();
             for cookie in
                 ["PHPSESSID=1; Path=/", "__Host-schoolgate=planted; Path=/; Secure", "schoolgate=planted", "lang=de"]
@@ -126,7 +128,7 @@ async fn answer(State(seen): State<Arc<Mutex<Vec<Seen>>>>, request: Request) -> 
         }
         // Answers with the headers that the query names.
         "say" => {
-            record(0);
+            record(Bytes::new());
             let mut response = "said".into_response();
             for (name, value) in url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
                 let (name, value) =
@@ -136,13 +138,14 @@ async fn answer(State(seen): State<Arc<Mutex<Vec<Seen>>>>, request: Request) -> 
             response
         }
         "cacheable" => {
-            record(0);
+            record(Bytes::new());
             ([(header::CACHE_CONTROL, "public, max-age=600")], "cacheable").into_response()
         }
         _ => {
-            let body = axum::body::to_bytes(body, usize::MAX).await.map_or(0, |bytes| bytes.len());
-            record(body);
-            format!("seen {body}").into_response()
+            let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+            let length = bytes.len();
+            record(bytes);
+            format!("seen {length}").into_response()
         }
     }
 }

@@ -53,11 +53,25 @@ impl Request {
         self.headers.iter().any(|(key, _)| key.eq_ignore_ascii_case(name))
     }
 
-    pub fn bytes(&self) -> Vec<u8> {
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// The head as it stands here, for a test that writes the body itself.
+    pub fn head_bytes(&self) -> Vec<u8> {
+        (self.lines() + "\r\n").into_bytes()
+    }
+
+    fn lines(&self) -> String {
         let mut text = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
         for (name, value) in &self.headers {
             text.push_str(&format!("{name}: {value}\r\n"));
         }
+        text
+    }
+
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut text = self.lines();
         if !self.body.is_empty() || self.method == "POST" {
             text.push_str(&format!("Content-Length: {}\r\n", self.body.len()));
         }

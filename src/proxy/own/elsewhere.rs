@@ -10,7 +10,7 @@ use crate::{
 
 /// Whether a page of another site caused this: by `Sec-Fetch-Site`, else `Origin`, else `Referer`; or
 /// something that is no page at all.
-pub(super) fn is_from_elsewhere(request: &RequestHeader, facts: &Facts) -> bool {
+pub(in crate::proxy) fn is_from_elsewhere(request: &RequestHeader, facts: &Facts) -> bool {
     let field = |name: HeaderName| request.headers.get(name).and_then(|value| value.to_str().ok());
     // A picture in a page of an app, or a guess of the browser's, is nobody's wish to leave.
     let dest = field(HeaderName::from_static("sec-fetch-dest"));

@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 use http::{Method, header};
 use pingora::{http::RequestHeader, proxy::Session};
 
-use self::elsewhere::is_from_elsewhere;
+pub(super) use self::elsewhere::is_from_elsewhere;
 use super::{Answer, Gateway, exchange::Facts, forwarding, judge::sessions_unavailable};
 use crate::{
     apple::{CallError, DeniedReason, VerifyError},
