@@ -516,6 +516,34 @@ async fn a_form_post_callback_leads_on_to_another_host_too() {
     assert_eq!((answer.status, world.echo.last().target.as_str()), (200, "/a"));
 }
 
+/// Answers Apple's question with a form post, as a browser would.
+async fn post_back(world: &World, browser: &mut Browser, authorize: &str) -> Answer {
+    let [code, state] = world.posted_for(authorize, "administrator").await;
+    let form = Request::new("POST", "/.schoolgate/callback").form(&[("code", &code), ("state", &state)]);
+    browser.send(&url(HOST, "/.schoolgate/callback"), form.navigation(), true).await
+}
+
+#[tokio::test]
+async fn a_form_post_replaces_the_session_of_the_home_and_not_a_dead_one_of_the_host_that_asked() {
+    let world = World::with(&[("routes", APPS), ("apple", "response_mode = \"form_post\"")]).await;
+    let mut browser = world.browser();
+    let wish = browser.open(&url(GRADES, "/")).await.location().to_owned();
+    let authorize = browser.open(&wish).await.location().to_owned();
+    let ticket = post_back(&world, &mut browser, &authorize).await.location().to_owned();
+    assert_eq!(world.walk(&mut browser, &ticket, "administrator").await.1.status, 200);
+    // The library asks Apple anew: now the cookie of the grades is void.
+    let authorize = browser.open(&url(HOST, "/.schoolgate/sign-in")).await.location().to_owned();
+    assert_eq!(post_back(&world, &mut browser, &authorize).await.status, 303);
+    assert_eq!(world.walk(&mut browser, &url("chess.clubs.school.example", "/"), "administrator").await.1.status, 200);
+    // And so do the grades, for a page that needs more.
+    let wish = browser.open(&url(GRADES, "/classes")).await.location().to_owned();
+    let authorize = browser.open(&wish).await.location().to_owned();
+    assert_eq!(post_back(&world, &mut browser, &authorize).await.status, 303);
+    assert_eq!(world.count_sessions().await, 1, "the session of the clubs has ended");
+    browser.open(&url(HOST, "/.schoolgate/sign-out")).await;
+    assert_eq!(browser.fetch(&url("chess.clubs.school.example", "/")).await.status, 401);
+}
+
 #[tokio::test]
 async fn nobody_is_handed_over_inside_a_frame_or_for_a_guess() {
     let world = town().await;
