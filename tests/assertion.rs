@@ -200,7 +200,7 @@ async fn an_app_believes_nothing_else() {
     assert_eq!((&other["refused"], &other["status"]), (&json!("InvalidIssuerError"), &json!("403 Forbidden")));
     app.ask(&json!({ "assertion": good, "at": START, "gateway": ORIGIN }));
     app.believes(&good, START);
-    // What another app of the same gateway got.
+    // ALBeast: what another app of the same gateway got.
     let elsewhere = app.ask(&json!({ "assertion": good, "at": START, "app": "https://grades.school.example" }));
     assert_eq!(
         (&elsewhere["refused"], &elsewhere["status"]),

@@ -141,12 +141,15 @@ fn check_prints_a_valid_configuration_as_a_table() {
     assert_eq!((answer.status, &*answer.stderr), (0, ""), "{answer:#?}");
     let words: Vec<Vec<&str>> = answer.stdout.lines().map(|line| line.split_whitespace().collect()).collect();
     for row in [
-        "HOST ROUTE METHODS ACCESS SCOPES PEOPLE UPSTREAM",
-        "library.school.example / all required - anyone who signed in http://127.0.0.1:9000",
+        "HOST UPSTREAM",
+        "ROUTE METHODS ACCESS SCOPES PEOPLE",
+        "library.school.example http://127.0.0.1:9000",
+        "/ all required - anyone who signed in",
         "/static all public - everybody",
         "/catalogue GET optional - everybody",
         "/roster all required edu.users.read 1 organization",
-        "news.school.example /pub GET public - everybody http://127.0.0.1:9001",
+        "news.school.example http://127.0.0.1:9001",
+        "/pub GET public - everybody",
     ] {
         assert!(words.contains(&row.split(' ').collect()), "{row}\n{}", answer.stdout);
     }
@@ -154,6 +157,163 @@ fn check_prints_a_valid_configuration_as_a_table() {
     assert!(answer.stdout.contains("gateway.toml:25:8: note: \"/static\" is public"), "{}", answer.stdout);
     assert!(answer.stdout.ends_with("gateway.toml is valid: 2 apps, 5 routes, 0 warnings\n"), "{}", answer.stdout);
     assert!(!answer.stdout.contains("PRIVATE KEY"));
+}
+
+/// The valid configuration with everything that makes a table wide.
+fn with_wide_apps() -> String {
+    let wide = r#"
+[[app]]
+name = "clubs"
+host = "*.clubs.of-the-upper-school.school.example"
+upstream = ["https://one.clubs.internal:8443", "https://two.clubs.internal:8443"]
+
+[[app.route]]
+path = "/"
+methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+scopes = ["edu.users.read", "edu.classes.read"]
+headers = { X-Remote-User = "{sub}", X-Mail = "{email}", X-Since = "{auth_time}", Authorization = "Bearer {access_token}" }
+
+[app.route.allow]
+organizations = ["org-1", "org-2"]
+users = ["000123.abc"]
+emails = ["head@school.example"]
+"#;
+    format!("{VALID}{wide}")
+}
+
+#[test]
+fn the_table_of_check_fits_a_terminal_of_80_columns() {
+    let folder = Folder::new();
+    let path = folder.write(&with_wide_apps());
+    let answer = folder.run(&["check", "--config", path.to_str().unwrap()]);
+    assert_eq!(answer.status, 0, "{answer:#?}");
+    let table: Vec<_> = answer.stdout.lines().take_while(|line| !line.contains("gateway.toml:")).collect();
+    assert!(table.len() > 15 && table.iter().all(|line| line.chars().count() <= 80), "{}", table.join("\n"));
+    let words: Vec<Vec<&str>> = table.iter().map(|line| line.split_whitespace().collect()).collect();
+    for row in [
+        "*.clubs.of-the-upper-school.school.example https://one.clubs.internal:8443",
+        "https://two.clubs.internal:8443",
+        "/ GET required edu.classes.read 2 organizations and",
+        "POST edu.users.read 1 user and",
+        "PUT 1 email",
+        "OPTIONS",
+    ] {
+        assert!(words.contains(&row.split(' ').collect()), "{row}\n{}", table.join("\n"));
+    }
+}
+
+#[test]
+fn explain_says_what_somebody_who_has_signed_in_gets() {
+    let folder = Folder::new();
+    let path = folder.write(&with_wide_apps());
+    let config = ["--config", path.to_str().unwrap()];
+    let (library, clubs) = ("https://library.school.example", "https://chess.clubs.of-the-upper-school.school.example");
+    let roster = format!("{library}/roster");
+    for (url, who, gets) in [
+        (roster.as_str(), &["000123.abc,org-1,edu.users.read"][..], "let in"),
+        (&roster, &["000123.abc,org-1,"], "lacks edu.users.read, so Apple is asked for edu.users.read:"),
+        (
+            &roster,
+            &["000123.abc,org-1,edu.classes.read"],
+            "lacks edu.users.read, so Apple is asked for edu.classes.read edu.users.read:",
+        ),
+        (&roster, &["000123.abc,,"], "403: their organization is none of those above"),
+        (&roster, &["000123.abc,ORG-1,edu.users.read"], "403: their organization is none of those above"),
+        (library, &["000123.abc"], "let in"),
+        (
+            &format!("{library}/static/x"),
+            &["000123.abc"],
+            "let in; no session is looked at, and the app is not told who it is",
+        ),
+        (&format!("{library}/catalogue"), &["000123.abc"], "let in, and the app is told who it is"),
+        (clubs, &["x,org-2"], "403: they are none of the users above"),
+        (clubs, &["000123.abc,org-2"], "403: they have no address, as far as --as says; add --email to judge by one"),
+        (clubs, &["000123.abc,org-2", "--email", "a@evil@school.example"], "403: their address is none of those above"),
+        (
+            clubs,
+            &["000123.abc,org-2", "--email", "head@school.example", "--unverified-email"],
+            "403: Apple does not vouch for their address, so no rule about addresses lets them in",
+        ),
+        (clubs, &["000123.abc,org-2,edu.users.read edu.classes.read", "--email", "Head@school.example"], "let in"),
+    ] {
+        let answer = folder.run(&[&["explain", "GET", url, "--as"], who, &config].concat());
+        assert_eq!((answer.status, &*answer.stderr), (0, ""), "{answer:#?}");
+        assert_eq!(answer.says("gets"), gets, "{url} {who:?}\n{}", answer.stdout);
+        let subject = who[0].split(',').next().unwrap();
+        assert!(answer.says("signed in").starts_with(&format!("{subject} of ")), "{}", answer.stdout);
+        let reaches = gets.starts_with("let in");
+        assert_eq!(answer.stdout.contains("none: the request does not reach the app"), !reaches, "{}", answer.stdout);
+        assert_eq!(answer.stdout.contains("\n  always "), reaches, "{}", answer.stdout);
+    }
+}
+
+#[test]
+fn explain_tells_each_kind_of_request_what_it_gets_and_the_app_what_it_is_told() {
+    let folder = Folder::new();
+    let path = folder.write(&with_wide_apps());
+    let explain =
+        |arguments: &[&str]| folder.run(&[&["explain"], arguments, &["--config", path.to_str().unwrap()]].concat());
+    let clubs = "https://chess.clubs.of-the-upper-school.school.example/?a=b";
+    let answer = explain(&["GET", clubs, "--as", "000123.abc,org-2", "--email", "head@school.example"]);
+    for line in [
+        "upstreams   take turns while they are healthy",
+        "tls         certificates of https upstreams are verified",
+        "host        *.clubs.of-the-upper-school.school.example covers it",
+        "no session  a page in a tab: sent to Apple (302)",
+        "            a page in a frame: 401, a page with a button",
+        "            a script, a picture, a WebSocket: 401, with the way",
+        "            a prefetch: 401\n",
+        "sign-in     by way of library.school.example, the host of redirect_uri",
+        "when Apple was asked and did not grant it: 403, and no loop",
+    ] {
+        assert!(answer.stdout.contains(line), "{line}\n{}", answer.stdout);
+    }
+    let scopes = "000123.abc,org-2,edu.users.read edu.classes.read";
+    let answer = explain(&["GET", clubs, "--as", scopes, "--email", "head@school.example"]);
+    for line in [
+        "X-Remote-User: 000123.abc\n",
+        "X-Mail: head@school.example\n",
+        "X-Since: <time of the sign-in>\n",
+        "Authorization: Bearer <access token>\n",
+    ] {
+        assert!(answer.stdout.contains(line), "{line}\n{}", answer.stdout);
+    }
+    let answer = explain(&["POST", "https://library.school.example/", "--as", "000123.abc,org-2"]);
+    assert!(answer.stdout.contains("X-Remote-User: 000123.abc\n") && answer.stdout.contains("(303)"), "{answer:#?}");
+    let answer = explain(&["GET", "https://library.school.example/.schoolgate/sign-in?return_to=/roster/x"]);
+    assert_eq!((answer.says("then"), answer.says("asks for")), ("/roster/x of this host", "edu.users.read"));
+    let answer = explain(&["GET", "https://library.school.example/.schoolgate/sign-in?return_to=//evil.example"]);
+    assert_eq!((answer.says("then"), answer.says("asks for")), ("/ of this host", "no scope"));
+    assert!(answer.says("note").contains("no path of this host"), "{answer:#?}");
+    let answer = explain(&["GET", "https://library.school.example/.schoolgate/auth"]);
+    assert_eq!(answer.says("note"), "403 for everybody: trusted_proxies is empty");
+    // A home that is no app's.
+    let home =
+        with_wide_apps().replace("https://library.school.example/.school", "https://login.school.example/.school");
+    let path = folder.write(&home);
+    let answer = folder.run(&["explain", "GET", "https://login.school.example/", "--config", path.to_str().unwrap()]);
+    assert!(answer.says("answer").starts_with("421: the host of redirect_uri is no app's"), "{answer:#?}");
+}
+
+#[test]
+fn explain_refuses_a_person_who_cannot_be() {
+    let folder = Folder::new();
+    let path = folder.write(VALID);
+    for (who, why) in [
+        (&["--as", ""][..], "the sub \"\" of --as is empty"),
+        (&["--as", ",org-1,"], "the sub \"\" of --as is empty"),
+        (&["--as", "a b"], "the sub \"a b\" of --as has a character that is not visible ASCII"),
+        (&["--as", "a,b\tc"], "the org_id"),
+        (&["--as", "a,b,c\"d"], "the list of scopes"),
+        (&["--as", "a,b,edu.users.read,edu.classes.read"], "more than two commas"),
+        (&["--email", "a@b.example"], "--as"),
+        (&["--as", "a", "--unverified-email"], "--email"),
+    ] {
+        let url = ["explain", "GET", "https://library.school.example/", "--config", path.to_str().unwrap()];
+        let answer = folder.run(&[&url[..], who].concat());
+        assert_eq!((answer.status, &*answer.stdout), (2, ""), "{who:?}: {answer:#?}");
+        assert!(answer.stderr.contains(why), "{who:?}: {}", answer.stderr);
+    }
 }
 
 /// The valid configuration with an app that keeps sessions of its own.
@@ -332,7 +492,7 @@ fn explain_tells_what_a_request_meets() {
     assert_eq!(answer.says("route"), "/roster (all methods)");
     assert_eq!(answer.says("path"), "/roster/5?x=1 goes to the app");
     assert_eq!(answer.says("access"), "required");
-    assert!(answer.says("no session").contains("sent to Apple (302), anything else gets 401"));
+    assert_eq!(answer.says("no session"), "a page in a tab: sent to Apple (302)");
     assert!(answer.says("scopes").starts_with("edu.users.read"));
     assert_eq!(answer.says("people"), "organization: org-1");
     assert_eq!(answer.says("headers"), "X-Remote-User: {sub}");
@@ -454,6 +614,7 @@ fn the_configuration_in_the_readme_is_valid() {
     let path = folder.write(&example);
     let answer = folder.run(&["check", "--config", path.to_str().unwrap()]);
     assert_eq!(answer.status, 0, "{}", answer.stderr);
+    assert!(answer.stdout.ends_with(" 0 warnings\n"), "{}", answer.stdout);
 }
 
 /// As GitHub makes it.

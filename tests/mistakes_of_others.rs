@@ -119,7 +119,7 @@ fn tests_of(text: &str) -> String {
     tests.lines().filter(|line| !line.starts_with("//!")).collect::<Vec<_>>().join("\n")
 }
 
-/// Names of the tests of a file.
+/// Names of the tests of a file; of one that has none of its own, the sentences that a macro makes tests of.
 fn tests_in(text: &str) -> Vec<&str> {
     let mut lines = text.lines().map(str::trim);
     let mut names = Vec::new();
@@ -128,6 +128,10 @@ fn tests_in(text: &str) -> Vec<&str> {
             let function = lines.by_ref().find_map(|line| line.split_once("fn "));
             names.extend(function.and_then(|(_, rest)| rest.split('(').next()));
         }
+    }
+    if names.is_empty() {
+        let sentences = text.lines().filter_map(|line| line.strip_prefix("pub(crate) async fn "));
+        names.extend(sentences.filter_map(|rest| rest.split('(').next()));
     }
     names
 }

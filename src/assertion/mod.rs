@@ -1,9 +1,9 @@
 //! The assertion: a short-lived signed statement for one app of who somebody is, for apps that want to check what
 //! a header says.
 //!
-//! The core is pure: a [`KeySet`](key_set::KeySet) says which key signs now, which are published, and whether a new
-//! one is due. The edge is the [`Keeper`](keeper::Keeper), which keeps the set as one sealed note beside the sessions,
-//! so that all gateways that share a store share it.
+//! The core is pure: `key_set` says which key signs now, which are published, and whether a new one is due. The edge is
+//! `keeper`, which keeps the set as one sealed note beside the sessions, so that all gateways that share a store share
+//! it.
 
 mod assertions;
 mod keeper;

@@ -21,7 +21,7 @@ pub(super) fn run(path: &Path) -> ExitCode {
 }
 
 fn report(path: &Path, loaded: &Loaded) -> String {
-    let mut text = output::columns(&rows(loaded));
+    let mut text = table(loaded);
     text.push('\n');
     let sessions = session_rows(loaded);
     if sessions.len() > 1 {
@@ -51,13 +51,26 @@ fn apps(loaded: &Loaded) -> Vec<&App> {
     loaded.settings.table.apps().map(AsRef::as_ref).collect()
 }
 
-fn rows(loaded: &Loaded) -> Vec<[String; 7]> {
-    let title = ["HOST", "ROUTE", "METHODS", "ACCESS", "SCOPES", "PEOPLE", "UPSTREAM"].map(str::to_owned);
-    let mut rows = vec![title];
+/// Hosts with their upstreams, and below each host its routes: so it fits a terminal of 80 columns.
+fn table(loaded: &Loaded) -> String {
+    let title = |titles: &[&str]| titles.iter().map(|title| vec![(*title).to_owned()]).collect::<Vec<_>>();
+    let mut hosts = output::stacked::<2>(&title(&["HOST", "UPSTREAM"]));
+    let mut routes = output::stacked::<5>(&title(&["  ROUTE", "METHODS", "ACCESS", "SCOPES", "PEOPLE"]));
+    // How many lines of each belong together.
+    let mut parts = vec![(hosts.len(), routes.len())];
     for app in apps(loaded) {
-        rows.extend(app.routes.iter().enumerate().map(|(index, route)| row(app, route, index == 0)));
+        let upstreams = app.upstreams.iter().map(ToString::to_string).collect();
+        let host = output::stacked::<2>(&[vec![app.host.to_string()], upstreams]);
+        let rows: Vec<_> = app.routes.iter().flat_map(row).collect();
+        parts.push((host.len(), rows.len()));
+        hosts.extend(host);
+        routes.extend(rows);
     }
-    rows
+    let (hosts, routes) = (output::columns(&hosts), output::columns(&routes));
+    let (mut hosts, mut routes) = (hosts.lines(), routes.lines());
+    let part =
+        |(own, below)| hosts.by_ref().take(own).chain(routes.by_ref().take(below)).collect::<Vec<_>>().join("\n");
+    parts.into_iter().map(part).collect::<Vec<_>>().join("\n\n") + "\n"
 }
 
 /// The apps that keep sessions of their own, under a title.
@@ -75,17 +88,14 @@ fn session_rows(loaded: &Loaded) -> Vec<[String; 3]> {
     rows
 }
 
-/// Host and upstream stand beside the first route of an app only.
-fn row(app: &App, route: &Route, is_first: bool) -> [String; 7] {
-    let once = |text: String| if is_first { text } else { String::new() };
-    let scopes = if route.scopes.is_empty() { "-".into() } else { route.scopes.to_string() };
-    [
-        once(app.host.to_string()),
-        route.prefix.as_str().to_owned(),
-        describe::methods(route),
-        describe::access(route.access).to_owned(),
-        scopes,
-        describe::people(route),
-        once(describe::upstreams(app)),
-    ]
+/// Methods and scopes stand below each other.
+fn row(route: &Route) -> Vec<[String; 5]> {
+    let scopes: Vec<_> = route.scopes.iter().map(str::to_owned).collect();
+    output::stacked(&[
+        vec![format!("  {}", route.prefix.as_str())],
+        describe::methods(route).split(' ').map(str::to_owned).collect(),
+        vec![describe::access(route.access).to_owned()],
+        if scopes.is_empty() { vec!["-".into()] } else { scopes },
+        describe::people(route).split_inclusive(" and ").map(|one| one.trim_end().to_owned()).collect(),
+    ])
 }

@@ -2,7 +2,10 @@
 
 use http::{HeaderName, Method};
 
-use crate::policy::{Access, Allow, App, Route, Template, Unauthenticated, Values, Variable};
+use crate::{
+    policy::{Access, Allow, App, Route, Template, Values, Variable, redirects},
+    web::Kind,
+};
 
 /// The methods of a route.
 pub(super) fn methods(route: &Route) -> String {
@@ -65,19 +68,30 @@ pub(super) fn turns(app: &App) -> Option<String> {
 }
 
 /// What somebody without a session gets on a route.
-pub(super) fn strangers(route: &Route, method: &Method) -> String {
-    let redirect = if matches!(*method, Method::GET | Method::HEAD) { 302 } else { 303 };
-    match (route.access, route.unauthenticated) {
-        (Access::Public, _) => "let in; no session is looked at".into(),
-        (Access::Optional, _) => "let in, and the app is not told who it is".into(),
-        (Access::Required, Unauthenticated::Auto) => {
-            format!("a page that opens in a tab is sent to Apple ({redirect}), anything else gets 401")
-        }
-        (Access::Required, Unauthenticated::Redirect) => {
-            format!("sent to Apple ({redirect}), whatever the kind of request; in a frame, a page with a link to it")
-        }
-        (Access::Required, Unauthenticated::Status401) => "401, whatever the kind of request".into(),
+pub(super) fn strangers(route: &Route, method: &Method) -> Vec<String> {
+    match route.access {
+        Access::Public => vec!["let in; no session is looked at".into()],
+        Access::Optional => vec!["let in, and the app is not told who it is".into()],
+        Access::Required => answers(route, method),
     }
+}
+
+/// What each kind of request gets that cannot go on without a visit to Apple.
+pub(super) fn answers(route: &Route, method: &Method) -> Vec<String> {
+    let redirect = if matches!(*method, Method::GET | Method::HEAD) { 302 } else { 303 };
+    let answer = |kind| {
+        let (who, refused) = match kind {
+            Kind::Navigation => ("a page in a tab", "401, a page that says so"),
+            Kind::Frame => ("a page in a frame", "401, a page with a button that signs in in the whole window"),
+            Kind::Other => ("a script, a picture, a WebSocket", "401, with the way to sign in in WWW-Authenticate"),
+            Kind::Guess => ("a prefetch", "401"),
+        };
+        match redirects(route.unauthenticated, kind) {
+            true => format!("{who}: sent to Apple ({redirect})"),
+            false => format!("{who}: {refused}"),
+        }
+    };
+    [Kind::Navigation, Kind::Frame, Kind::Other, Kind::Guess].map(answer).into()
 }
 
 /// A header name as people write it; on the wire, case does not count.

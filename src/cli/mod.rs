@@ -51,7 +51,8 @@ enum Command {
     /// Say what a request would meet.
     ///
     /// Which app and route it meets, whether it is let in without a sign-in, what scopes and people the
-    /// route needs, and which headers the app gets. The gateway need not run.
+    /// route needs, and which headers the app gets; with --as also what becomes of it for somebody who has
+    /// signed in. The gateway need not run.
     Explain(explain::Arguments),
     /// Show or end the sessions of the running gateway.
     ///

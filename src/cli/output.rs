@@ -25,6 +25,14 @@ pub(super) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     text
 }
 
+/// One row whose cells have several lines, as rows of one line each.
+pub(super) fn stacked<const N: usize>(cells: &[Vec<String>]) -> Vec<[String; N]> {
+    let height = cells.iter().map(Vec::len).max().unwrap_or(0);
+    let line =
+        |cell: usize, index: usize| cells.get(cell).and_then(|cell| cell.get(index)).cloned().unwrap_or_default();
+    (0..height).map(|index| std::array::from_fn(|cell| line(cell, index))).collect()
+}
+
 /// A text from elsewhere for a terminal: what could move the cursor, turn the reading direction round or hide
 /// something is shown as a replacement character.
 pub(super) fn harmless(text: &str) -> String {
@@ -70,6 +78,14 @@ mod tests {
         let row = |a: &str, b: &str| [a.to_owned(), b.to_owned()];
         assert_eq!(columns(&[row("HOST", "X"), row("é", "yes"), row("", "")]), "HOST  X\né     yes\n\n");
         assert_eq!(columns::<2>(&[]), "");
+    }
+
+    #[test]
+    fn a_row_is_as_high_as_its_highest_cell() {
+        let cell = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>();
+        let rows = stacked::<2>(&[cell(&["a"]), cell(&["b", "c"])]);
+        assert_eq!(rows, [["a".to_owned(), "b".into()], [String::new(), "c".into()]]);
+        assert!(stacked::<2>(&[Vec::new(), Vec::new()]).is_empty());
     }
 
     /// What somebody could want a terminal to do.

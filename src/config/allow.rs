@@ -43,12 +43,24 @@ pub(super) fn read(mut section: Section<'_>, report: &Report<'_>) -> Allow {
             "nobody can pass: none of these addresses is in email_domains, and both must match",
         );
     }
-    Allow {
+    let place = [
+        organizations.as_ref().map(|entry| &entry.place),
+        users.as_ref().map(|entry| &entry.place),
+        emails.as_ref().map(|entry| &entry.place),
+        email_domains.as_ref().map(|entry| &entry.place),
+    ];
+    let place = place.into_iter().flatten().next().cloned();
+    let allow = Allow {
         organizations: organizations.map(|entry| entry.value).unwrap_or_default(),
         users: users.map(|entry| entry.value).unwrap_or_default(),
         emails: values(emails),
         email_domains: values(email_domains),
+    };
+    if let Some(place) = place.filter(|_| allow.is_open()) {
+        report
+            .warn(&place, "an empty list keeps nobody out: anyone who signed in gets in; name somebody, or remove it");
     }
+    allow
 }
 
 /// Apple, `id_token`: for Work & School users `email_verified` is false, and `org_id` is there for

@@ -6,13 +6,15 @@ use super::{
     app::AppAt,
     app_sessions,
     conflict::{met, same_path},
+    lint_hosts,
     report::{Entry, Report},
     route::RouteAt,
 };
-use crate::{apple::Service, identity::ScopeSet, policy::Access};
+use crate::{apple::Service, identity::ScopeSet, policy::Access, web::CanonicalPath};
 
 /// The methods that browsers and forms use. `GET` stands for `HEAD` too.
-const USUAL: [Method; 6] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+pub(super) const USUAL: [Method; 6] =
+    [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
 
 /// Scopes that only some accounts of a school may grant.
 const OF_THE_SCHOOL: &str = "edu.";
@@ -22,24 +24,20 @@ pub(super) fn check(apps: &[AppAt], report: &Report<'_>) {
     for app in apps {
         for route in &app.routes {
             match route.route.access {
-                Access::Required => falls_through(route, &app.routes, report),
+                Access::Required => {
+                    falls_through(route, &app.routes, report);
+                    lets_more_in(route, &app.routes, report);
+                    keeps_the_token(route, report);
+                }
                 Access::Optional | Access::Public => opens(route, &app.routes, report),
             }
             unreachable(route, &app.routes, report);
         }
+        start(app, report);
         app_sessions::lint(app, report);
-        wildcard(app, report);
     }
+    lint_hosts::check(apps, report);
     school_scopes(apps, report);
-}
-
-/// Whoever answers at a name that a wildcard covers may receive the sign-ins of others for that name.
-fn wildcard(app: &AppAt, report: &Report<'_>) {
-    if let Some(host) = app.host.as_ref().filter(|host| host.value.one().is_none()) {
-        let text =
-            format!("every name that \"{}\" covers must lead to this gateway, and to no other server", host.value);
-        report.note(&host.place, text);
-    }
 }
 
 /// With Sign in with Apple, anybody in the world can sign in: only a rule about people keeps them out.
@@ -70,11 +68,7 @@ fn opens(route: &RouteAt, routes: &[RouteAt], report: &Report<'_>) {
     };
     let text =
         format!("{methods}\"{inner}\" {open}, although it lies within \"{outer}\" (line {line}), which is protected");
-    if shadowed.route.prefix.depth() == 0 || same_path(route, shadowed) {
-        report.note(&route.place, text);
-    } else {
-        report.warn(&route.place, text);
-    }
+    tell(route, shadowed, text, report);
 }
 
 /// A protected route for some methods, whose other methods meet an open one above it.
@@ -96,6 +90,60 @@ fn falls_through(route: &RouteAt, routes: &[RouteAt], report: &Report<'_>) {
             names(route),
             other.path,
         );
+        report.warn(&route.place, text);
+    }
+}
+
+/// A protected route within one for fewer people: nothing is inherited.
+fn lets_more_in(route: &RouteAt, routes: &[RouteAt], report: &Report<'_>) {
+    let others = || routes.iter().filter(|other| !std::ptr::eq(*other, route));
+    let around = |method: &Method| {
+        met(others(), method, &route.path)
+            .filter(|other| other.route.access == Access::Required && !same_path(route, other))
+    };
+    let Some(outer) = taken(route).filter(|method| wins(route, routes, method)).find_map(around) else { return };
+    let (line, path, outside) = (report.line(&outer.place), route.path.as_str(), outer.path.as_str());
+    if route.route.allow.is_open() && !outer.route.allow.is_open() {
+        let text = format!(
+            "\"{path}\" is for anyone who signed in, although it lies within \"{outside}\" (line {line}), which is \
+             not: a route has no rules but its own"
+        );
+        tell(route, outer, text, report);
+    }
+    let dropped = outer.route.scopes.missing_from(&route.route.scopes);
+    if !dropped.is_empty() {
+        let text = format!("\"{path}\" does not need {dropped}, although \"{outside}\" (line {line}) does");
+        report.note(&route.place, text);
+    }
+}
+
+/// A scope of the school is for Apple's APIs, and only the app can ask those.
+fn keeps_the_token(route: &RouteAt, report: &Report<'_>) {
+    let scope = route.route.scopes.iter().find(|scope| scope.starts_with(OF_THE_SCHOOL));
+    if let Some(scope) = scope.filter(|_| !route.route.headers.names_the_access_token()) {
+        let text = format!(
+            "no header of \"{}\" has {{access_token}}: here {scope} decides who passes, and the app can do nothing with it",
+            route.path
+        );
+        report.note(&route.place, text);
+    }
+}
+
+/// Most people begin at the start page.
+fn start(app: &AppAt, report: &Report<'_>) {
+    let Ok(start) = CanonicalPath::parse("/") else { return };
+    if let Some(first) = app.routes.first().filter(|_| met(app.routes.iter(), &Method::GET, &start).is_none()) {
+        let answer = if app.routes.iter().any(|route| route.route.prefix.depth() == 0) { "405" } else { "404" };
+        let text = format!("no route of this app takes GET of \"/\", so whoever opens its host gets {answer}");
+        report.note(&first.place, text);
+    }
+}
+
+/// What takes a part out of the start page's rule is often meant; elsewhere it is seldom.
+fn tell(route: &RouteAt, other: &RouteAt, text: String, report: &Report<'_>) {
+    if other.route.prefix.depth() == 0 || same_path(route, other) {
+        report.note(&route.place, text);
+    } else {
         report.warn(&route.place, text);
     }
 }

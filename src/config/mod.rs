@@ -16,6 +16,7 @@ mod duration;
 mod headers;
 mod key_file;
 mod lint;
+mod lint_hosts;
 mod location;
 #[cfg(test)]
 mod mistakes;

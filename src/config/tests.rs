@@ -327,6 +327,38 @@ fn a_valid_file_says_what_is_odd() {
             route("path = \"/static\"\nmethods = [\"GET\", \"POST\", \"PUT\", \"PATCH\", \"DELETE\", \"OPTIONS\"]"),
             "no request meets this route",
         ),
+        (route("path = \"/x\"\nscopes = [\"edu.classes.raed\"]"), "did you mean edu.classes.read?"),
+        (
+            route(
+                "path = \"/x\"\naccess = \"public\"\nmethods = [\"GET\"]\n[[app.route]]\npath = \"/x/y\"\nmethods = [\"POST\"]",
+            ),
+            "is protected for POST only: GET there meets \"/x\"",
+        ),
+        (
+            route("path = \"/x\"\nallow.users = [\"a\"]\n[[app.route]]\npath = \"/x/y\""),
+            ":29:8: warning: \"/x/y\" is for anyone who signed in, although it lies within \"/x\" (line 26), which is not",
+        ),
+        (
+            changed("path = \"/\"\n", "path = \"/\"\nallow.users = [\"a\"]\n[[app.route]]\npath = \"/y\"\n"),
+            ":23:8: note: \"/y\" is for anyone who signed in, although it lies within \"/\" (line 20), which is not",
+        ),
+        (
+            route("path = \"/x\"\nscopes = [\"edu.users.read\"]\n[[app.route]]\npath = \"/x/y\""),
+            "note: \"/x/y\" does not need edu.users.read, although \"/x\" (line 26) does",
+        ),
+        (
+            route("path = \"/x\"\nscopes = [\"edu.users.read\"]\nheaders = { X-Forwarded-Access-Token = \"{sub}\" }"),
+            "note: no header of \"/x\" has {access_token}: here edu.users.read decides who passes",
+        ),
+        (
+            route("path = \"/x\"\nallow.organizations = []"),
+            ":27:23: warning: an empty list keeps nobody out: anyone who signed in gets in",
+        ),
+        (
+            changed("path = \"/\"", "path = \"/x\""),
+            ":20:8: note: no route of this app takes GET of \"/\", so whoever opens its host gets 404",
+        ),
+        (changed("path = \"/\"", "path = \"/\"\nmethods = [\"POST\"]"), "whoever opens its host gets 405"),
         (changed("\"public\"", "\"public\"\nunauthenticated = \"401\""), "has no effect"),
         (
             changed("[[app]]", "sign_out_paths = [\"/out\"]").replace("path = \"/\"", "path = \"/x\""),
@@ -341,6 +373,67 @@ fn a_valid_file_says_what_is_odd() {
     ] {
         let notes = notes(&text).join("\n");
         assert!(notes.contains(said), "{said}\n{notes}");
+    }
+}
+
+/// The valid file with a second app at `*.school.example`.
+fn with_a_wildcard(routes: &str) -> String {
+    format!("{VALID}[[app]]\nname = \"all\"\nhost = \"*.School.example\"\nupstream = \"http://b\"\n{routes}")
+}
+
+#[test]
+fn cve_2026_48794_a_host_by_name_beside_a_wildcard_says_where_their_rules_differ() {
+    let at = ":16:8: note: ";
+    let by_name = "at \"library.school.example\" and";
+    for (routes, said) in [
+        (
+            "",
+            format!("{at}GET of \"/static\" needs no sign-in {by_name} is for anyone who signed in at all other names"),
+        ),
+        (
+            "[[app.route]]\naccess = \"public\"",
+            format!("{at}GET of \"/\" is for anyone who signed in {by_name} needs no sign-in at all other names"),
+        ),
+        (
+            "[[app.route]]\nallow.users = [\"a\"]",
+            format!("{at}GET of \"/\" is for anyone who signed in {by_name} is for some people at all other names"),
+        ),
+        (
+            "[[app.route]]\npath = \"/x\"",
+            format!("{at}GET of \"/\" is for anyone who signed in {by_name} meets no route at all other names"),
+        ),
+    ] {
+        let notes = notes(&with_a_wildcard(routes));
+        let told: Vec<_> = notes.iter().filter(|note| note.contains("has no rules but its own")).collect();
+        assert!(told.len() == 1 && told[0].contains(&said), "{said}\n{notes:#?}");
+        assert!(told[0].contains("of \"*.school.example\" (line 27)"), "{told:?}");
+    }
+}
+
+#[test]
+fn a_host_by_name_is_silent_beside_a_wildcard_with_the_same_rules_or_of_other_names() {
+    let silent = |text: &str| !notes(text).iter().any(|note| note.contains("has no rules but its own"));
+    let same = "[[app.route]]\npath = \"/\"\n[[app.route]]\npath = \"/static\"\naccess = \"public\"";
+    assert!(silent(&with_a_wildcard(same)));
+    assert!(silent(&with_a_wildcard("").replace("*.School.example", "*.clubs.school.example")));
+    assert!(silent(&with_a_wildcard("").replace("*.School.example", "news.school.example")));
+}
+
+#[test]
+fn what_is_meant_so_gives_no_alarm() {
+    let route = |keys: &str| format!("{VALID}[[app.route]]\n{keys}\n");
+    let (people, token) = ("allow.users = [\"a\"]", "{access_token}");
+    for (text, said) in [
+        (route(&format!("path = \"/x\"\n{people}\n[[app.route]]\npath = \"/x/y\"\n{people}")), "is for anyone"),
+        (route(&format!("path = \"/x\"\n{people}")), "is for anyone"),
+        (route("path = \"/x\"\nscopes = [\"edu.users.read\"]"), token),
+        (route("path = \"/x\"\nscopes = [\"edu.users.read\"]"), "does not need"),
+        (route(&format!("path = \"/x\"\nallow.emails = []\n{people}")), "an empty list"),
+        (VALID.to_owned(), "whoever opens its host"),
+        (changed("path = \"/\"", "path = \"/\"\nmethods = [\"GET\"]"), "whoever opens its host"),
+    ] {
+        let notes = notes(&text).join("\n");
+        assert!(!notes.contains(said), "{text}\n{notes}");
     }
 }
 

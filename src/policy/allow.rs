@@ -221,8 +221,10 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_says_nothing_of_the_person() {
+    fn a_reason_says_nothing_of_the_person_and_stands_in_the_documentation() {
+        let documentation = include_str!("../../docs/routes.md");
         for unmet in [Unmet::Organization, Unmet::User, Unmet::EmailNotVerified, Unmet::Email, Unmet::EmailDomain] {
+            assert!(documentation.contains(&format!(" | `{}` |\n", unmet.as_str())), "{unmet:?}");
             assert!(unmet.as_str().bytes().all(|byte| byte.is_ascii_lowercase() || byte == b' '));
         }
     }

@@ -8,7 +8,10 @@ use std::{
 use http::Method;
 
 use super::{App, Route};
-use crate::web::{CanonicalPath, Host, HostPattern, parent_of};
+use crate::{
+    identity::ScopeSet,
+    web::{CanonicalPath, Host, HostPattern, ReturnPath, Target, parent_of},
+};
 
 /// Why a request meets no route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +103,16 @@ impl Table {
         self.app(host).into_iter().flat_map(|app| mistakable(app, method, path)).collect()
     }
 
+    /// The scopes of the page that somebody goes to after a sign-in.
+    #[must_use]
+    pub fn scopes_to_open(&self, host: &Host, path: &ReturnPath) -> ScopeSet {
+        Target::parse_origin_form(path.as_str())
+            .ok()
+            .and_then(|target| self.find(host, &Method::GET, target.path()).ok())
+            .map(|lookup| lookup.route().scopes.clone())
+            .unwrap_or_default()
+    }
+
     /// The methods that the rules for a path take when none takes all, as `Allow` lists them.
     #[must_use]
     pub fn methods_at(&self, host: &Host, path: &CanonicalPath) -> String {
@@ -138,7 +151,6 @@ fn mistakable<'a>(app: &'a App, method: &'a Method, path: &'a CanonicalPath) -> 
 pub(super) mod tests {
     use super::*;
     use crate::{
-        identity::ScopeSet,
         policy::{Access, Allow, HeaderSet, Unauthenticated, Upstream},
         web::{PathPrefix, Scheme},
     };

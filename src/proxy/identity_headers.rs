@@ -104,18 +104,18 @@ impl Values for RecordValues<'_> {
     fn value(&self, variable: &Variable) -> Option<String> {
         let Record { handle, person, id_token, grant, .. } = self.0;
         match variable {
-            Variable::Subject => Some(person.subject.to_string()),
-            Variable::Email => person.email.as_ref().map(|email| email.address.clone()),
-            Variable::EmailVerified => person.email.as_ref().map(|email| email.verified.to_string()),
-            Variable::IsPrivateEmail => person.is_private_email.map(|private| private.to_string()),
-            Variable::Organization => person.organization.as_ref().map(ToString::to_string),
-            Variable::Scopes => Some(grant.scopes.to_string()),
-            Variable::AuthTime => person.auth_time.map(|seconds| seconds.to_string()),
             Variable::AccessToken => Some(grant.access_token.expose().to_owned()),
             Variable::AccessTokenExpiresAt => Some(grant.access_expires_at.seconds().to_string()),
             Variable::IdToken => Some(id_token.expose().to_owned()),
             Variable::SessionId => Some(handle.to_string()),
-            Variable::Claim(name) => person.claims.get(name).cloned(),
+            Variable::Subject
+            | Variable::Email
+            | Variable::EmailVerified
+            | Variable::IsPrivateEmail
+            | Variable::Organization
+            | Variable::Scopes
+            | Variable::AuthTime
+            | Variable::Claim(_) => variable.of_person(person, &grant.scopes),
         }
     }
 }

@@ -69,6 +69,12 @@ impl TrustedProxies {
         Self(networks.into_iter().collect())
     }
 
+    /// Whether nobody is trusted.
+    #[must_use]
+    pub fn is_nobody(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether an address is one of them.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {

@@ -68,7 +68,7 @@ impl SignIn {
         awaits: Awaits,
     ) -> Begun {
         let granted = session.map(|session| &session.record().grant.scopes);
-        let asked = granted.into_iter().fold(self.settings.scopes.union(wanted), |asked, granted| asked.union(granted));
+        let asked = self.settings.asks_for(wanted, granted);
         let drawn = (self.apple.draw_state(), self.apple.draw_nonce(), self.apple.draw_verifier());
         let transaction = Transaction::begin(drawn, self.clock.now(), asked, return_to, had, awaits);
         let location = self.apple.authorize_url(&AuthorizationRequest {

@@ -25,3 +25,11 @@ pub struct Settings {
     /// Whether forms are kept that come after their session has died.
     pub keeps_forms: bool,
 }
+
+impl Settings {
+    /// What Apple is asked for: the scopes of every sign-in, those that are `wanted`, and those that a session has.
+    #[must_use]
+    pub fn asks_for(&self, wanted: &ScopeSet, granted: Option<&ScopeSet>) -> ScopeSet {
+        granted.into_iter().fold(self.scopes.union(wanted), |asked, granted| asked.union(granted))
+    }
+}

@@ -184,8 +184,8 @@ fn loose(segment: &str) -> Option<Vec<u8>> {
 
 /// The names of scripts that servers run, and hand the rest of the path to.
 const SCRIPTS: &[&str] = &[
-    "php", "php3", "php4", "php5", "php7", "php8", "phtml", "cgi", "fcgi", "pl", "py", "wsgi", "cfm", "asp", "aspx",
-    "jsp",
+    "php", "php3", "php4", "php5", "php7", "php8", "phtml", "phar", "cgi", "fcgi", "pl", "py", "wsgi", "cfm", "asp",
+    "aspx", "jsp",
 ];
 
 /// Loose segments without the scripts that others follow.

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -15,7 +16,7 @@ use serde_json::Value;
 /// No app takes longer to start.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How often another port is tried when somebody else was quicker to take it.
+/// How often another port is tried.
 const TRIES: usize = 5;
 
 /// Where an app has a page of its own.
@@ -37,7 +38,10 @@ pub(crate) struct Note {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     Gunicorn,
+    /// PHP's own web server.
     Php,
+    /// PHP behind nginx, by FastCGI, as PHP-FPM is.
+    PhpBehindNginx,
     Node,
     Nginx,
 }
@@ -47,11 +51,18 @@ pub(crate) struct App {
     pub(crate) address: SocketAddr,
     kind: Kind,
     child: Child,
+    _behind: Option<Behind>,
     folder: tempfile::TempDir,
 }
 
 impl App {
     pub(crate) fn start(kind: Kind) -> Self {
+        let started = (0..TRIES).find_map(|_| Self::attempt(kind));
+        started.unwrap_or_else(|| panic!("{kind:?} does not start"))
+    }
+
+    /// On a port that was free a moment ago.
+    fn attempt(kind: Kind) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         for place in FOLDERS {
             let place = folder.path().join(format!("site{place}"));
@@ -59,16 +70,30 @@ impl App {
             fs::write(place.join("index.html"), "noted").unwrap();
             fs::copy(root().join("app.php"), place.join("index.php")).unwrap();
         }
-        for _ in 0..TRIES {
-            let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-            let mut child = command(kind, folder.path(), address).spawn().unwrap_or_else(|why| {
-                panic!("{kind:?} does not start ({why}): run `scripts/setup test`, which installs what is missing")
-            });
-            if listens(&mut child, address) {
-                return Self { address, kind, child, folder };
-            }
-        }
-        panic!("{kind:?} does not start; {}", fs::read_to_string(folder.path().join("log")).unwrap_or_default());
+        let behind = matches!(kind, Kind::PhpBehindNginx).then(|| Behind::php(folder.path()));
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let child = command(kind, folder.path(), address).spawn().unwrap_or_else(|why| {
+            panic!("{kind:?} does not start ({why}): run `scripts/setup test`, which installs what is missing")
+        });
+        let mut app = Self { address, kind, child, _behind: behind, folder };
+        app.is_there().then_some(app)
+    }
+
+    /// Waits until the app has noted a request: somebody else may have been quicker to take the port.
+    fn is_there(&mut self) -> bool {
+        eventually(|| self.has_ended() || self.notes_a_request()) && !self.has_ended()
+    }
+
+    fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+
+    fn notes_a_request(&self) -> bool {
+        let Ok(mut stream) = TcpStream::connect(self.address) else { return false };
+        let request = "GET /public/ HTTP/1.1\r\nHost: app\r\nX-Case: first\r\nConnection: close\r\n\r\n";
+        let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
+        let _ = stream.write_all(request.as_bytes()).and_then(|()| stream.read(&mut [0; 1024]));
+        self.has_noted("first")
     }
 
     /// Everything noted so far.
@@ -91,11 +116,11 @@ impl App {
         }
     }
 
-    /// Waits until a request has been noted: nginx does it after its answer.
+    /// Whether a request has been noted: nginx does it after its answer.
     pub(crate) fn has_noted(&self, case: &str) -> bool {
         let wanted = format!("\"{case}\"");
-        let file = self.folder.path().join("notes");
-        eventually(|| fs::read(&file).is_ok_and(|text| String::from_utf8_lossy(&text).contains(&wanted)))
+        let text = fs::read(self.folder.path().join("notes")).unwrap_or_default();
+        String::from_utf8_lossy(&text).contains(&wanted)
     }
 }
 
@@ -109,6 +134,29 @@ impl Drop for App {
             eventually(|| matches!(child.try_wait(), Ok(Some(_))));
         }
         let _ = (self.child.kill(), self.child.wait());
+    }
+}
+
+/// What works behind a web server.
+struct Behind(Child);
+
+impl Behind {
+    fn php(folder: &Path) -> Self {
+        let socket = folder.join("php");
+        let mut command = Command::new("php-cgi");
+        command.args(["-n", "-b", socket.to_str().unwrap()]).env("NOTES", folder.join("notes"));
+        // It would end itself after 500 requests.
+        command.env("PHP_FCGI_MAX_REQUESTS", "0");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().expect("scripts/setup test installs php-cgi");
+        assert!(eventually(|| std::os::unix::net::UnixStream::connect(&socket).is_ok()), "php-cgi does not listen");
+        Self(child)
+    }
+}
+
+impl Drop for Behind {
+    fn drop(&mut self) {
+        let _ = (self.0.kill(), self.0.wait());
     }
 }
 
@@ -148,29 +196,21 @@ fn command(kind: Kind, folder: &Path, address: SocketAddr) -> Command {
             command.arg(root().join("app.js")).env("PORT", address.port().to_string());
             command
         }
-        Kind::Nginx => {
-            let text = fs::read_to_string(root().join("nginx.conf")).unwrap();
+        Kind::Nginx | Kind::PhpBehindNginx => {
+            let name = if matches!(kind, Kind::Nginx) { "nginx.conf" } else { "nginx-php.conf" };
+            let text = fs::read_to_string(root().join(name)).unwrap();
             let text = text.replace("@FOLDER@", folder.to_str().unwrap());
             let file = folder.join("nginx.conf");
             fs::write(&file, text.replace("@PORT@", &address.port().to_string())).unwrap();
-            let mut command = Command::new("nginx");
+            // Not everybody's PATH leads there.
+            let debians = Path::new("/usr/sbin/nginx");
+            let mut command = Command::new(if debians.exists() { debians } else { Path::new("nginx") });
             command.arg("-e").arg(folder.join("errors")).arg("-c").arg(&file);
             command
         }
     };
-    let log = || fs::OpenOptions::new().create(true).append(true).open(folder.join("log")).unwrap();
-    command.env("NOTES", folder.join("notes")).stdin(Stdio::null()).stdout(log()).stderr(log());
+    command.env("NOTES", folder.join("notes")).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command
-}
-
-/// Waits until the app takes connections; false when it has ended instead.
-fn listens(child: &mut Child, address: SocketAddr) -> bool {
-    let mut ended = false;
-    let listens = eventually(|| {
-        ended = matches!(child.try_wait(), Ok(Some(_)));
-        ended || TcpStream::connect(address).is_ok()
-    });
-    listens && !ended
 }
 
 fn eventually(mut attempt: impl FnMut() -> bool) -> bool {

@@ -17,11 +17,10 @@ pub(super) use self::elsewhere::is_from_elsewhere;
 use super::{Answer, Gateway, exchange::Facts, forwarding, judge::sessions_unavailable};
 use crate::{
     apple::{CallError, DeniedReason, VerifyError},
-    identity::ScopeSet,
     pages::{self, Denial, Failure, ScopeMissing, SignInProblem, SignedIn},
     session::{ActiveSession, Origin, StoreError},
     signin::{AtApple, Browser, Finished, LeftBy, Problem},
-    web::{CanonicalPath, Form, Host, Kind, OWN_PREFIX, PathPrefix, Place, ReturnPath, Target},
+    web::{CanonicalPath, Form, Kind, OWN_PREFIX, PathPrefix, Place, ReturnPath},
 };
 
 /// The event of the same number has more.
@@ -193,21 +192,13 @@ impl Gateway {
             return Ok(self.grant(form, browser, facts).await);
         }
         let return_to = return_to(form).unwrap_or_else(ReturnPath::root);
-        let scopes = self.scopes_at(&facts.host, &return_to);
+        let scopes = self.table.scopes_to_open(&facts.host, &return_to);
         // While nobody knows whether there is one, nobody is sent to Apple: what comes back could not be kept, and
         // the sign-in would not know what it replaces.
         let session = self.signin.session_of(browser).await?;
         // Who is signed in and asks for it all the same wants to be asked by Apple.
         let at_apple = if session.is_some() { AtApple::Always } else { AtApple::IfNeeded };
         Ok(self.to_apple(&scopes, session.as_ref(), return_to, at_apple, facts, browser))
-    }
-
-    fn scopes_at(&self, host: &Host, path: &ReturnPath) -> ScopeSet {
-        Target::parse_origin_form(path.as_str())
-            .ok()
-            .and_then(|target| self.table.find(host, &Method::GET, target.path()).ok())
-            .map(|lookup| lookup.route().scopes.clone())
-            .unwrap_or_default()
     }
 
     async fn callback(&self, form: &Form, browser: &Browser<'_>, origin: Origin, facts: &Facts) -> Answer {
@@ -237,7 +228,7 @@ impl Gateway {
         let mut told = for_visitors(problem);
         if matches!(problem, Problem::Denied(_)) {
             let host = place.host().unwrap_or(&facts.host);
-            let needed = self.scopes_at(host, &place.path);
+            let needed = self.table.scopes_to_open(host, &place.path);
             // A session that cannot be read is none: this page says less, and nothing wrong.
             if let Ok(Some(session)) = self.signin.session_of(browser).await {
                 let person = &session.record().person;

@@ -51,7 +51,8 @@ pub(crate) async fn many_tabs_sign_in_side_by_side(proxy: &Proxy) {
     assert_eq!(browser.cookie_names(HOST).len(), 20, "the oldest are dropped");
     let callback = scene.world.at_apple(&last, "teacher-1").await;
     assert_eq!(browser.open(&callback).await.location(), "/tab/24");
-    assert_eq!(browser.open(&at("/tab/24")).await.status, 200);
+    let answer = browser.open(&at("/tab/24")).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
 }
 
 pub(crate) async fn a_script_hears_401_and_where_to_sign_in(proxy: &Proxy) {

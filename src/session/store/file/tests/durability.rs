@@ -2,10 +2,16 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use redb::ReadableTableMetadata;
+use redb::{Database, ReadableTableMetadata};
 
 use super::*;
-use crate::session::{MOST_OF_NOTES, store::note::DROPPED_AT_ONCE};
+use crate::session::{
+    MOST_OF_NOTES,
+    store::{
+        file::tables::{NOTE_ENDS, NOTES},
+        note::DROPPED_AT_ONCE,
+    },
+};
 
 #[tokio::test]
 async fn what_was_answered_is_there_after_a_restart() {
@@ -151,6 +157,22 @@ async fn who_was_swept_leaves_nothing_behind() {
     assert_eq!(store.write(|changes| Ok((changes.notes.len()?, changes.note_ends.len()?))).await, Ok((0, 0)));
     let whose = Selector::Organization(Organization::parse("org-1").unwrap());
     assert_eq!(store.keys_of(&whose).await.unwrap(), [kept]);
+}
+
+#[tokio::test]
+async fn a_file_from_before_there_were_notes_takes_some_and_keeps_its_sessions() {
+    let place = Place::new();
+    let (key, _) = sign_in(&place.open(), "anna").await;
+    let database = Database::open(place.path()).unwrap();
+    let transaction = database.begin_write().unwrap();
+    assert!(transaction.delete_table(NOTES).unwrap() && transaction.delete_table(NOTE_ENDS).unwrap());
+    transaction.commit().unwrap();
+    drop(database);
+    let store = place.open();
+    assert!(noted(&store, &NoteName::of("kind", "one")).await.is_none());
+    let name = write(&store, "one").await;
+    assert_eq!(noted(&store, &name).await.unwrap().value(), b"one");
+    assert!(store.find(&key).await.unwrap().is_some());
 }
 
 #[tokio::test]
