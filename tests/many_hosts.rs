@@ -244,6 +244,23 @@ async fn a_ticket_is_good_once() {
 }
 
 #[tokio::test]
+async fn many_tickets_for_one_sign_in_are_good_once_together() {
+    let world = town().await;
+    let mut browser = world.signed_in("teacher-1").await;
+    let wish = browser.open(&url(GRADES, "/a")).await.location().to_owned();
+    let mut tickets = Vec::new();
+    for _ in 0..3 {
+        tickets.push(browser.open(&wish).await.location().to_owned());
+    }
+    let mut statuses = Vec::new();
+    for ticket in &tickets {
+        // A program that does not let go of the sign-in cookie.
+        statuses.push(browser.clone().open(ticket).await.status);
+    }
+    assert_eq!(statuses, [303, 400, 400]);
+}
+
+#[tokio::test]
 async fn a_ticket_is_good_for_a_minute() {
     let world = town().await;
     let (mut browser, ticket) = with_a_ticket(&world).await;
