@@ -187,6 +187,29 @@ async fn who_is_not_listed_gets_403_whatever_they_have() {
 }
 
 #[tokio::test]
+async fn another_spelling_of_the_question_is_a_clients_and_no_web_servers() {
+    let world = world(&[]).await;
+    let mut browser = world.signed_in("teacher-1").await;
+    for (path, status) in [
+        ("/.schoolgate/auth", 200),
+        ("/.schoolgate/auth?", 200),
+        ("http://127.0.0.1:8080/.schoolgate/auth", 200),
+        ("/.schoolgate/%61uth", 403),
+        ("/%2eschoolgate/auth", 403),
+        ("/.schoolgate/%61uth?/.schoolgate/auth", 403),
+        ("http://127.0.0.1:8080/.schoolgat%65/auth", 403),
+    ] {
+        let request = Request::get(path).header("Host", "127.0.0.1:8080").header("X-Original-URL", &at("/page"));
+        let answer = ask(&mut browser, request).await;
+        assert_eq!(
+            (answer.status, answer.header("x-forwarded-access-token").is_some()),
+            (status, status == 200),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn it_answers_by_whatever_name_it_is_called_and_to_get_and_head_alone() {
     let world = world(&[]).await;
     for host in ["127.0.0.1", "gateway.internal:8080", HOST] {

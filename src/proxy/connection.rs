@@ -166,8 +166,11 @@ async fn serve_one(
 /// What the head says, and trusted proxies with it.
 fn facts(head: &Head, peer: &Peer, trusted: &TrustedProxies, source: &dyn Entropy) -> Result<Facts, Refusal> {
     let Forwarded { client, hops, scheme, host, trusted } = Forwarded::read(head, peer.remote().ip(), trusted);
+    let asks = Endpoint::of(head.target().path()) == Some(Endpoint::Auth);
+    // Web servers ask by the name itself. Another spelling is their client's, who went around a rule that keeps it out.
+    let trusted = trusted && (!asks || head.is_verbatim());
     // There it is the host of the request that is asked about, and judged with the rest of it.
-    let host = host.filter(|_| Endpoint::of(head.target().path()) != Some(Endpoint::Auth));
+    let host = host.filter(|_| !asks);
     let host = host.unwrap_or_else(|| Ok(head.host().clone())).map_err(Refusal::ForwardedHost)?;
     Ok(Facts {
         client,

@@ -22,6 +22,7 @@ pub struct Head {
     version: Version,
     host: Host,
     target: Target,
+    verbatim: bool,
     fields: Vec<(Range<usize>, Range<usize>)>,
     body: BodyKind,
     websocket: bool,
@@ -64,7 +65,9 @@ impl Head {
         let expects_continue = judge_expectation(line.version, values("expect"))?;
         let target = parse_target(line.target, &host)?;
 
-        let first = format!("{} {} {}\r\n", line.method, target.to_origin_form(), line.version.as_str());
+        let origin_form = target.to_origin_form();
+        let verbatim = line.target.ends_with(origin_form.as_bytes());
+        let first = format!("{} {origin_form} {}\r\n", line.method, line.version.as_str());
         let place = |part: &[u8]| {
             let start = first.len() + (part.as_ptr() as usize - rest.as_ptr() as usize);
             start..start + part.len()
@@ -73,7 +76,9 @@ impl Head {
         let method = 0..line.method.len();
         let text = [first.as_bytes(), rest].concat().into();
         let version = line.version;
-        let mut head = Self { text, method, version, host, target, fields, body, websocket: false, expects_continue };
+        let websocket = false;
+        let mut head =
+            Self { text, method, version, host, target, verbatim, fields, body, websocket, expects_continue };
         head.websocket = handshake::judge(&head)?;
         Ok(head)
     }
@@ -94,6 +99,12 @@ impl Head {
     #[must_use]
     pub fn target(&self) -> &Target {
         &self.target
+    }
+
+    /// Whether the client wrote path and query as [`Self::target`] has them, and did not encode what needs no encoding.
+    #[must_use]
+    pub fn is_verbatim(&self) -> bool {
+        self.verbatim
     }
 
     /// The version of the message.
