@@ -16,7 +16,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{self, Loaded};
 
-/// The exit status of wrong usage and of a wrong configuration (contract, section 1).
+/// The exit status of wrong usage and of a wrong configuration.
 const USAGE: u8 = 2;
 
 /// Puts Apple School Manager single sign-on in front of web apps that cannot be changed.

@@ -80,7 +80,7 @@ fn notes(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_is_left_out_has_the_default_of_the_contract() {
+fn what_is_left_out_has_its_default() {
     let settings = settings(VALID);
     assert_eq!(settings.admin_listen, AdminAddress::Tcp("127.0.0.1:9180".parse().unwrap()));
     assert_eq!(settings.state_dir, Path::new("/var/lib/schoolgate"));

@@ -15,7 +15,7 @@ use crate::{
     web::{Host, ReturnPath},
 };
 
-/// How long a ticket is good (contract, section 4).
+/// How long a ticket is good.
 const TICKET_LIFETIME: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// For whom a session is wanted: a browser that waits at a host. `login` names the sign-in cookie that it has there,

@@ -27,7 +27,7 @@ pub enum HostError {
 
 /// The host of a request or of an app: lower case, without trailing dot; the port beside it.
 ///
-/// Equality is that of the names: the port takes no part (contract, section 2).
+/// Equality is that of the names: the port takes no part.
 #[derive(Clone, Debug)]
 pub struct Host {
     name: Box<str>,
