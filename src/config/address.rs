@@ -70,7 +70,7 @@ pub(super) fn upstream(text: &str) -> Result<Upstream, Fault> {
     if plain.as_deref() != Some(host.name()) {
         return Err(fault("has a host that is written in an unusual way"));
     }
-    let upstream = Upstream { scheme, port: host.port().unwrap_or(Upstream::default_port(scheme)), host };
+    let upstream = Upstream { scheme, port: host.port().unwrap_or(scheme.default_port()), host };
     if scheme == Scheme::Https && proxy::certificate_name(&upstream).is_none() {
         let cure = "give the app a host name without underscores, or write its IP address if the certificate has that";
         return Err(Fault::new("has a host that no certificate can be verified for", cure));
