@@ -210,7 +210,7 @@ impl Gateway {
         match finished {
             Finished::SignedIn { cookies, onward, was_theirs } => {
                 let answer = self.onward(&onward, facts).with_cookies(&cookies);
-                if was_theirs { answer } else { self.hand_over(&facts.host, answer) }
+                if was_theirs { answer } else { self.change_hands(&facts.host, answer) }
             }
             Finished::AlreadySignedIn { onward } => self.onward(&onward, facts),
             Finished::Failed { problem, cookies, place } => {
