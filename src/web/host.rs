@@ -1,6 +1,6 @@
 //! Host names, compared without case, port and trailing dot.
 
-use std::fmt;
+use std::{borrow::Borrow, fmt};
 
 /// Why a text is no host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +51,12 @@ impl Host {
         &self.name
     }
 
+    /// The name without its first label.
+    #[must_use]
+    pub fn parent(&self) -> Option<&str> {
+        self.name.split_once('.').map(|(_, parent)| parent)
+    }
+
     /// The port, when one was given.
     #[must_use]
     pub fn port(&self) -> Option<u16> {
@@ -75,6 +81,13 @@ impl Eq for Host {}
 impl std::hash::Hash for Host {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         self.name.hash(state);
+    }
+}
+
+/// Names equal hosts: so a table of hosts is asked with a name.
+impl Borrow<str> for Host {
+    fn borrow(&self) -> &str {
+        self.name()
     }
 }
 
