@@ -10,7 +10,11 @@ mod run;
 mod session_table;
 mod sessions;
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 
@@ -82,7 +86,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 /// The configuration; when it is wrong, everything that is wrong goes to stderr.
-fn load(path: &std::path::Path) -> Result<Loaded, ExitCode> {
+fn load(path: &Path) -> Result<Loaded, ExitCode> {
     config::load(path, &|name| std::env::var(name).ok()).map_err(|problems| {
         output::complain(&problems.to_string());
         ExitCode::from(USAGE)

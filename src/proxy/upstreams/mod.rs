@@ -10,7 +10,7 @@ mod health;
 mod journey;
 mod pool;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
 use pingora::{Error, ErrorType, upstreams::peer::HttpPeer};
 use tokio::time::timeout;
@@ -128,7 +128,7 @@ impl Upstreams {
         pool.ok_or_else(|| Error::new_in(ErrorType::InternalError))
     }
 
-    async fn address(&self, upstream: &Upstream) -> pingora::Result<std::net::SocketAddr> {
+    async fn address(&self, upstream: &Upstream) -> pingora::Result<SocketAddr> {
         match timeout(CONNECT_TIMEOUT, self.resolver.resolve(upstream)).await {
             Ok(Ok(address)) => Ok(address),
             Ok(Err(error)) => {
