@@ -21,7 +21,7 @@ use self::{
     pool::{CONNECT_TIMEOUT, Pool},
 };
 pub use self::{authorities::is_authority, pool::certificate_name};
-use super::resolver::Resolver;
+use super::{failures::NO_UPSTREAM, resolver::Resolver};
 use crate::{
     clock::Clock,
     policy::{App, Table, Upstream},
@@ -94,7 +94,8 @@ impl Upstreams {
         loop {
             let Some(index) = pool.balancer.pick(journey.tried()) else {
                 tracing::warn!(event = "no_healthy_upstream", app = %app.name);
-                return Err(Error::explain(ErrorType::HTTPStatus(503), "no upstream is healthy").into_up());
+                // Of no upstream: `upstream_failed` is about one that was asked.
+                return Error::e_explain(ErrorType::HTTPStatus(503), NO_UPSTREAM);
             };
             let upstream = journey.go(app, index)?;
             match self.address(upstream).await {
