@@ -165,6 +165,68 @@ async fn signing_out_at_one_host_signs_out_at_all() {
     }
 }
 
+/// A browser that has no live cookie at the clubs: a void one after a step-up elsewhere, or none at all.
+async fn unknown_at_the_clubs(world: &World, void: bool) -> Browser {
+    let mut browser = world.browser();
+    if void {
+        world.walk(&mut browser, &url("chess.clubs.school.example", "/"), "administrator").await;
+    }
+    let (_, answer) = world.walk(&mut browser, &url(GRADES, "/classes"), "administrator").await;
+    assert_eq!(answer.status, 200);
+    browser
+}
+
+#[tokio::test]
+async fn a_sign_out_where_nobody_is_known_any_more_is_one_all_the_same() {
+    let leave = url("chess.clubs.school.example", "/.schoolgate/sign-out");
+    for void in [true, false] {
+        let world = town().await;
+        let mut browser = unknown_at_the_clubs(&world, void).await;
+        let answer = browser.open(&leave).await;
+        let home = answer.header("refresh").and_then(|refresh| refresh.strip_prefix("0;url=")).unwrap().to_owned();
+        assert_eq!(home, url(HOST, "/.schoolgate/sign-out"));
+        let answer = browser.open(&home).await;
+        assert!(answer.status == 200 && answer.text().contains("signed out"), "{}", answer.text());
+        for host in [HOST, GRADES, "chess.clubs.school.example"] {
+            assert_eq!(browser.fetch(&url(host, "/")).await.status, 401, "{host}");
+        }
+        assert_eq!(world.count_sessions().await, 0);
+        // What is done is not begun again.
+        assert_eq!(browser.open(&format!("{leave}?done=1")).await.header("refresh"), None);
+    }
+}
+
+#[tokio::test]
+async fn a_sign_out_that_goes_by_the_home_comes_back_to_where_it_leads() {
+    let leave = url("chess.clubs.school.example", "/.schoolgate/sign-out?return_to=/bye?a=b");
+    let world = town().await;
+    let mut browser = unknown_at_the_clubs(&world, true).await;
+    let home = browser.open(&leave).await.location().to_owned();
+    assert!(home.starts_with(&url(HOST, "/.schoolgate/sign-out?wish=")), "{home}");
+    // From another site there is a question while somebody is signed in, and none when nobody is.
+    let elsewhere = |url: &str| {
+        let path = url.split_once(HOST).map(|(_, path)| path.to_owned()).unwrap();
+        Request::get(&path).navigation().header("Sec-Fetch-Site", "cross-site")
+    };
+    let asked = browser.send(&home, elsewhere(&home), false).await;
+    assert!(asked.status == 200 && asked.text().contains("<form method=\"post\""), "{}", asked.text());
+    assert_eq!(browser.fetch(&url(HOST, "/")).await.status, 200);
+    let back = url("chess.clubs.school.example", "/bye?a=b");
+    let answer = browser.open(&home).await;
+    assert_eq!((answer.status, answer.location()), (303, &*back));
+    assert_eq!(browser.fetch(&url(HOST, "/")).await.status, 401);
+    let answer = browser.send(&home, elsewhere(&home), false).await;
+    assert_eq!((answer.status, answer.location()), (303, &*back));
+    // Such a wish signs nobody in.
+    let (_, answer) = world.walk(&mut browser, &url(HOST, "/"), "administrator").await;
+    assert_eq!(answer.status, 200);
+    let ticket = browser.open(&home.replace("sign-out?", "sign-in?")).await.location().to_owned();
+    assert!(browser.open(&ticket).await.text().contains("Try again"), "{ticket}");
+    // Nobody is led where no app is, and a script gets its answer at once.
+    assert_eq!(browser.open(&url(HOST, "/.schoolgate/sign-out?wish=forged")).await.status, 200);
+    assert_eq!(browser.fetch(&leave).await.location(), "/bye?a=b");
+}
+
 #[tokio::test]
 async fn a_ticket_is_good_once() {
     let world = town().await;
@@ -179,6 +241,23 @@ async fn a_ticket_is_good_once() {
     // Whoever is signed in and comes once more, by the back button, goes on.
     assert_eq!(browser.open(&ticket).await.status, 303);
     assert_eq!(browser.open(&url(GRADES, "/")).await.status, 200);
+}
+
+#[tokio::test]
+async fn many_tickets_for_one_sign_in_are_good_once_together() {
+    let world = town().await;
+    let mut browser = world.signed_in("teacher-1").await;
+    let wish = browser.open(&url(GRADES, "/a")).await.location().to_owned();
+    let mut tickets = Vec::new();
+    for _ in 0..3 {
+        tickets.push(browser.open(&wish).await.location().to_owned());
+    }
+    let mut statuses = Vec::new();
+    for ticket in &tickets {
+        // A program that does not let go of the sign-in cookie.
+        statuses.push(browser.clone().open(ticket).await.status);
+    }
+    assert_eq!(statuses, [303, 400, 400]);
 }
 
 #[tokio::test]
@@ -452,6 +531,34 @@ async fn a_form_post_callback_leads_on_to_another_host_too() {
     assert_eq!(answer.status, 303, "{}", answer.text());
     let (_, answer) = world.walk(&mut browser, answer.location(), "teacher-1").await;
     assert_eq!((answer.status, world.echo.last().target.as_str()), (200, "/a"));
+}
+
+/// Answers Apple's question with a form post, as a browser would.
+async fn post_back(world: &World, browser: &mut Browser, authorize: &str) -> Answer {
+    let [code, state] = world.posted_for(authorize, "administrator").await;
+    let form = Request::new("POST", "/.schoolgate/callback").form(&[("code", &code), ("state", &state)]);
+    browser.send(&url(HOST, "/.schoolgate/callback"), form.navigation(), true).await
+}
+
+#[tokio::test]
+async fn a_form_post_replaces_the_session_of_the_home_and_not_a_dead_one_of_the_host_that_asked() {
+    let world = World::with(&[("routes", APPS), ("apple", "response_mode = \"form_post\"")]).await;
+    let mut browser = world.browser();
+    let wish = browser.open(&url(GRADES, "/")).await.location().to_owned();
+    let authorize = browser.open(&wish).await.location().to_owned();
+    let ticket = post_back(&world, &mut browser, &authorize).await.location().to_owned();
+    assert_eq!(world.walk(&mut browser, &ticket, "administrator").await.1.status, 200);
+    // The library asks Apple anew: now the cookie of the grades is void.
+    let authorize = browser.open(&url(HOST, "/.schoolgate/sign-in")).await.location().to_owned();
+    assert_eq!(post_back(&world, &mut browser, &authorize).await.status, 303);
+    assert_eq!(world.walk(&mut browser, &url("chess.clubs.school.example", "/"), "administrator").await.1.status, 200);
+    // And so do the grades, for a page that needs more.
+    let wish = browser.open(&url(GRADES, "/classes")).await.location().to_owned();
+    let authorize = browser.open(&wish).await.location().to_owned();
+    assert_eq!(post_back(&world, &mut browser, &authorize).await.status, 303);
+    assert_eq!(world.count_sessions().await, 1, "the session of the clubs has ended");
+    browser.open(&url(HOST, "/.schoolgate/sign-out")).await;
+    assert_eq!(browser.fetch(&url("chess.clubs.school.example", "/")).await.status, 401);
 }
 
 #[tokio::test]

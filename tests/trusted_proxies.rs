@@ -246,7 +246,6 @@ async fn a_malformed_header_closes_the_connection() {
     let world = world().await;
     for header in [
         b"PROXY TCP4 203.0.113.9 127.0.0.1 4660\r\n".to_vec(),
-        b"PROXY / HTTP/1.1\r\nHost: library.school.example\r\n\r\n".to_vec(),
         v2(0x21, 0x12, CLIENT),
         v2(0x31, 0x11, CLIENT),
         v2(0x21, 0x11, &CLIENT[..8]),
@@ -258,6 +257,27 @@ async fn a_malformed_header_closes_the_connection() {
         assert_eq!(connection.rest().await, b"", "{:?}", header.escape_ascii().to_string());
     }
     assert_eq!(world.echo.count(), 0);
+}
+
+#[tokio::test]
+async fn a_client_that_calls_its_method_so_breaks_no_connection_of_its_proxy() {
+    let world = world().await;
+    // A web server with several gateways would take each of them for broken.
+    let mut connection = connect(PROXY, &world).await;
+    for method in ["PROXY", "GET"] {
+        let said = [("Host", HOST), ("X-Forwarded-For", "203.0.113.9")];
+        let request = said
+            .iter()
+            .fold(Request::new(method, "/public/page"), |request, (name, value)| request.header(name, value));
+        connection.write(&request.bytes()).await;
+        assert_eq!(connection.answer().await.status, 200, "{method}");
+        assert_eq!(world.echo.last().header("x-forwarded-for"), Some("203.0.113.9, 127.0.0.1"));
+    }
+    for odd in ["PROXY \r\n\r\n", "PROXY tcp4 203.0.113.9 127.0.0.1 4660 443\r\n\r\n", "PROXY  UNKNOWN\r\n\r\n"] {
+        let mut connection = connect(PROXY, &world).await;
+        connection.write(odd.as_bytes()).await;
+        assert_eq!(connection.answer().await.status, 400, "{odd:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,12 +1,8 @@
 //! The cookies in which apps keep sessions of their own: where apps set them, whose they are, and how they
 //! die.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
-
 use http::{HeaderValue, header};
+use moka::{policy::EvictionPolicy, sync::Cache};
 use pingora::{
     Error, ErrorType,
     http::{RequestHeader, ResponseHeader},
@@ -22,6 +18,10 @@ use crate::{
 /// Most places that are remembered for an app. An app has one or two.
 const MOST_PLACES: usize = 32;
 
+/// Most hosts of which places are remembered. A wildcard has more names than memory could hold, and anybody may ask for
+/// them; the least recently used are forgotten.
+const MOST_HOSTS: u64 = 1000;
+
 /// Most bytes that guesses and memories may add to an answer: web servers in front of us take heads of
 /// 4 KiB.
 const MOST_BYTES: usize = 2048;
@@ -30,23 +30,34 @@ const MOST_BYTES: usize = 2048;
 type Place = (String, CookieScope);
 
 /// Where the apps have set their cookies, by the host of the browser, the latest last.
-#[derive(Debug, Default)]
-pub(super) struct AppCookies(Mutex<HashMap<Host, Vec<Place>>>);
+#[derive(Debug)]
+pub(super) struct AppCookies(Cache<Host, Vec<Place>>);
+
+impl Default for AppCookies {
+    fn default() -> Self {
+        Self(Cache::builder().max_capacity(MOST_HOSTS).eviction_policy(EvictionPolicy::lru()).build())
+    }
+}
 
 impl AppCookies {
     fn note(&self, host: &Host, name: &str, scope: CookieScope) {
-        let mut apps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let places = apps.entry(host.clone()).or_default();
         let place = (name.to_owned(), scope);
-        places.retain(|known| *known != place);
-        if places.len() >= MOST_PLACES {
-            places.remove(0);
+        if self.0.get(host).is_some_and(|places| places.last() == Some(&place)) {
+            return;
         }
-        places.push(place);
+        self.0.entry_by_ref(host).and_upsert_with(|known| {
+            let mut places = known.map(|known| known.into_value()).unwrap_or_default();
+            places.retain(|known| *known != place);
+            if places.len() >= MOST_PLACES {
+                places.remove(0);
+            }
+            places.push(place);
+            places
+        });
     }
 
     fn places(&self, host: &Host) -> Vec<Place> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(host).cloned().unwrap_or_default()
+        self.0.get(host).unwrap_or_default()
     }
 
     /// Deletes the cookies of an app that die at a sign-out. A browser deletes a cookie only by the path and
@@ -229,6 +240,20 @@ mod tests {
         ];
         assert_eq!(deleted(&AppCookies::default(), &app), expected);
         assert!(deleted(&AppCookies::default(), &self::app(&["/", "/x"], &[])).is_empty());
+    }
+
+    #[test]
+    fn the_names_below_a_wildcard_fill_no_memory() {
+        let known = AppCookies::default();
+        let real = Host::parse("chess.clubs.school.example").unwrap();
+        for invented in 0..MOST_HOSTS * 3 {
+            let host = Host::parse(&format!("h{invented}.clubs.school.example")).unwrap();
+            known.note(&host, "A", CookieScope::host_only("/x"));
+            known.note(&real, "A", CookieScope::host_only("/y"));
+        }
+        known.0.run_pending_tasks();
+        assert_eq!(known.0.entry_count(), MOST_HOSTS);
+        assert_eq!(known.places(&real), [("A".to_owned(), CookieScope::host_only("/y"))], "who is used stays");
     }
 
     #[test]

@@ -54,7 +54,9 @@ impl SignIn {
     #[must_use]
     pub fn begin_for(&self, wish: Wish, browser: &Browser<'_>, session: Option<&ActiveSession>) -> Begun {
         let Wish { errand, wanted, return_to, had, .. } = wish;
-        let had = had.or_else(|| self.id_of(browser).map(|id| id.key()));
+        // The one here is what the other hosts have; what the host that asks had may be long over. A form post from
+        // Apple's site shows neither.
+        let had = self.id_of(browser).map(|id| id.key()).or(had);
         self.to_apple(browser, session, &wanted, return_to, had, Awaits::AppleFor(errand))
     }
 

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::LIFETIME;
 use crate::{
     clock::Timestamp,
-    entropy::{self, Entropy},
+    entropy::Entropy,
     identity::ScopeSet,
     session::{Sealer, SessionId, SessionKey},
     web::{Host, ReturnPath},
@@ -117,8 +117,6 @@ impl Wish {
 pub(super) struct Ticket {
     pub(super) errand: Errand,
     pub(super) id: SessionId,
-    /// What it is remembered by when it was used.
-    pub(super) number: String,
     minted: Timestamp,
 }
 
@@ -129,13 +127,12 @@ struct SealedTicket<'a> {
     h: &'a str,
     l: &'a str,
     i: &'a str,
-    n: &'a str,
     t: u64,
 }
 
 impl Ticket {
-    pub(super) fn mint(errand: Errand, id: SessionId, now: Timestamp, source: &dyn Entropy) -> Self {
-        Self { errand, id, number: entropy::text::<16>(source), minted: now }
+    pub(super) fn mint(errand: Errand, id: SessionId, now: Timestamp) -> Self {
+        Self { errand, id, minted: now }
     }
 
     /// Whether it has taken too long.
@@ -145,7 +142,7 @@ impl Ticket {
 
     pub(super) fn seal(&self, sealer: &Sealer, source: &dyn Entropy) -> String {
         let (h, l, i) = (self.errand.host.name(), &*self.errand.login, self.id.expose());
-        let sealed = SealedTicket { h, l, i, n: &self.number, t: self.minted.millis() };
+        let sealed = SealedTicket { h, l, i, t: self.minted.millis() };
         let plain = Zeroizing::new(serde_json::to_vec(&sealed).unwrap_or_default());
         sealer.seal(TICKET, &plain, source)
     }
@@ -156,7 +153,6 @@ impl Ticket {
         Some(Self {
             errand: Errand { host: Host::parse(sealed.h).ok()?, login: sealed.l.to_owned() },
             id: SessionId::parse(sealed.i)?,
-            number: sealed.n.to_owned(),
             minted: Timestamp::from_millis(sealed.t),
         })
     }
@@ -182,10 +178,10 @@ mod tests {
         let back = Wish::open(&sealed, &sealer).unwrap();
         assert_eq!((back.errand, back.wanted, back.return_to, back.anew), (errand(), wish.wanted, path, true));
         assert!(back.had == had && back.began == now);
-        let ticket = Ticket::mint(errand(), SessionId::draw(&SystemEntropy), now, &SystemEntropy);
+        let ticket = Ticket::mint(errand(), SessionId::draw(&SystemEntropy), now);
         let text = ticket.seal(&sealer, &SystemEntropy);
         let back = Ticket::open(&text, &sealer).unwrap();
-        assert_eq!((back.errand, back.id.expose(), &back.number), (errand(), ticket.id.expose(), &ticket.number));
+        assert_eq!((back.errand, back.id.expose(), back.minted), (errand(), ticket.id.expose(), now));
         assert!(!text.contains(ticket.id.expose()));
         assert!(Ticket::open(&sealed, &sealer).is_none() && Wish::open(&text, &sealer).is_none(), "one for the other");
         let other = Sealer::from_key_file(&Sealer::new_key(&SystemEntropy)).unwrap();
@@ -196,7 +192,7 @@ mod tests {
     fn a_wish_is_good_for_ten_minutes_and_a_ticket_for_one() {
         let began = Timestamp::from_seconds(1_000);
         let wish = Wish::new(errand(), ScopeSet::new(), ReturnPath::root(), false, began, None);
-        let ticket = Ticket::mint(errand(), SessionId::draw(&SystemEntropy), began, &SystemEntropy);
+        let ticket = Ticket::mint(errand(), SessionId::draw(&SystemEntropy), began);
         let at = |seconds: u64| Timestamp::from_seconds(1_000 + seconds);
         assert!(!wish.has_expired(at(599)) && wish.has_expired(at(600)));
         assert!(!ticket.has_expired(at(59)) && ticket.has_expired(at(60)));

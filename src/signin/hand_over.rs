@@ -26,7 +26,7 @@ pub enum TicketProblem {
     /// The browser that brings it has not asked for it, or too long ago.
     #[error("this browser does not wait for the ticket")]
     OtherBrowser,
-    /// Somebody brought it before.
+    /// Somebody brought it before, or another for the same sign-in.
     #[error("the ticket was used already")]
     Used,
     /// Somebody has signed out meanwhile.
@@ -84,7 +84,7 @@ impl SignIn {
     /// On to the host of an errand, with a new ticket.
     pub(super) fn with_ticket(&self, errand: Errand, id: SessionId) -> Onward {
         let host = errand.host.clone();
-        let ticket = Ticket::mint(errand, id, self.clock.now(), &*self.entropy).seal(&self.sealer, &*self.entropy);
+        let ticket = Ticket::mint(errand, id, self.clock.now()).seal(&self.sealer, &*self.entropy);
         let url = format!("{}{OWN_PREFIX}session?ticket={ticket}", self.home().origin_of(&host));
         Onward::Elsewhere { host, url }
     }
@@ -131,7 +131,9 @@ impl SignIn {
     }
 
     async fn use_ticket(&self, ticket: &Ticket) -> Result<Result<ActiveSession, TicketProblem>, StoreError> {
-        let used = Mark::of("used ticket", &ticket.number);
+        // All tickets for one sign-in cookie are one: a program that keeps the cookie could use up any number of them, and
+        // fill the store with marks.
+        let used = Mark::of("used ticket", &ticket.errand.login);
         if !self.sessions.mark(&used, LIFETIME).await? {
             return Ok(Err(TicketProblem::Used));
         }
@@ -158,7 +160,7 @@ impl SignIn {
     }
 }
 
-/// The sign-in cookie stays: while it lasts, the home may send another ticket.
+/// The sign-in cookie stays: while it lasts and no ticket was used, the home may send another one.
 fn failed(problem: Problem, path: ReturnPath) -> Finished {
     Finished::Failed { problem, cookies: Vec::new(), place: path.into() }
 }

@@ -3,10 +3,14 @@
 
 use url::Url;
 
-use super::SignIn;
+use super::{
+    SignIn,
+    errand::{Errand, Wish},
+};
 use crate::{
+    identity::ScopeSet,
     session::SessionId,
-    web::{Host, OWN_PREFIX, Origin, Scheme},
+    web::{Host, OWN_PREFIX, Origin, ReturnPath, Scheme},
 };
 
 /// The host of `redirect_uri`.
@@ -55,6 +59,16 @@ impl SignIn {
     #[must_use]
     pub fn home(&self) -> &Home {
         &self.settings.home
+    }
+
+    /// The sign-out of the home, for a browser that has no session at another host, and the way back there.
+    #[must_use]
+    pub fn leave_at_home(&self, host: &Host, return_to: Option<&ReturnPath>) -> String {
+        let Some(return_to) = return_to else { return self.home().url("sign-out") };
+        // No sign-in cookie has this name: nobody waits for a ticket.
+        let errand = Errand { host: host.clone(), login: String::new() };
+        let wish = Wish::new(errand, ScopeSet::default(), return_to.clone(), false, self.clock.now(), None);
+        self.home().url(&format!("sign-out?wish={}", wish.seal(&self.sealer, &*self.entropy)))
     }
 
     /// The value of the session cookie at a host: at home the identifier itself. Elsewhere it is sealed for that

@@ -190,9 +190,14 @@ impl World {
 
     /// The code and the state that Apple has the browser post.
     pub async fn posted_by_apple(&self, authorize: &str) -> [String; 2] {
+        self.posted_for(authorize, "teacher-1").await
+    }
+
+    /// The same for somebody else.
+    pub async fn posted_for(&self, authorize: &str, person: &str) -> [String; 2] {
         let address = SocketAddr::from(([127, 0, 0, 1], self.apple.base_url().port().unwrap()));
         let request = Request::get(&target(authorize)).header("Host", "127.0.0.1");
-        let page = request.header(PERSON_HEADER, "teacher-1").send(address).await.text();
+        let page = request.header(PERSON_HEADER, person).send(address).await.text();
         ["code", "state"].map(|name| {
             let rest = page.split_once(&format!("name=\"{name}\" value=\"")).unwrap_or_else(|| panic!("{page}")).1;
             rest.split('"').next().unwrap().to_owned()

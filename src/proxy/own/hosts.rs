@@ -6,8 +6,8 @@ use crate::{
         Answer, Facts, Gateway,
         judge::{self, sessions_unavailable},
     },
-    signin::{Browser, Granted, Onward},
-    web::{Form, Kind, OWN_PREFIX, ReturnPath},
+    signin::{Browser, Granted, Onward, SignedOut},
+    web::{Form, Kind, OWN_PREFIX, Place, ReturnPath},
 };
 
 impl Gateway {
@@ -36,6 +36,27 @@ impl Gateway {
             Ok(Granted::Stale) => again(&place),
             Err(error) => *sessions_unavailable(&error, facts),
         }
+    }
+
+    /// Where a person goes who wanted to leave a host where no session was left to end: to the home, for there, and
+    /// at other hosts, there may be one. A script would get nowhere.
+    pub(super) fn to_leave_at_home(
+        &self,
+        form: &Form,
+        return_to: Option<&ReturnPath>,
+        signed_out: &SignedOut,
+        facts: &Facts,
+    ) -> Option<String> {
+        let has_left = signed_out.record.is_some() || form.has("done") || self.signin.home().is(&facts.host);
+        (!has_left && facts.kind == Kind::Navigation).then(|| self.signin.leave_at_home(&facts.host, return_to))
+    }
+
+    /// Where a person goes who was sent home to leave.
+    pub(super) fn left_at(&self, form: &Form, facts: &Facts) -> Option<String> {
+        let wish = form.only("wish").ok().flatten().filter(|_| self.signin.home().is(&facts.host));
+        let wish = wish.and_then(|text| self.signin.wish(text)).filter(|wish| self.table.app(wish.host()).is_some())?;
+        let Place { origin, path } = self.signin.place_of(&wish);
+        origin.map(|origin| format!("{origin}{path}"))
     }
 
     /// On to where a person wanted to go: here, or at another host that is ours.

@@ -19,7 +19,7 @@ use crate::{
     apple::{CallError, DeniedReason, VerifyError},
     pages::{self, Denial, Failure, ScopeMissing, SignInProblem, SignedIn},
     session::{ActiveSession, Device, StoreError},
-    signin::{AtApple, Browser, Finished, LeftBy, Problem},
+    signin::{AtApple, Browser, Finished, LeftBy, Owner, Problem},
     web::{CanonicalPath, Form, Kind, OWN_PREFIX, PathPrefix, Place, ReturnPath},
 };
 
@@ -254,19 +254,28 @@ impl Gateway {
         request: &RequestHeader,
         facts: &Facts,
     ) -> Result<Answer, StoreError> {
-        let return_to = return_to(form);
+        let (return_to, back) = (return_to(form), self.left_at(form, facts));
         if is_from_elsewhere(request, facts) {
-            return Ok(Answer::page(pages::confirm_sign_out(return_to.as_ref())));
+            return Ok(match (back, self.signin.owner_of(browser).await) {
+                // There is nothing to ask about.
+                (Some(back), Owner::Nobody) => Answer::redirect(303, &back),
+                (Some(_) | None, _) => Answer::page(pages::confirm_sign_out(return_to.as_ref())),
+            });
         }
         let signed_out = self.signin.sign_out(browser, LeftBy::Gateway).await?;
-        let answer = match return_to {
-            Some(path) => Answer::redirect(303, path.as_str()),
+        let at_home = self.to_leave_at_home(form, return_to.as_ref(), &signed_out, facts);
+        let answer = match (return_to, at_home) {
+            _ if back.is_some() => Answer::redirect(303, back.as_deref().unwrap_or(OWN_PREFIX)),
+            (Some(_), Some(home)) => Answer::redirect(303, &home),
+            // The forms of our pages that lead nowhere may not be led to another host.
+            (None, Some(home)) => Answer::page(pages::signed_out()).with(header::REFRESH, &format!("0;url={home}")),
+            (Some(path), None) => Answer::redirect(303, path.as_str()),
             // The page that is left goes into the browser's memory of pages only after what is cleared here.
             // So the browser comes once more: then it leaves nothing but a page of ours.
-            None if signed_out.record.is_some() && facts.kind == Kind::Navigation => {
+            (None, None) if signed_out.record.is_some() && facts.kind == Kind::Navigation => {
                 Answer::page(pages::signed_out()).with(header::REFRESH, &pages::after_sign_out())
             }
-            None => Answer::page(pages::signed_out()),
+            (None, None) => Answer::page(pages::signed_out()),
         };
         Ok(self.farewell(&facts.host, signed_out).on(answer))
     }

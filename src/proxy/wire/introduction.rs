@@ -8,7 +8,7 @@ use std::{io, net::SocketAddr};
 use proxy_header::{ParseConfig, Protocol, ProxyHeader};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// How version 1 begins. The word is no method that anybody uses, and what follows it is no target.
+/// How version 1 begins; `TCP4`, `TCP6` or `UNKNOWN` follow, and none of them is the target of a request.
 const V1: &[u8] = b"PROXY ";
 
 /// How version 2 begins: two empty lines before a request are refused.
@@ -71,6 +71,11 @@ pub async fn introduction<S: AsyncRead + Unpin>(socket: &mut S) -> Result<Introd
         }
     }
     if read == V1 {
+        read.push(socket.read_u8().await?);
+        // A client may call its method so, and a proxy pass that on. No target begins as the protocols do.
+        if !read.ends_with(b"T") && !read.ends_with(b"U") {
+            return Ok(Introduction::None(read));
+        }
         read_line(socket, &mut read).await?
     } else {
         read_block(socket, &mut read).await?
@@ -175,6 +180,9 @@ mod tests {
             (b"POST /", b"PO"),
             (b"PROPFIND /", b"PROP"),
             (b"PROXYING /", b"PROXYI"),
+            (b"PROXY / HTTP/1.1", b"PROXY /"),
+            (b"PROXY http://a/ HTTP/1.1", b"PROXY h"),
+            (b"PROXY tcp4 203.0.113.9", b"PROXY t"),
             (b"\r\nGET /", b"\r\nG"),
             (b"\r\n\r\nGET /", b"\r\n\r\nG"),
             (b"\x16\x03\x01", b"\x16"),
@@ -189,8 +197,6 @@ mod tests {
     #[test]
     fn what_begins_as_a_header_and_is_none_is_refused() {
         for line in [
-            "PROXY \r\n",
-            "PROXY / HTTP/1.1\r\n",
             "PROXY TCP4\r\n",
             "PROXY TCP4 203.0.113.9 10.0.0.1 4660 443\n",
             "PROXY TCP4 203.0.113.9 10.0.0.1 4660\r\n",
@@ -200,8 +206,6 @@ mod tests {
             "PROXY TCP4 2001:db8::9 10.0.0.1 4660 443\r\n",
             "PROXY TCP4 a.example 10.0.0.1 4660 443\r\n",
             "PROXY TCP5 203.0.113.9 10.0.0.1 4660 443\r\n",
-            "PROXY tcp4 203.0.113.9 10.0.0.1 4660 443\r\n",
-            "PROXY  TCP4 203.0.113.9 10.0.0.1 4660 443\r\n",
             "PROXY TCP4 203.0.113.9 10.0.0.1 4660 443\r\r\n",
         ] {
             assert!(matches!(read(line.as_bytes()).0, Err(IntroductionError::Malformed)), "{line:?}");
