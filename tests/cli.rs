@@ -287,6 +287,13 @@ fn explain_tells_each_kind_of_request_what_it_gets_and_the_app_what_it_is_told()
     assert!(answer.says("note").contains("no path of this host"), "{answer:#?}");
     let answer = explain(&["GET", "https://library.school.example/.schoolgate/auth"]);
     assert_eq!(answer.says("note"), "403 for everybody: trusted_proxies is empty");
+    let kept = with_wide_apps().replacen("[[app]]\n", "[[app]]\nkeep_forms = true\n", 1);
+    let path = folder.write(&kept);
+    for (method, kept) in [("POST", true), ("GET", false)] {
+        let url = "https://library.school.example/";
+        let answer = folder.run(&["explain", method, url, "--config", path.to_str().unwrap()]);
+        assert_eq!(answer.stdout.contains("is kept for ten minutes"), kept, "{}", answer.stdout);
+    }
     // A home that is no app's.
     let home =
         with_wide_apps().replace("https://library.school.example/.school", "https://login.school.example/.school");

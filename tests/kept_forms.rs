@@ -627,6 +627,27 @@ async fn three_forms_are_kept_of_one_session_and_the_oldest_makes_room() {
 }
 
 #[tokio::test]
+async fn nobody_has_more_forms_for_having_more_sessions() {
+    let world = school().await;
+    let mut kept = 0;
+    for _ in 0..3 {
+        let mut browser = world.signed_in("administrator").await;
+        for number in 0..2 {
+            let target = format!("/classes/{number}");
+            sends(&mut browser, post(&target).form(&[("a", "b")])).await;
+        }
+        kept += receipts(&browser).len();
+    }
+    assert_eq!(kept, 3);
+    // Whoever has left: the cookie of that session, played again, keeps nothing.
+    let mut browser = world.signed_in(TEACHER).await;
+    let mut replayed = browser.clone();
+    browser.open(&at("/.schoolgate/sign-out")).await;
+    sends(&mut replayed, post("/x").form(&[("a", "b")])).await;
+    assert_eq!(receipts(&replayed), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn an_address_too_long_for_a_cookie_is_found_again_by_its_path() {
     let world = school().await;
     let target = format!("/long?{}", "x".repeat(3000));

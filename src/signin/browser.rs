@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use super::{Owner, SignIn};
 use crate::{
     identity::Subject,
-    session::{ActiveSession, Mark, SessionKey},
+    session::{ActiveSession, Mark, Record, SessionKey},
     web::{CookieJar, Host},
 };
 
@@ -75,9 +75,20 @@ impl SignIn {
         let whose = self.settings.remembers_browsers.then(|| whose(key, person));
         let lived = self.settings.keeps_forms.then(|| lived(key));
         for mark in whose.into_iter().chain(lived) {
-            if let Err(error) = self.sessions.mark(&mark, REMEMBERED).await {
-                tracing::warn!(event = "browser_not_remembered", session = %session.record().handle, reason = %error);
-            }
+            self.set(&mark, session.record()).await;
+        }
+    }
+
+    /// Notes that somebody has left on purpose: of such a session no form is kept.
+    pub(super) async fn remember_leaving(&self, key: &SessionKey, record: &Record) {
+        if self.settings.keeps_forms {
+            self.set(&left(key), record).await;
+        }
+    }
+
+    async fn set(&self, mark: &Mark, record: &Record) {
+        if let Err(error) = self.sessions.mark(mark, REMEMBERED).await {
+            tracing::warn!(event = "browser_not_remembered", session = %record.handle, reason = %error);
         }
     }
 }
@@ -90,4 +101,9 @@ pub(super) fn whose(key: &SessionKey, person: &Subject) -> Mark {
 /// The mark of a session that there has been, whoever had it.
 pub(super) fn lived(key: &SessionKey) -> Mark {
     Mark::of("session that lived", &key.to_text())
+}
+
+/// The mark of a session that somebody has ended on purpose.
+pub(super) fn left(key: &SessionKey) -> Mark {
+    Mark::of("session that was left", &key.to_text())
 }

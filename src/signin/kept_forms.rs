@@ -3,7 +3,7 @@
 
 use super::{
     Browser, FORM_LIFETIME, SentForm, SignIn,
-    browser::{lived, whose},
+    browser::{left, lived, whose},
     receipt::{self, Receipt},
 };
 use crate::{
@@ -30,7 +30,7 @@ pub enum Keeping {
     Kept(Vec<SetCookie>),
     /// The notes of the store have no room.
     StoreFull,
-    /// The session has as many forms as are kept of one.
+    /// The person has as many forms as are kept of one.
     TooMany,
     /// No sign-in leads back to its address.
     NoWayBack,
@@ -102,7 +102,9 @@ impl SignIn {
         if let Some(record) = self.sessions.last_record(&key).await? {
             return Ok(Some(Sender { key, owner: Some(record.person.subject.clone()) }));
         }
-        Ok(self.sessions.is_marked(&lived(&key)).await?.then_some(Sender { key, owner: None }))
+        // Whoever has left has nothing to come back for, and must not make room for more by signing in again and again.
+        let may = self.sessions.is_marked(&lived(&key)).await? && !self.sessions.is_marked(&left(&key)).await?;
+        Ok(may.then_some(Sender { key, owner: None }))
     }
 
     /// Keeps a form.

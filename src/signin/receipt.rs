@@ -17,7 +17,7 @@ use crate::{
     web::{CookieJar, ReturnPath, SameSite, SetCookie},
 };
 
-/// Most forms that are kept of one session, and for one browser at one host.
+/// Most forms that are kept of one person, or of one session that nobody knows any more, and for one browser at one host.
 pub(super) const MOST: usize = 3;
 
 /// What a receipt says.
@@ -25,7 +25,7 @@ pub(super) const MOST: usize = 3;
 pub struct Receipt {
     /// The session that the browser had, live or not.
     pub(super) key: SessionKey,
-    /// Which of the session's forms.
+    /// Which of the person's forms.
     pub(super) slot: u8,
     /// Nobody else has it: whoever shows it sent the form.
     secret: Secret<Receipt>,
@@ -79,10 +79,13 @@ impl Receipt {
         self.place == hash_of_place(place)
     }
 
-    /// The name of the note that holds the form. It is the session's and not the secret's, so that one session has
-    /// [`MOST`] of them, however often a program throws its cookies away.
+    /// The name of the note that holds the form. It is the person's and not the secret's, so that nobody has more than
+    /// [`MOST`] of them, however often a program throws its cookies away or signs in.
     pub(super) fn note(&self) -> NoteName {
-        NoteName::of("kept form", &format!("{} {}", self.key.to_text(), self.slot))
+        match &self.owner {
+            Some(person) => NoteName::of("kept form of a person", &format!("{person} {}", self.slot)),
+            None => NoteName::of("kept form of a session", &format!("{} {}", self.key.to_text(), self.slot)),
+        }
     }
 
     /// What the note is told by: another form that was kept there later is not this one.

@@ -101,10 +101,12 @@ impl fmt::Debug for SentForm {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    pub(in crate::signin) fn form(target: &str, body: &'static [u8]) -> SentForm {
+    fn form(target: &str, body: &'static [u8]) -> SentForm {
         SentForm {
             host: Host::parse("a.example").unwrap(),
             target: Target::parse_origin_form(target).unwrap(),
@@ -133,6 +135,15 @@ pub(super) mod tests {
         let whole = form("/a", b"").write(b"");
         for end in 0..whole.len() {
             assert!(SentForm::read(&whole[..end]).is_none(), "{end}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn anything_is_read_as_a_form_or_as_none(bytes: Vec<u8>, length in 0_u32..40) {
+            let framed = [&length.to_be_bytes()[..], &bytes].concat();
+            prop_assert!(SentForm::read(&bytes).is_none());
+            prop_assert!(SentForm::read(&framed).is_none());
         }
     }
 

@@ -48,6 +48,7 @@ impl SignIn {
         for id in self.ids_of(browser).flatten() {
             if let Some(record) = self.sessions.end(&id.key(), self.revoke()).await? {
                 tracing::info!(event = "signed_out", session = %record.handle, subject = %record.person.subject, by = by.word());
+                self.remember_leaving(&id.key(), &record).await;
                 ended = Some(record);
             }
         }

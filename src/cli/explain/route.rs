@@ -40,6 +40,11 @@ pub(super) fn met(
     listed(lines, "no session", describe::strangers(route, method));
     if route.access == Access::Required {
         by_way_of_home(lines, loaded, &request.host);
+        if app.keep_forms && *method == Method::POST {
+            let text =
+                "one that comes after the session has died is kept for ten minutes, and offered after the sign-in";
+            add(lines, "form", text.into());
+        }
     }
     people(lines, route);
     let verdict = guest.map(|guest| judged(lines, loaded, route, method, guest));

@@ -24,7 +24,7 @@ enum NotKept {
     TooLarge,
     #[error("the browser shows no session that ever was")]
     Stranger,
-    #[error("three forms of this session are kept")]
+    #[error("three forms of this person are kept")]
     TooMany,
     #[error("the store has no room for more forms")]
     StoreFull,

@@ -164,6 +164,8 @@ fn restore(request: &mut RequestHeader, form: &SentForm) -> pingora::Result<()> 
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn body(value: &str) -> Vec<u8> {
@@ -186,6 +188,15 @@ mod tests {
             assert_eq!(body.len(), LENGTH);
             let click = Click::parse(&body).unwrap();
             assert_eq!((click.wish, &click.id, &click.token), (wish, &button.0, &button.1));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_click_that_is_read_is_the_one_that_was_written(id in "[A-Za-z0-9_-]{1,20}", token in "[A-Za-z0-9_-]{1,50}", noise: Vec<u8>) {
+            let click = Click::parse(&body(&Click::value(Wish::Drop, &(id.clone(), token.clone())))).unwrap();
+            prop_assert_eq!((click.wish, click.id, click.token), (Wish::Drop, id, token));
+            prop_assert!(Click::parse(&noise).is_none());
         }
     }
 
