@@ -62,8 +62,8 @@ pub(super) fn upstreams(app: &App) -> String {
 /// How requests are shared out, when an app has several upstreams.
 pub(super) fn turns(app: &App) -> Option<String> {
     let asked = match &app.health_path {
-        Some(target) => format!("asked for {}", target.to_origin_form()),
-        None => "whether they accept a connection".into(),
+        Some(target) => format!("each is asked for {}", target.to_origin_form()),
+        None => "each is tried for a connection".into(),
     };
     (app.upstreams.len() > 1).then(|| format!("take turns while they are healthy: {asked} every few seconds"))
 }
