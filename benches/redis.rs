@@ -15,7 +15,7 @@ use schoolgate::{
     identity::{Organization, Person, ScopeSet, Subject},
     secret::Secret,
     session::{
-        Codec, End, Grant, Handle, Lifetimes, Origin, Record, RedisStore, RedisUrl, Revocation, Sealer, Selector,
+        Codec, Device, End, Grant, Handle, Lifetimes, Record, RedisStore, RedisUrl, Revocation, Sealer, Selector,
         SessionId, SessionKey, Store, Stored, Waiting,
     },
 };
@@ -117,7 +117,7 @@ fn session() -> Stored {
             scopes: scopes.clone(),
         },
         asked: scopes,
-        origin: Origin::new(
+        device: Device::new(
             [192, 0, 2, 7].into(),
             Some("Mozilla/5.0 (iPad; CPU OS 19_0 like Mac OS X) AppleWebKit/605.1.15 Version/19.0 Safari/604.1"),
         ),

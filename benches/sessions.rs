@@ -23,7 +23,7 @@ use schoolgate::{
     identity::{Email, Organization, Person, ScopeSet, Subject},
     secret::Secret,
     session::{
-        Codec, FileStore, Grant, Handle, Lifetimes, Origin, Record, Sealer, SessionKey, Sessions, Store, Stored,
+        Codec, Device, FileStore, Grant, Handle, Lifetimes, Record, Sealer, SessionKey, Sessions, Store, Stored,
     },
 };
 
@@ -215,7 +215,7 @@ fn session(number: usize) -> Stored {
             scopes: scopes.clone(),
         },
         asked: scopes,
-        origin: Origin::new(
+        device: Device::new(
             [192, 0, 2, 7].into(),
             Some("Mozilla/5.0 (iPad; CPU OS 19_0 like Mac OS X) AppleWebKit/605.1.15 Version/19.0 Safari/604.1"),
         ),

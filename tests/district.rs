@@ -306,7 +306,7 @@ async fn a_sign_out_at_one_gateway_ends_pages_streams_and_websockets_at_the_othe
     };
     let (nobody, silence, goodbye) = timeout(SOON, async { tokio::join!(nobody, silence, goodbye) }).await.unwrap();
     println!("at the other gateway: 401 after {nobody:?}, stream cut after {silence:?}, WebSocket after {goodbye:?}");
-    // The contract says one second, of a machine that has nothing else to do.
+    // The README says one second, of a machine that has nothing else to do.
     for took in [nobody, silence, goodbye] {
         assert!(took < Duration::from_secs(3), "{took:?}");
     }

@@ -1,5 +1,5 @@
 //! What passes from a client to an app and back: names that no client may send, what the app learns of
-//! the connection and of the person, cookies, and what shared caches may keep (contract, sections 3 and 5).
+//! the connection and of the person, cookies, and what shared caches may keep.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;

@@ -1,4 +1,4 @@
-//! The kinds of request and what each gets: a way to Apple, or 401 (contract, section 4; `docs/requests.md`).
+//! The kinds of request and what each gets: a way to Apple, or 401 (`docs/requests.md`).
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;

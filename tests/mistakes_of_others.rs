@@ -183,6 +183,41 @@ fn every_identifier_that_a_test_bears_is_in_the_document() {
     assert!(untold.is_empty(), "\n{}", untold.join("\n"));
 }
 
+/// What stands against a mistake goes by a name, and names change.
+#[test]
+fn the_code_that_the_document_names_is_there() {
+    let files: Vec<(PathBuf, BTreeSet<String>)> =
+        sources(&root().join("src")).into_iter().map(|file| (file.clone(), words(&file))).collect();
+    let document = document();
+    let mut checked = 0;
+    let mut missing = Vec::new();
+    for name in document.split('`').skip(1).step_by(2) {
+        let is_there = if name.ends_with(".rs") {
+            root().join("src").join(name).is_file() || root().join(name).is_file()
+        } else if name.contains("::") {
+            files.iter().any(|(_, words)| name.split("::").all(|part| words.contains(part)))
+        } else {
+            continue;
+        };
+        checked += 1;
+        if !is_there {
+            missing.push(name);
+        }
+    }
+    assert!(missing.is_empty(), "docs/mistakes-of-others.md names what is not there: {missing:?}");
+    assert!(checked > 60, "{checked}");
+}
+
+/// The names in a file without its tests, and those of the rooms that it is in.
+fn words(file: &Path) -> BTreeSet<String> {
+    let text = fs::read_to_string(file).unwrap();
+    let code = text.split_once("#[cfg(test)]\nmod tests {").map_or(&*text, |(code, _)| code);
+    let place = file.strip_prefix(root()).unwrap().with_extension("");
+    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//")).chain(place.to_str());
+    let words = lines.flat_map(|line| line.split(|one: char| !one.is_ascii_alphanumeric() && one != '_'));
+    words.map(str::to_owned).collect()
+}
+
 #[test]
 fn each_mistake_is_told_once() {
     let mut seen = BTreeMap::new();

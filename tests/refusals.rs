@@ -42,6 +42,15 @@ upstream = "http://@DEAD@"
   path = "/"
   access = "public"
 
+[[app]]
+name = "gone"
+host = "gone.school.example"
+upstream = ["http://@DEAD@", "http://127.0.0.1:9"]
+
+  [[app.route]]
+  path = "/"
+  access = "public"
+
 [log]
 format = "json"
 "#;
@@ -160,6 +169,7 @@ async fn strangers(table: &mut Table) {
             "larger than max_body",
         ),
         ("a dead app", get("/").header("Host", "dead.school.example"), 502, "request", "Connect"),
+        ("an app all gone", get("/").header("Host", "gone.school.example"), 503, "request", "no upstream of the app"),
         ("an app that sleeps", get("/public/hang"), 504, "request", "upstream_timeout"),
         (
             "a guess that signs out",

@@ -1,5 +1,5 @@
 //! What a request must be before anybody looks at what it asks for: one reading of its framing, its
-//! host, its method and its target (contract, section 3, items 1 and 2).
+//! host, its method and its target.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;

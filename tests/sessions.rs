@@ -15,7 +15,7 @@ use schoolgate::{
     clock::{SystemClock, Timestamp},
     identity::{Person, ScopeSet, Subject},
     secret::Secret,
-    session::{Grant, Handle, Lifetimes, MemoryStore, Origin, Record, SessionKey, Store, Stored},
+    session::{Device, Grant, Handle, Lifetimes, MemoryStore, Record, SessionKey, Store, Stored},
 };
 use serde_json::Value;
 use support::{
@@ -150,7 +150,7 @@ fn record(number: u64) -> (SessionKey, Stored) {
             scopes: ScopeSet::new(),
         },
         asked: ScopeSet::new(),
-        origin: Origin::new([192, 0, 2, 7].into(), Some("Test/1.0")),
+        device: Device::new([192, 0, 2, 7].into(), Some("Test/1.0")),
         created: now,
         generation: 0,
     };

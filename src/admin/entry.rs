@@ -40,7 +40,7 @@ impl SessionEntry {
     /// What may be told of a session.
     pub(super) fn of(listed: &Listed, refresh_before: Duration) -> Self {
         let record = &listed.record;
-        let (person, grant, origin) = (&record.person, &record.grant, &record.origin);
+        let (person, grant, device) = (&record.person, &record.grant, &record.device);
         let next_refresh = grant.refresh_token.as_ref().map(|_| grant.access_expires_at.minus(refresh_before));
         Self {
             id: record.handle.to_string(),
@@ -50,8 +50,8 @@ impl SessionEntry {
             signed_in_at: record.created.to_string(),
             last_seen: listed.last_seen.to_string(),
             expires_at: listed.ends_at.to_string(),
-            address: origin.address.to_string(),
-            user_agent: origin.user_agent.clone(),
+            address: device.address.to_string(),
+            user_agent: device.user_agent.clone(),
             scopes: grant.scopes.iter().map(str::to_owned).collect(),
             access_token_expires_at: grant.access_expires_at.to_string(),
             next_refresh: next_refresh.map(|moment| moment.to_string()),
@@ -127,7 +127,7 @@ mod tests {
     fn what_is_not_known_is_null_and_never_left_out() {
         let listed = listed(|record| {
             record.grant = Grant { refresh_token: None, ..record.grant.clone() };
-            record.origin.user_agent = None;
+            record.device.user_agent = None;
         });
         let entry = serde_json::to_value(SessionEntry::of(&listed, Duration::ZERO)).unwrap();
         for field in ["email", "org_id", "user_agent", "next_refresh"] {

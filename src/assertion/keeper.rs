@@ -13,13 +13,14 @@ use tokio::{
 };
 
 use super::{
+    AssertionError,
     key::Key,
     key_set::{KeySet, SIGNS_FOR},
 };
 use crate::{
     clock::{SharedClock, Timestamp},
     entropy::SharedEntropy,
-    session::{Note, NoteName, Sessions, StoreError, Swap},
+    session::{Note, NoteName, Sessions, Swap},
 };
 
 /// How often the note is read: another gateway may have changed it.
@@ -40,31 +41,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// For so long after a failure nobody tries again on account of a request.
 const COOL_DOWN: Duration = Duration::from_secs(1);
-
-/// Why there is no assertion.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AssertionError {
-    /// The store of sessions, where the keys are, cannot be used.
-    #[error("the keys of the assertion cannot be read or written: {0}")]
-    Store(#[from] StoreError),
-    /// What the store holds is no key set that this program knows.
-    #[error(
-        "what the session store holds as the keys of the assertion is none; a newer schoolgate may have written it"
-    )]
-    Malformed,
-    /// The store takes no more notes.
-    #[error("the session store is full of other things, and takes no keys of the assertion")]
-    Full,
-    /// Others changed the set again and again at the same moment.
-    #[error("the keys of the assertion change all the time")]
-    Contended,
-    /// The cryptographic library makes no key or does not sign.
-    #[error("the cryptographic library makes no key, or does not sign")]
-    Key,
-    /// Nobody has looked yet.
-    #[error("the keys of the assertion were not read in time")]
-    Late,
-}
 
 /// The keeper.
 #[derive(Debug)]
@@ -121,7 +97,7 @@ impl Keeper {
     pub(super) async fn tend(&self) {
         loop {
             let outcome = self.look().await;
-            self.note(outcome);
+            self.remember(outcome);
             self.looks.send_modify(|looks| *looks = looks.wrapping_add(1));
             select! {
                 () = self.clock.sleep(LOOK_EVERY) => {}
@@ -176,7 +152,7 @@ impl Keeper {
     }
 
     /// Remembers what came of a look, and says it once.
-    fn note(&self, outcome: Result<(), AssertionError>) {
+    fn remember(&self, outcome: Result<(), AssertionError>) {
         let mut state = self.state();
         let failed = outcome.err().map(|error| (error, self.clock.now()));
         let before = std::mem::replace(&mut state.failed, failed);
@@ -233,7 +209,7 @@ mod tests {
     }
 
     async fn looks(keeper: &Keeper) {
-        keeper.note(keeper.look().await);
+        keeper.remember(keeper.look().await);
     }
 
     /// Randomness that comes so late that another gateway has made its keys meanwhile.

@@ -1,7 +1,6 @@
 //! The keys with their times: which one signs, which are published, whether a new one is due. No clock, no store.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

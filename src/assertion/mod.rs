@@ -6,10 +6,11 @@
 //! it.
 
 mod assertions;
+mod error;
 mod keeper;
 mod key;
 mod key_set;
 mod token;
 
 pub use assertions::{Assertions, Settings};
-pub use keeper::AssertionError;
+pub use error::AssertionError;

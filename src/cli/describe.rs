@@ -3,6 +3,7 @@
 use http::{HeaderName, Method};
 
 use crate::{
+    identity::{Organization, Subject},
     policy::{Access, Allow, App, Route, Template, Values, Variable, redirects},
     web::Kind,
 };
@@ -38,8 +39,8 @@ pub(super) fn people(route: &Route) -> String {
 /// The kinds of people that a route names, with each of them.
 pub(super) fn kinds(allow: &Allow) -> Vec<(&'static str, Vec<&str>)> {
     [
-        ("organization", allow.organizations.iter().map(crate::identity::Organization::as_str).collect()),
-        ("user", allow.users.iter().map(crate::identity::Subject::as_str).collect()),
+        ("organization", allow.organizations.iter().map(Organization::as_str).collect()),
+        ("user", allow.users.iter().map(Subject::as_str).collect()),
         ("email", allow.emails.iter().map(String::as_str).collect::<Vec<_>>()),
         ("email domain", allow.email_domains.iter().map(String::as_str).collect()),
     ]
@@ -61,8 +62,8 @@ pub(super) fn upstreams(app: &App) -> String {
 /// How requests are shared out, when an app has several upstreams.
 pub(super) fn turns(app: &App) -> Option<String> {
     let asked = match &app.health_path {
-        Some(target) => format!("asked for {}", target.to_origin_form()),
-        None => "whether they accept a connection".into(),
+        Some(target) => format!("each is asked for {}", target.to_origin_form()),
+        None => "each is tried for a connection".into(),
     };
     (app.upstreams.len() > 1).then(|| format!("take turns while they are healthy: {asked} every few seconds"))
 }

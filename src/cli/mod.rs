@@ -10,13 +10,17 @@ mod run;
 mod session_table;
 mod sessions;
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, Loaded};
 
-/// The exit status of wrong usage and of a wrong configuration (contract, section 1).
+/// The exit status of wrong usage and of a wrong configuration.
 const USAGE: u8 = 2;
 
 /// Puts Apple School Manager single sign-on in front of web apps that cannot be changed.
@@ -82,7 +86,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 /// The configuration; when it is wrong, everything that is wrong goes to stderr.
-fn load(path: &std::path::Path) -> Result<Loaded, ExitCode> {
+fn load(path: &Path) -> Result<Loaded, ExitCode> {
     config::load(path, &|name| std::env::var(name).ok()).map_err(|problems| {
         output::complain(&problems.to_string());
         ExitCode::from(USAGE)

@@ -49,8 +49,13 @@ pub(super) fn collide(one: SocketAddr, other: SocketAddr) -> bool {
 
 /// `http://host:port` or `https://host:port`.
 pub(super) fn upstream(text: &str) -> Result<Upstream, Fault> {
-    let fault =
-        |message: &str| Fault::new(message, "write \"http://\", a host and a port, such as \"http://127.0.0.1:9000\"");
+    let cure = match text.split_once("://").map(|(scheme, _)| scheme.eq_ignore_ascii_case("https")) {
+        Some(true) => {
+            "write \"https://\" and a host, and a port when it is not 443, such as \"https://app1.internal:8443\""
+        }
+        _ => "write \"http://\", a host and a port, such as \"http://127.0.0.1:9000\"",
+    };
+    let fault = |message: &str| Fault::new(message, cure);
     let Some((scheme, rest)) = text.split_once("://") else { return Err(fault("is not a URL")) };
     let scheme = match scheme.to_ascii_lowercase().as_str() {
         "http" => Scheme::Http,
@@ -58,19 +63,23 @@ pub(super) fn upstream(text: &str) -> Result<Upstream, Fault> {
         _ => return Err(fault("is neither an http nor an https URL")),
     };
     let authority = rest.strip_suffix('/').unwrap_or(rest);
+    if authority.contains(',') || authority.contains(char::is_whitespace) {
+        let cure = "write a list with each upstream in quotes of its own: [\"http://127.0.0.1:9000\", \"http://127.0.0.1:9001\"]";
+        return Err(Fault::new("is not one URL", cure));
+    }
     if authority.contains(['/', '?', '#']) {
         return Err(fault("has a path, but apps get the path that the browser asked for"));
     }
     if authority.contains('@') {
         return Err(fault("has a user name or password, which are not sent to apps"));
     }
-    let host = Host::parse(authority).map_err(|why| fault(&format!("has a host that {why}")))?;
+    let host = Host::parse(authority).map_err(|why| fault(&format!("is no address to connect to: it {why}")))?;
     // `Url` knows every spelling of an IPv4 address, such as 127.1; two spellings are one too many.
     let plain = Url::parse(text).ok().and_then(|url| url.host_str().map(str::to_owned));
     if plain.as_deref() != Some(host.name()) {
         return Err(fault("has a host that is written in an unusual way"));
     }
-    let upstream = Upstream { scheme, port: host.port().unwrap_or(Upstream::default_port(scheme)), host };
+    let upstream = Upstream { scheme, port: host.port().unwrap_or(scheme.default_port()), host };
     if scheme == Scheme::Https && proxy::certificate_name(&upstream).is_none() {
         let cure = "give the app a host name without underscores, or write its IP address if the certificate has that";
         return Err(Fault::new("has a host that no certificate can be verified for", cure));

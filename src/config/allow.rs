@@ -22,6 +22,17 @@ pub(super) fn read(mut section: Section<'_>, report: &Report<'_>) -> Allow {
     let emails = list(&mut section, "emails", r#"["head@school.example"]"#, address);
     let email_domains = list(&mut section, "email_domains", r#"["school.example"]"#, domain);
     section.finish();
+    if let Some(entry) = organizations.as_ref().filter(|entry| entry.value.iter().any(|one| one.as_str().contains('*')))
+    {
+        report.warn(&entry.place, "the star stands for itself here: each organization must be written in full");
+    }
+    if let Some(entry) = users.as_ref().filter(|entry| entry.value.iter().any(|one| one.as_str().contains(['*', '@'])))
+    {
+        report.warn(
+            &entry.place,
+            "users are the claim sub of Apple's, letter by letter: no star stands for several, and no email address is one",
+        );
+    }
     for (key, place) in [("emails", &emails), ("email_domains", &email_domains)] {
         if let Some(entry) = place.as_ref().filter(|entry| !entry.value.is_empty()) {
             let all = organizations.as_ref().is_some_and(|entry| !entry.value.is_empty());

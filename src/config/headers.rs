@@ -27,7 +27,7 @@ const OF_THE_CONNECTION: &[&str] = &[
     "upgrade",
 ];
 
-/// Headers that the gateway itself sets on every request (contract, section 5).
+/// Headers that the gateway itself sets on every request.
 const OF_THE_GATEWAY: &[&str] = &[
     "traceparent",
     "x-forwarded-for",

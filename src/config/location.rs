@@ -20,7 +20,7 @@ pub(super) fn endpoint(text: &str) -> Result<Url, Fault> {
     }
 }
 
-/// Where Apple sends browsers back to (contract, section 2): what Apple itself asks for, and our path.
+/// Where Apple sends browsers back to: what Apple itself asks for, and our path.
 pub(super) fn redirect_uri(text: &str, scheme: Scheme) -> Result<Url, Fault> {
     let example = match scheme {
         Scheme::Https => format!("https://library.school.example{CALLBACK}"),

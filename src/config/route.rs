@@ -128,6 +128,9 @@ fn methods(section: &mut Section<'_>, report: &Report<'_>) -> Vec<Method> {
         if methods.contains(&entry.value) {
             report.problem(&entry.place, "is in this list twice", "remove one of the two");
         }
+        if matches!(entry.value.as_str(), "ALL" | "ANY") {
+            report.warn(&entry.place, "no browser sends this method; leave methods out for all");
+        }
         methods.push(entry.value);
     }
     methods

@@ -12,6 +12,9 @@ use super::{
     suggest,
 };
 
+/// The sections of a file, for keys that are written as if they were of another.
+const SECTIONS: [&str; 5] = ["server", "apple", "session", "assertion", "log"];
+
 /// One table of the file; an empty one when the file has none.
 #[derive(Debug)]
 pub(super) struct Section<'a> {
@@ -185,7 +188,10 @@ impl<'a> Section<'a> {
 
     /// Any value, for what may be written in two ways.
     pub(super) fn value(&mut self, key: &'static str) -> Option<Entry<&'a DeValue<'a>>> {
-        self.asked.push(key);
+        // A key that may be written in two ways is asked for twice, and told once.
+        if !self.asked.contains(&key) {
+            self.asked.push(key);
+        }
         let value = self.table?.get(key)?;
         Some(self.item(key, value))
     }
@@ -207,6 +213,10 @@ impl<'a> Section<'a> {
             let place = Place { span: name.span(), key: self.place.key.clone() };
             let cure = match suggest::nearest(name.get_ref(), &self.asked) {
                 Some(near) => format!("did you mean {near}?"),
+                None if SECTIONS.contains(&&**name.get_ref()) => {
+                    format!("write it outside, as a section of its own: [{}]", name.get_ref())
+                }
+                None if name.get_ref() == "allow" => "write it below one of the routes: [app.route.allow]".into(),
                 None => format!("known here: {}", self.asked.join(", ")),
             };
             let message = if self.is_root() { "is no section of this file" } else { "is no key of this section" };

@@ -80,7 +80,7 @@ fn notes(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_is_left_out_has_the_default_of_the_contract() {
+fn what_is_left_out_has_its_default() {
     let settings = settings(VALID);
     assert_eq!(settings.admin_listen, AdminAddress::Tcp("127.0.0.1:9180".parse().unwrap()));
     assert_eq!(settings.state_dir, Path::new("/var/lib/schoolgate"));
@@ -354,6 +354,13 @@ fn a_valid_file_says_what_is_odd() {
             route("path = \"/x\"\nallow.organizations = []"),
             ":27:23: warning: an empty list keeps nobody out: anyone who signed in gets in",
         ),
+        (
+            route("path = \"/x\"\nallow.organizations = [\"*\"]"),
+            ":27:23: warning: the star stands for itself here: each organization",
+        ),
+        (route("path = \"/x\"\nallow.users = [\"head@school.example\"]"), ":27:15: warning: users are the claim sub"),
+        (route("path = \"/x\"\nallow.users = [\"000264.*\"]"), ":27:15: warning: users are the claim sub"),
+        (route("path = \"/x\"\nmethods = [\"POST\", \"ANY\"]"), ":27:20: warning: no browser sends this method"),
         (
             changed("path = \"/\"", "path = \"/x\""),
             ":20:8: note: no route of this app takes GET of \"/\", so whoever opens its host gets 404",

@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn the_statuses_are_those_of_the_contract() {
+    fn every_failure_has_its_status() {
         let statuses = Failure::ALL.map(|it| it.explanation().status);
         assert_eq!(statuses, [400, 404, 405, 408, 409, 410, 413, 421, 431, 500, 502, 503, 503, 503, 503, 504]);
     }

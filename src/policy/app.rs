@@ -33,8 +33,7 @@ pub struct App {
     reserved: BTreeSet<FoldedName>,
 }
 
-/// Header names that no client may send, to any app (contract, section 3.3); those that end in `*` are
-/// prefixes.
+/// Header names that no client may send, to any app.
 const ALWAYS_RESERVED: &[&str] = &[
     "X-Forwarded-User",
     "X-Forwarded-Email",

@@ -10,7 +10,7 @@ use http::Method;
 use super::{App, Route};
 use crate::{
     identity::ScopeSet,
-    web::{CanonicalPath, Host, HostPattern, ReturnPath, Target, parent_of},
+    web::{CanonicalPath, Host, HostPattern, ReturnPath, Target},
 };
 
 /// Why a request meets no route.
@@ -73,7 +73,7 @@ impl Table {
     /// The app of a host: the one that names it, else the one whose wildcard covers it.
     #[must_use]
     pub fn app(&self, host: &Host) -> Option<&Arc<App>> {
-        self.by_host.get(host).or_else(|| self.by_parent.get(parent_of(host)?))
+        self.by_host.get(host).or_else(|| self.by_parent.get(host.parent()?))
     }
 
     /// All apps, in the order of the file.

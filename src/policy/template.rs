@@ -180,7 +180,7 @@ pub struct HeaderSet {
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 impl HeaderSet {
-    /// What an app without `headers` gets (contract, section 5).
+    /// What an app without `headers` gets.
     #[must_use]
     pub fn standard() -> Self {
         let one = |name, variable| (HeaderName::from_static(name), Template(vec![Piece::Variable(variable)]));

@@ -16,19 +16,10 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// The port of a scheme when a URL has none (RFC 9110, sections 4.2.1 and 4.2.2).
-    #[must_use]
-    pub const fn default_port(scheme: Scheme) -> u16 {
-        match scheme {
-            Scheme::Http => 80,
-            Scheme::Https => 443,
-        }
-    }
-
     /// Host and port as a `Host` header has them (RFC 9110, section 7.2): without the default port.
     #[must_use]
     pub fn authority(&self) -> String {
-        match self.port == Self::default_port(self.scheme) {
+        match self.port == self.scheme.default_port() {
             true => self.host.name().to_owned(),
             false => format!("{}:{}", self.host.name(), self.port),
         }

@@ -14,6 +14,9 @@ use crate::pages::Failure;
 /// The reason of a 413.
 pub(super) const BODY_TOO_LARGE: &str = "the body is larger than max_body of the app";
 
+/// The reason of a 503 when there is nobody to send a request to.
+pub(super) const NO_UPSTREAM: &str = "no upstream of the app is healthy";
+
 /// What a failed request gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -45,6 +48,7 @@ pub(super) fn reason(session: &Session, error: &Error) -> Cow<'static, str> {
     match (refused(session), error.etype()) {
         (Some(refusal), _) => refusal.to_string().into(),
         (None, ErrorType::HTTPStatus(413)) => BODY_TOO_LARGE.into(),
+        (None, ErrorType::HTTPStatus(503)) => NO_UPSTREAM.into(),
         (None, kind) => kind.as_str().to_owned().into(),
     }
 }

@@ -52,7 +52,7 @@ impl Gateway {
 
     /// Somebody else has signed in at this host: what its app kept in the browser for whoever was here before
     /// goes, and so do the pages.
-    pub(super) fn hand_over(&self, host: &Host, answer: Answer) -> Answer {
+    pub(super) fn change_hands(&self, host: &Host, answer: Answer) -> Answer {
         let cookies = self.app_cookies_to_delete(host);
         if cookies.is_empty() { answer } else { Farewell(cookies).on(answer) }
     }

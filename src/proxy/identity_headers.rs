@@ -10,6 +10,7 @@ use super::{
     exchange::{Exchange, Facts},
 };
 use crate::{
+    assertion::AssertionError,
     pages::Failure,
     policy::{Admission, HeaderSet, Values, Variable},
     session::{ActiveSession, Record, SessionKey},
@@ -43,44 +44,18 @@ impl Default for IdentityHeaders {
 }
 
 impl IdentityHeaders {
-    /// The headers for an admitted request; none without a session.
-    #[must_use]
-    fn of(&self, admission: &Admission) -> Option<Prepared> {
-        let session = admission.session()?;
-        let set = &admission.route().headers;
+    /// What a set of templates says of a session.
+    fn of(&self, set: &HeaderSet, session: &ActiveSession) -> Prepared {
         let key = (*session.key(), session.record().generation, set.id());
-        Some(self.prepared.get_with(key, || fill(set, session)))
+        self.prepared.get_with(key, || fill(set, session))
     }
 }
 
 impl Gateway {
-    /// All headers that tell an app whose request it is that was admitted: those of the route, and the assertion
-    /// for the host of `facts`. None without a session.
+    /// Has a judged request keep, until it is sent, all headers that tell its app whose it is.
     ///
-    /// # Errors
-    /// When there should be an assertion and none can be made: the request is denied, for an app that wants one may
-    /// take a request without it for one of nobody, or worse.
-    pub(super) async fn identity_headers(
-        &self,
-        admission: &Admission,
-        facts: &Facts,
-    ) -> Result<Vec<(HeaderName, HeaderValue)>, Box<Answer>> {
-        let Some(session) = admission.session() else { return Ok(Vec::new()) };
-        let mut headers = self.headers.of(admission).map(|prepared| prepared.to_vec()).unwrap_or_default();
-        if let Some(assertions) = &self.assertions {
-            // Without the port that the request names: the port of all hosts is that of the redirect URI.
-            let audience = self.signin.home().origin_of(&facts.host);
-            let value = assertions.of(session, audience).await.map_err(|error| {
-                tracing::warn!(event = "assertion_unavailable", request_id = %facts.request_id, reason = %error);
-                let answer = Answer::failure(Failure::NotVouched, facts.kind, &facts.request_id);
-                Box::new(answer.with(header::RETRY_AFTER, "5"))
-            })?;
-            headers.push((ASSERTION, value));
-        }
-        Ok(headers)
-    }
-
-    /// The same for a judged request, which keeps them until it is sent.
+    /// When there should be an assertion and none can be made, the request is denied: an app that wants one may take a
+    /// request without it for one of nobody, or worse.
     pub(super) async fn identified(
         &self,
         judged: Result<Admission, Box<Answer>>,
@@ -90,6 +65,30 @@ impl Gateway {
         exchange.identify(self.identity_headers(&admission, &exchange.facts).await?);
         Ok(admission)
     }
+
+    /// The headers of the route, and the assertion for the host of `facts`. None without a session.
+    async fn identity_headers(
+        &self,
+        admission: &Admission,
+        facts: &Facts,
+    ) -> Result<Vec<(HeaderName, HeaderValue)>, Box<Answer>> {
+        let Some(session) = admission.session() else { return Ok(Vec::new()) };
+        let mut headers = self.headers.of(&admission.route().headers, session).to_vec();
+        if let Some(assertions) = &self.assertions {
+            // Without the port that the request names: the port of all hosts is that of the redirect URI.
+            let audience = self.signin.home().origin_of(&facts.host);
+            let value = assertions.of(session, audience).await;
+            headers.push((ASSERTION, value.map_err(|error| not_vouched(&error, facts))?));
+        }
+        Ok(headers)
+    }
+}
+
+/// The answer where an assertion, or the keys that apps check it with, cannot be had.
+pub(super) fn not_vouched(error: &AssertionError, facts: &Facts) -> Box<Answer> {
+    tracing::warn!(event = "assertion_unavailable", request_id = %facts.request_id, reason = %error);
+    let answer = Answer::failure(Failure::NotVouched, facts.kind, &facts.request_id);
+    Box::new(answer.with(header::RETRY_AFTER, "5"))
 }
 
 fn fill(set: &HeaderSet, session: &ActiveSession) -> Prepared {

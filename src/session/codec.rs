@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{
-    Grant, Handle, Origin, Record, Revocation, Sealer, SessionKey, StoreError, Waiting,
+    Device, Grant, Handle, Record, Revocation, Sealer, SessionKey, StoreError, Waiting,
     seal::Tag,
     store::{Edition, Note, NoteName, SealedNote, Selector},
 };
@@ -208,7 +208,7 @@ struct RecordShape<'a> {
 
 impl<'a> RecordShape<'a> {
     fn of(record: &'a Record) -> Self {
-        let Record { handle, person, id_token, grant, asked, origin, created, generation: _ } = record;
+        let Record { handle, person, id_token, grant, asked, device, created, generation: _ } = record;
         Self {
             handle: handle.as_str().into(),
             sub: person.subject.as_str().into(),
@@ -224,8 +224,8 @@ impl<'a> RecordShape<'a> {
             refreshed_at: grant.refreshed_at.map(Timestamp::millis),
             scopes: grant.scopes.to_string(),
             asked: asked.to_string(),
-            address: origin.address,
-            user_agent: origin.user_agent.as_deref().map(Into::into),
+            address: device.address,
+            user_agent: device.user_agent.as_deref().map(Into::into),
             created: created.millis(),
         }
     }
@@ -252,7 +252,7 @@ impl<'a> RecordShape<'a> {
                 scopes: ScopeSet::parse(&self.scopes).ok()?,
             },
             asked: ScopeSet::parse(&self.asked).ok()?,
-            origin: Origin { address: self.address, user_agent: self.user_agent.map(Text::into_owned) },
+            device: Device { address: self.address, user_agent: self.user_agent.map(Text::into_owned) },
             created: Timestamp::from_millis(self.created),
             generation,
         })
@@ -297,7 +297,7 @@ mod tests {
             ..person("anna")
         };
         record.grant.refreshed_at = Some(Timestamp::from_millis(1_234));
-        record.origin.user_agent = Some("Mozilla".into());
+        record.device.user_agent = Some("Mozilla".into());
         record.generation = 3;
         record
     }

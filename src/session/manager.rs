@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::Notify;
 
 use super::{
-    ActiveSession, Grant, Handle, Lifetimes, Mark, Note, NoteName, Origin, Record, SessionId, SessionKey, Store,
+    ActiveSession, Device, Grant, Handle, Lifetimes, Mark, Note, NoteName, Record, SessionId, SessionKey, Store,
     StoreError, Swap,
     near::Near,
     seen::Seen,
@@ -68,7 +68,7 @@ impl Sessions {
         token: VerifiedIdToken,
         grant: Grant,
         asked: ScopeSet,
-        origin: Origin,
+        device: Device,
     ) -> Result<NewSession, StoreError> {
         let id = SessionId::draw(&*self.entropy);
         let now = self.clock.now();
@@ -78,7 +78,7 @@ impl Sessions {
             id_token: token.raw().clone(),
             grant,
             asked,
-            origin,
+            device,
             created: now,
             generation: 0,
         });
@@ -305,12 +305,12 @@ mod tests {
         identity::Subject,
         session::{
             Revoke, Selector,
-            testing::{grant, origin, sessions_at, verified},
+            testing::{device, grant, sessions_at, verified},
         },
     };
 
     async fn signed_in(sessions: &Sessions) -> NewSession {
-        sessions.create(verified("anna"), grant(""), ScopeSet::new(), origin()).await.unwrap()
+        sessions.create(verified("anna"), grant(""), ScopeSet::new(), device()).await.unwrap()
     }
 
     #[tokio::test]
@@ -401,7 +401,7 @@ mod tests {
         for _ in 0..5 {
             expected.push(*signed_in(&sessions).await.session.key());
         }
-        sessions.create(verified("ben"), grant(""), ScopeSet::new(), origin()).await.unwrap();
+        sessions.create(verified("ben"), grant(""), ScopeSet::new(), device()).await.unwrap();
         expected.sort_unstable();
         let anna = Selector::Subject(Subject::parse("anna").unwrap());
         for most in [1, 2, 3, 6, 7] {

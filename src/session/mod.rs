@@ -29,7 +29,7 @@ pub use id::{Handle, SessionId, SessionKey};
 pub use lifetimes::Lifetimes;
 pub use listing::Listed;
 pub use manager::{NewSession, Sessions};
-pub use record::{Grant, Origin, Record};
+pub use record::{Device, Grant, Record};
 pub use revocation::{Revocation, Waiting};
 pub use revocation_queue::{RevocationQueue, Revoker, Verdict};
 pub use seal::{KeyProblem, OpenError, Sealer, Tag};

@@ -333,7 +333,7 @@ mod tests {
         session::{
             Grant, NewSession, Over, Sessions,
             store::shared::SharedStore,
-            testing::{grant, lifetimes, origin, verified},
+            testing::{device, grant, lifetimes, verified},
         },
     };
 
@@ -361,7 +361,7 @@ mod tests {
         }
 
         async fn signed_in_there(&self) -> NewSession {
-            self.there.create(verified("anna"), grant(""), crate::identity::ScopeSet::new(), origin()).await.unwrap()
+            self.there.create(verified("anna"), grant(""), crate::identity::ScopeSet::new(), device()).await.unwrap()
         }
 
         /// Whether the session opens here, and how often the store was read for that.

@@ -27,16 +27,16 @@ pub struct Grant {
 /// Longest user agent that is kept, in characters.
 const LONGEST_USER_AGENT: usize = 256;
 
-/// Where a person signed in, for administrators who look at the list of sessions.
+/// What a person signed in on, for administrators who look at the list of sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
+pub struct Device {
     /// The address of the browser.
     pub address: IpAddr,
     /// What the browser calls itself.
     pub user_agent: Option<String>,
 }
 
-impl Origin {
+impl Device {
     /// Keeps what a list can show: the beginning of the user agent, without control characters.
     #[must_use]
     pub fn new(address: IpAddr, user_agent: Option<&str>) -> Self {
@@ -59,8 +59,8 @@ pub struct Record {
     /// The scopes that Apple was asked for: what is in here and was not granted is not asked for again
     /// by itself.
     pub asked: ScopeSet,
-    /// Where the person signed in.
-    pub origin: Origin,
+    /// What the person signed in on.
+    pub device: Device,
     /// When the person signed in.
     pub created: Timestamp,
     /// Counts the changes of this record, from zero.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
-    ActiveSession, Codec, Grant, Handle, Lifetimes, MemoryStore, Origin, Record, Sealer, SessionId, Sessions, Waiting,
+    ActiveSession, Codec, Device, Grant, Handle, Lifetimes, MemoryStore, Record, Sealer, SessionId, Sessions, Waiting,
 };
 use crate::{
     apple::{Revocable, VerifiedIdToken},
@@ -51,7 +51,7 @@ pub(crate) fn active_session(subject: &str, scopes: &str) -> ActiveSession {
         id_token: Secret::new("raw"),
         grant: grant(scopes),
         asked: ScopeSet::parse(scopes).unwrap(),
-        origin: origin(),
+        device: device(),
         created: Timestamp::from_seconds(1_000),
         generation: 0,
     };
@@ -84,8 +84,8 @@ pub(crate) fn all_of_waiting(waiting: &Waiting) -> String {
 }
 
 /// Where everybody in the tests signs in.
-pub(crate) fn origin() -> Origin {
-    Origin::new([192, 0, 2, 7].into(), Some("Test/1.0"))
+pub(crate) fn device() -> Device {
+    Device::new([192, 0, 2, 7].into(), Some("Test/1.0"))
 }
 
 /// The default lifetimes.

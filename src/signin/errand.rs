@@ -1,7 +1,7 @@
-//! What one host asks of another, in sealed notes that a browser carries: a wish on the way to the home, and a
+//! What one host asks of another, in sealed messages that a browser carries: a wish on the way to the home, and a
 //! ticket on the way back.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -15,8 +15,8 @@ use crate::{
     web::{Host, ReturnPath},
 };
 
-/// How long a ticket is good (contract, section 4).
-const TICKET_LIFETIME: std::time::Duration = std::time::Duration::from_secs(60);
+/// How long a ticket is good.
+const TICKET_LIFETIME: Duration = Duration::from_secs(60);
 
 /// For whom a session is wanted: a browser that waits at a host. `login` names the sign-in cookie that it has there,
 /// and nothing else opens the door.

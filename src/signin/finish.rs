@@ -10,7 +10,7 @@ use crate::{
         VerifiedIdToken, VerifyError,
     },
     session::{
-        ActiveSession, Grant, Handle, Mark, NewSession, Origin, Revocation, Revoke, SessionId, SessionKey, StoreError,
+        ActiveSession, Device, Grant, Handle, Mark, NewSession, Revocation, Revoke, SessionId, SessionKey, StoreError,
     },
     web::{Form, Host, Place, ReturnPath, SameSite, SetCookie},
 };
@@ -88,7 +88,7 @@ pub enum Onward {
 
 impl SignIn {
     /// Judges Apple's answer.
-    pub async fn finish(&self, form: &Form, browser: &Browser<'_>, origin: Origin) -> Finished {
+    pub async fn finish(&self, form: &Form, browser: &Browser<'_>, device: Device) -> Finished {
         // 1. One reading only: a repeated parameter is refused.
         let callback = match Callback::parse(form) {
             Ok(callback) => callback,
@@ -112,7 +112,7 @@ impl SignIn {
         }
         let name = Transaction::cookie_name(&self.names, state);
         let mut cookies = vec![transaction::deletion(&self.names, &name, self.settings.response_mode)];
-        match self.redeem(callback, &transaction, browser, origin).await {
+        match self.redeem(callback, &transaction, browser, device).await {
             Ok((new, was_theirs)) => {
                 let names = &self.names;
                 let value = self.write_id(browser.host, &new.id);
@@ -128,7 +128,7 @@ impl SignIn {
         callback: Callback,
         transaction: &Transaction,
         browser: &Browser<'_>,
-        origin: Origin,
+        device: Device,
     ) -> Result<(NewSession, bool), Problem> {
         // 5. The person agreed.
         let code = match callback {
@@ -142,7 +142,7 @@ impl SignIn {
         let grant = granted(answer, &token, transaction);
         // Asked before the old session ends, for then nobody knows whose it was.
         let was_theirs = self.was_theirs(&token.person().subject, transaction.replaces, browser).await;
-        let new = self.take_over(token, grant, transaction, browser, origin).await?;
+        let new = self.take_over(token, grant, transaction, browser, device).await?;
         self.remember_browser(&new.session).await;
         Ok((new, was_theirs))
     }
@@ -166,7 +166,7 @@ impl SignIn {
         grant: Grant,
         transaction: &Transaction,
         browser: &Browser<'_>,
-        origin: Origin,
+        device: Device,
     ) -> Result<NewSession, Problem> {
         let old = match self.old_sessions(transaction, browser).await {
             Ok(old) => old,
@@ -180,7 +180,7 @@ impl SignIn {
         let own = old.iter().map(ActiveSession::record).filter(|record| record.person.subject == *person);
         let asked = own.fold(transaction.asked.clone(), |asked, record| asked.union(&record.asked));
         // Tokens that belong to no session would live on at Apple.
-        let created = self.sessions.create(token, grant.clone(), asked, origin).await;
+        let created = self.sessions.create(token, grant.clone(), asked, device).await;
         let new = match created {
             Ok(new) => new,
             Err(error) => {

@@ -56,7 +56,7 @@ use crate::{
 /// How long a form is kept: for as long as a sign-in may take.
 pub const FORM_LIFETIME: Duration = LIFETIME;
 
-/// How long one sign-in may take (contract, section 4).
+/// How long one sign-in may take.
 const LIFETIME: Duration = Duration::from_secs(600);
 
 /// Most sessions whose last refresh failed that are remembered.

@@ -1,6 +1,6 @@
 //! Host names, compared without case, port and trailing dot.
 
-use std::fmt;
+use std::{borrow::Borrow, fmt};
 
 /// Why a text is no host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +27,7 @@ pub enum HostError {
 
 /// The host of a request or of an app: lower case, without trailing dot; the port beside it.
 ///
-/// Equality is that of the names: the port takes no part (contract, section 2).
+/// Equality is that of the names: the port takes no part.
 #[derive(Clone, Debug)]
 pub struct Host {
     name: Box<str>,
@@ -49,6 +49,12 @@ impl Host {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The name without its first label.
+    #[must_use]
+    pub fn parent(&self) -> Option<&str> {
+        self.name.split_once('.').map(|(_, parent)| parent)
     }
 
     /// The port, when one was given.
@@ -75,6 +81,13 @@ impl Eq for Host {}
 impl std::hash::Hash for Host {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         self.name.hash(state);
+    }
+}
+
+/// Names equal hosts: so a table of hosts is asked with a name.
+impl Borrow<str> for Host {
+    fn borrow(&self) -> &str {
+        self.name()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The hosts of an app: one by name, or every name right below another.
 
-use std::{borrow::Borrow, fmt};
+use std::fmt;
 
 use super::{Host, HostError};
 
@@ -37,7 +37,7 @@ impl HostPattern {
     pub fn covers(&self, host: &Host) -> bool {
         match self {
             Self::One(one) => one == host,
-            Self::Below(parent) => parent_of(host) == Some(parent.name()),
+            Self::Below(parent) => host.parent() == Some(parent.name()),
         }
     }
 
@@ -54,18 +54,6 @@ impl HostPattern {
     #[must_use]
     pub fn is_local(&self) -> bool {
         self.one().is_some_and(Host::is_local)
-    }
-}
-
-/// The name without its first label.
-pub(crate) fn parent_of(host: &Host) -> Option<&str> {
-    host.name().split_once('.').map(|(_, parent)| parent)
-}
-
-/// Names equal hosts: so a table of hosts is asked with a name.
-impl Borrow<str> for Host {
-    fn borrow(&self) -> &str {
-        self.name()
     }
 }
 

@@ -23,7 +23,6 @@ pub use form::{Form, FormError};
 pub use header::FoldedName;
 pub use host::{Host, HostError};
 pub use host_pattern::HostPattern;
-pub(crate) use host_pattern::parent_of;
 pub use kind::Kind;
 pub use origin::{Origin, Place};
 pub use path::{CanonicalPath, PathError, PathPrefix};

@@ -15,8 +15,8 @@ impl Origin {
     /// The origin of a host by name; a port that is the scheme's own is left out (RFC 6454, section 6.1).
     #[must_use]
     pub fn new(scheme: Scheme, host: &Host, port: Option<u16>) -> Self {
-        let own = if scheme.is_secure() { 443 } else { 80 };
-        let port = port.filter(|port| *port != own).map(|port| format!(":{port}")).unwrap_or_default();
+        let port =
+            port.filter(|port| *port != scheme.default_port()).map(|port| format!(":{port}")).unwrap_or_default();
         Self { host: host.clone(), text: format!("{scheme}://{}{port}", host.name()).into() }
     }
 

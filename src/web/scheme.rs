@@ -18,6 +18,15 @@ impl Scheme {
         matches!(self, Self::Https)
     }
 
+    /// The port when a URL has none (RFC 9110, sections 4.2.1 and 4.2.2).
+    #[must_use]
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+
     /// The scheme as URLs write it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -40,7 +40,7 @@ pub(crate) const CODE: &str = "c0123456789abcdef.0.nwsw.code";
 /// The access token that goes with [`claims`].
 pub(crate) const ACCESS_TOKEN: &str = "a0123456789abcdef.0.nwsw.access";
 
-/// The settings of the contract's example, with the defaults.
+/// The settings of an example, with the defaults.
 pub(crate) fn settings() -> Settings {
     Settings {
         client_id: "org.example.school.gateway".into(),

@@ -10,7 +10,7 @@ use crate::{
     web::{CanonicalPath, Host, Scheme, Target},
 };
 
-/// Headers that every app gets, on every route (contract, section 5).
+/// Headers that every app gets, on every route.
 const ALWAYS: &str = "X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, X-Request-Id, traceparent";
 
 /// A request that meets a route.

@@ -1,11 +1,6 @@
 //! The keys that apps check assertions with.
 
-use http::header;
-
-use crate::{
-    pages::Failure,
-    proxy::{Answer, Facts, Gateway},
-};
+use crate::proxy::{Answer, Facts, Gateway, identity_headers::not_vouched};
 
 /// RFC 7517, section 8.5.2.
 const JWK_SET: &str = "application/jwk-set+json";
@@ -16,11 +11,7 @@ impl Gateway {
         let Some(assertions) = &self.assertions else { return Answer::new(200, JWK_SET, r#"{"keys":[]}"#) };
         match assertions.jwks().await {
             Ok(keys) => Answer::new(200, JWK_SET, keys),
-            Err(error) => {
-                tracing::warn!(event = "assertion_unavailable", request_id = %facts.request_id, reason = %error);
-                let answer = Answer::failure(Failure::NotVouched, facts.kind, &facts.request_id);
-                answer.with(header::RETRY_AFTER, "5")
-            }
+            Err(error) => *not_vouched(&error, facts),
         }
     }
 }

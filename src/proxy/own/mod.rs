@@ -18,7 +18,7 @@ use super::{Answer, Gateway, exchange::Facts, forwarding, judge::sessions_unavai
 use crate::{
     apple::{CallError, DeniedReason, VerifyError},
     pages::{self, Denial, Failure, ScopeMissing, SignInProblem, SignedIn},
-    session::{ActiveSession, Origin, StoreError},
+    session::{ActiveSession, Device, StoreError},
     signin::{AtApple, Browser, Finished, LeftBy, Owner, Problem},
     web::{CanonicalPath, Form, Kind, OWN_PREFIX, PathPrefix, Place, ReturnPath},
 };
@@ -131,7 +131,7 @@ impl Gateway {
             Endpoint::Home => self.home(&browser).await,
             Endpoint::Me => self.me(&browser, facts).await,
             Endpoint::SignIn => self.start_sign_in(&form, &browser, facts).await,
-            Endpoint::Callback => Ok(self.callback(&form, &browser, origin(request, facts), facts).await),
+            Endpoint::Callback => Ok(self.callback(&form, &browser, device(request, facts), facts).await),
             Endpoint::Session => {
                 let ticket = form.only("ticket").ok().flatten();
                 Ok(self.finished(self.signin.arrive(ticket, &browser).await, &browser, facts).await)
@@ -201,8 +201,8 @@ impl Gateway {
         Ok(self.to_apple(&scopes, session.as_ref(), return_to, at_apple, facts, browser))
     }
 
-    async fn callback(&self, form: &Form, browser: &Browser<'_>, origin: Origin, facts: &Facts) -> Answer {
-        self.finished(self.signin.finish(form, browser, origin).await, browser, facts).await
+    async fn callback(&self, form: &Form, browser: &Browser<'_>, device: Device, facts: &Facts) -> Answer {
+        self.finished(self.signin.finish(form, browser, device).await, browser, facts).await
     }
 
     /// The answer to whoever comes back from Apple or from the home.
@@ -210,7 +210,7 @@ impl Gateway {
         match finished {
             Finished::SignedIn { cookies, onward, was_theirs } => {
                 let answer = self.onward(&onward, facts).with_cookies(&cookies);
-                if was_theirs { answer } else { self.hand_over(&facts.host, answer) }
+                if was_theirs { answer } else { self.change_hands(&facts.host, answer) }
             }
             Finished::AlreadySignedIn { onward } => self.onward(&onward, facts),
             Finished::Failed { problem, cookies, place } => {
@@ -281,10 +281,10 @@ impl Gateway {
     }
 }
 
-/// Where a person signs in, for the list of sessions.
-fn origin(request: &RequestHeader, facts: &Facts) -> Origin {
+/// What a person signs in on, for the list of sessions.
+fn device(request: &RequestHeader, facts: &Facts) -> Device {
     let user_agent = request.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-    Origin::new(facts.client, user_agent)
+    Device::new(facts.client, user_agent)
 }
 
 /// Where somebody wants to go, when that is a place of ours.

@@ -10,7 +10,7 @@ mod health;
 mod journey;
 mod pool;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
 use pingora::{Error, ErrorType, upstreams::peer::HttpPeer};
 use tokio::time::timeout;
@@ -21,7 +21,7 @@ use self::{
     pool::{CONNECT_TIMEOUT, Pool},
 };
 pub use self::{authorities::is_authority, pool::certificate_name};
-use super::resolver::Resolver;
+use super::{failures::NO_UPSTREAM, resolver::Resolver};
 use crate::{
     clock::Clock,
     policy::{App, Table, Upstream},
@@ -94,7 +94,8 @@ impl Upstreams {
         loop {
             let Some(index) = pool.balancer.pick(journey.tried()) else {
                 tracing::warn!(event = "no_healthy_upstream", app = %app.name);
-                return Err(Error::explain(ErrorType::HTTPStatus(503), "no upstream is healthy").into_up());
+                // Of no upstream: `upstream_failed` is about one that was asked.
+                return Error::e_explain(ErrorType::HTTPStatus(503), NO_UPSTREAM);
             };
             let upstream = journey.go(app, index)?;
             match self.address(upstream).await {
@@ -128,7 +129,7 @@ impl Upstreams {
         pool.ok_or_else(|| Error::new_in(ErrorType::InternalError))
     }
 
-    async fn address(&self, upstream: &Upstream) -> pingora::Result<std::net::SocketAddr> {
+    async fn address(&self, upstream: &Upstream) -> pingora::Result<SocketAddr> {
         match timeout(CONNECT_TIMEOUT, self.resolver.resolve(upstream)).await {
             Ok(Ok(address)) => Ok(address),
             Ok(Err(error)) => {

@@ -4,7 +4,7 @@ use super::Refusal;
 use crate::web::FoldedName;
 
 /// Fields that frame or route a request: nobody may come near them in another spelling, because the
-/// runtimes behind us fold names (contract, section 3, item 3).
+/// runtimes behind us fold names.
 const GUARDED: [&str; 9] =
     ["host", "content-length", "transfer-encoding", "connection", "upgrade", "trailer", "te", "expect", "cookie"];
 

@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn the_framing_of_every_row_of_the_contract_is_judged() {
+    fn every_kind_of_framing_is_judged() {
         for (line, refusal) in [
             ("Content-Length: 5\r\nTransfer-Encoding: chunked", Refusal::TwoFramings),
             ("Content-Length: 5\r\nContent-Length: 5", Refusal::ContentLengthRepeated),

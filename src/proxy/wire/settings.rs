@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Limits of one client connection (contract, section 2, `[server]`).
+/// Limits of one client connection, as `[server]` has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// For a whole request head, from its first byte, however slowly it drips.

@@ -13,7 +13,7 @@ use crate::{
     identity::{Email, Person, ScopeSet},
     secret::Secret,
     session::{
-        Handle, Listener, Origin, Record, Removal, Revocation, Selector, SessionKey, Sharing, Stored,
+        Device, Handle, Listener, Record, Removal, Revocation, Selector, SessionKey, Sharing, Stored,
         testing::{all_of, person},
     },
 };
@@ -47,7 +47,7 @@ fn full_record(bench: &Bench) -> Record {
     record.grant.refreshed_at = Some(Timestamp::from_millis(1_234_567_001));
     record.grant.scopes = ScopeSet::parse("openid edu.users.read").unwrap();
     record.asked = ScopeSet::parse("openid edu.users.read edu.classes.read").unwrap();
-    record.origin = Origin::new("2001:db8::7".parse().unwrap(), Some("Mozilla/5.0 (\u{e9})"));
+    record.device = Device::new("2001:db8::7".parse().unwrap(), Some("Mozilla/5.0 (\u{e9})"));
     record.created = Timestamp::from_millis(bench.now().millis() - 1);
     record.generation = 3;
     record
@@ -72,7 +72,7 @@ pub(crate) async fn a_record_without_what_may_be_missing_comes_back_without_it(b
     record.grant.refresh_token = None;
     record.grant.scopes = ScopeSet::new();
     record.asked = ScopeSet::new();
-    record.origin.user_agent = None;
+    record.device.user_agent = None;
     let key = bench.keep(record.clone()).await;
     let found = bench.find(&key).await.unwrap().record;
     assert_eq!(all_of(&found), all_of(&record));

@@ -19,7 +19,7 @@ use crate::{
     session::{
         Revoke, Sessions,
         store::file::disk::Disk,
-        testing::{grant, origin, verified},
+        testing::{device, grant, verified},
     },
 };
 
@@ -403,7 +403,7 @@ async fn a_session_whose_end_came_late_from_a_disk_that_hung_does_not_live_on_in
         let store = Arc::new(place.open_on(Arc::<Faulty>::clone(&disk)).unwrap());
         let behind: Arc<dyn Store> = Arc::<FileStore>::clone(&store);
         let sessions = Sessions::new(lifetimes(), behind, ManualClock::at(NOW), Arc::new(SystemEntropy));
-        let new = sessions.create(verified("anna"), grant(""), ScopeSet::new(), origin()).await.unwrap();
+        let new = sessions.create(verified("anna"), grant(""), ScopeSet::new(), device()).await.unwrap();
         let opens = async || sessions.open(&new.id).await.unwrap().is_some();
         assert!(opens().await);
         disk.has(Some(Trouble::Hang));
