@@ -31,6 +31,7 @@ pub struct Answer {
     headers: Vec<(HeaderName, HeaderValue)>,
     body: Bytes,
     reason: Option<Cow<'static, str>>,
+    begins_sign_in: bool,
 }
 
 impl Answer {
@@ -44,6 +45,7 @@ impl Answer {
             headers: vec![(header::CONTENT_TYPE, HeaderValue::from_static(content_type))],
             body: body.into(),
             reason: None,
+            begins_sign_in: false,
         }
         .with(header::CONTENT_SECURITY_POLICY, pages::content_security_policy())
     }
@@ -82,6 +84,18 @@ impl Answer {
     #[must_use]
     pub fn because(self, reason: impl Into<Cow<'static, str>>) -> Self {
         Self { reason: Some(reason.into()), ..self }
+    }
+
+    /// The same, as the way to a sign-in.
+    #[must_use]
+    pub fn beginning_a_sign_in(self) -> Self {
+        Self { begins_sign_in: true, ..self }
+    }
+
+    /// Whether it leads to a sign-in, from which the person comes back.
+    #[must_use]
+    pub fn begins_sign_in(&self) -> bool {
+        self.begins_sign_in
     }
 
     /// What the log says of it.

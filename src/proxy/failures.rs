@@ -53,6 +53,24 @@ pub(super) fn reason(session: &Session, error: &Error) -> Cow<'static, str> {
     }
 }
 
+/// An error of pingora's for the log: its kind, and what the system or the TLS library said. Whole, it would have
+/// addresses twice, and the name of every layer.
+pub(super) fn in_short(error: &Error) -> String {
+    let mut own = error;
+    loop {
+        let kind = own.etype().as_str();
+        let context = own.context.as_ref().map_or_else(|| kind.to_owned(), |more| format!("{kind}: {}", more.as_str()));
+        let Some(cause) = own.cause.as_deref() else { return context };
+        // A cause that is pingora's own stands here in a box or without.
+        match cause.downcast_ref::<Error>().or_else(|| Some(&**cause.downcast_ref::<Box<Error>>()?)) {
+            Some(deeper) => own = deeper,
+            // Beside an error of TLS pingora puts the address that the connection had, and nothing else.
+            None if own.context.is_some() && cause.to_string().starts_with("local address") => return context,
+            None => return format!("{kind}: {cause}"),
+        }
+    }
+}
+
 /// Why the guard refused the body, when that was the reason that it could not be read.
 fn refused(session: &Session) -> Option<Refusal> {
     session.stream()?.as_any().downcast_ref::<Guard<Lent<TcpStream>>>()?.refusal()
@@ -67,5 +85,25 @@ fn by_status(status: u16) -> Failure {
         503 => Failure::Unavailable,
         504 => Failure::GatewayTimeout,
         _ => Failure::Internal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pingora::OrErr;
+
+    use super::*;
+
+    #[test]
+    fn an_error_is_told_by_its_innermost_kind_and_cause() {
+        let refused = std::io::Error::from_raw_os_error(111);
+        let inner = Err::<(), _>(refused).or_err(ErrorType::ConnectRefused, "connecting to 127.0.0.1:1").unwrap_err();
+        let outer = Error::because(ErrorType::ConnectError, "local address", inner);
+        assert_eq!(in_short(&outer), "ConnectRefused: Connection refused (os error 111)");
+        assert_eq!(in_short(&Error::explain(ErrorType::ConnectNoRoute, "no address")), "ConnectNoRoute: no address");
+        assert_eq!(in_short(&Error::new(ErrorType::ConnectTimedout)), "ConnectTimedout");
+        let mut tls = Error::explain(ErrorType::TLSHandshakeFailure, "invalid peer certificate: UnknownIssuer");
+        tls.set_cause("local address 127.0.0.1:9");
+        assert_eq!(in_short(&tls), "TLSHandshakeFailure: invalid peer certificate: UnknownIssuer");
     }
 }

@@ -175,12 +175,7 @@ impl Gateway {
 pub(super) fn begun(begun: &Begun, facts: &Facts) -> Answer {
     // RFC 9700, section 4.12: never 307, which would send a form on to Apple.
     let status = if matches!(facts.method, http::Method::GET | http::Method::HEAD) { 302 } else { 303 };
-    Answer::redirect(status, &begun.location).with_cookies(&begun.cookies)
-}
-
-/// Whether a judged request is answered with the way to the sign-in. A form gets 303 for nothing else.
-pub(super) fn sends_to_sign_in(answer: &Answer) -> bool {
-    answer.status() == 303
+    Answer::redirect(status, &begun.location).with_cookies(&begun.cookies).beginning_a_sign_in()
 }
 
 /// 401 with the way to sign in.

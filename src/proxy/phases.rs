@@ -115,7 +115,7 @@ impl ProxyHttp for Gateway {
         let elsewhere = parts.is_some_and(|(admission, request_id)| {
             let app = admission.app();
             let upstream = journey.upstream(app).ok().map(tracing::field::display);
-            tracing::warn!(event = "upstream_unreachable", app = %app.name, upstream, request_id, reason = %error);
+            tracing::warn!(event = "upstream_unreachable", app = %app.name, upstream, request_id, reason = failures::in_short(&error));
             self.upstreams.refused(app, journey, &error)
         });
         error.set_retry(elsewhere);

@@ -14,7 +14,6 @@ use self::click::Click;
 use super::{
     Answer, Gateway,
     exchange::{Exchange, Facts},
-    judge,
 };
 use crate::{
     policy::{Admission, App},
@@ -79,7 +78,7 @@ impl Gateway {
             Ok(admission) => Ok(admission),
             Err(answer) => {
                 let answer = answer.with_cookies(&forms.cookies);
-                Err(Box::new(match judge::sends_to_sign_in(&answer) && !ends_a_session(app, facts) {
+                Err(Box::new(match answer.begins_sign_in() && !ends_a_session(app, facts) {
                     true => self.keep_form(session, facts, read, answer).await?,
                     false => answer,
                 }))

@@ -11,7 +11,12 @@ use pingora::{
 use tokio::time::timeout;
 
 use super::{NOBODY, pool::Pool};
-use crate::{clock::Clock, policy::Upstream, proxy::resolver::Resolver, web::Target};
+use crate::{
+    clock::Clock,
+    policy::Upstream,
+    proxy::{failures::in_short, resolver::Resolver},
+    web::Target,
+};
 
 /// How long between two checks of an upstream.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -35,7 +40,7 @@ pub(super) async fn watch(pools: impl Iterator<Item = &Pool>, resolver: &Resolve
                 let asked = timeout(TIMEOUT, ask(connector, resolver, pool, upstream)).await;
                 let found = asked
                     .unwrap_or_else(|_late| Error::e_explain(ErrorType::ConnectTimedout, "the check took too long"));
-                pool.checked(index, found.map_err(|error| error.to_string()));
+                pool.checked(index, found.map_err(|error| in_short(&error)));
                 clock.sleep(INTERVAL).await;
             }
         }

@@ -21,7 +21,10 @@ use self::{
     pool::{CONNECT_TIMEOUT, Pool},
 };
 pub use self::{authorities::is_authority, pool::certificate_name};
-use super::{failures::NO_UPSTREAM, resolver::Resolver};
+use super::{
+    failures::{NO_UPSTREAM, in_short},
+    resolver::Resolver,
+};
 use crate::{
     clock::Clock,
     policy::{App, Table, Upstream},
@@ -117,7 +120,7 @@ impl Upstreams {
         match (self.pool(app), journey.now()) {
             (Ok(pool), Some(index)) if !is_ours => {
                 journey.failed(index);
-                pool.refused(index, &error.to_string())
+                pool.refused(index, &in_short(error))
             }
             (Ok(_) | Err(_), _) => false,
         }
