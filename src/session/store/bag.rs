@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use zeroize::Zeroizing;
 
-use super::note::{DROPPED_AT_ONCE, Edition, LONGEST_NOTE, Note, NoteName, Swap, weight};
+use super::note::{DROPPED_AT_ONCE, Edition, LONGEST_NOTE, Note, NoteName, Swap, room_for, weight};
 use crate::clock::Timestamp;
 
 /// The notes.
@@ -47,11 +47,12 @@ impl Bag {
             return Swap::Done;
         };
         let needed = weight(value.len());
-        if self.bytes - freed + needed > self.most {
+        let room = room_for(until.since(now), self.most);
+        if self.bytes - freed + needed > room {
             self.drop_over(now, usize::MAX);
         }
         let freed = self.notes.get(name).map_or(0, |(_, note)| weight(note.value().len()));
-        if value.len() > LONGEST_NOTE || self.bytes - freed + needed > self.most {
+        if value.len() > LONGEST_NOTE || self.bytes - freed + needed > room {
             return Swap::Full;
         }
         self.drop_one(name);
@@ -85,7 +86,8 @@ mod tests {
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_seconds(1_000);
-    const LATER: Timestamp = Timestamp::from_seconds(2_000);
+    /// Far enough away for a note to be one that lasts.
+    const LATER: Timestamp = Timestamp::from_seconds(6_000);
 
     fn put(bag: &mut Bag, what: &str, value: &[u8], now: Timestamp, until: Timestamp) -> Swap {
         bag.swap(&NoteName::of("kind", what), None, Some(value), now, until)
@@ -112,11 +114,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_soon_gone_leaves_room_for_what_lasts() {
+        let mut bag = Bag::with_room(weight(0) * 16);
+        let soon = NOW.plus(std::time::Duration::from_secs(600));
+        let forms = (0..20).map(|number| put(&mut bag, &format!("form {number}"), b"", NOW, soon));
+        assert_eq!(forms.filter(|swap| *swap == Swap::Done).count(), 15);
+        assert_eq!(put(&mut bag, "keys", b"", NOW, LATER), Swap::Done);
+        assert_eq!(put(&mut bag, "more keys", b"", NOW, LATER), Swap::Full);
+    }
+
+    #[test]
     fn what_is_over_makes_room_and_what_lasts_stays() {
         let mut bag = Bag::with_room(weight(10) * 2);
         put(&mut bag, "a", &[1; 10], NOW, LATER);
-        put(&mut bag, "b", &[2; 10], NOW, Timestamp::from_seconds(9_000));
-        assert_eq!(put(&mut bag, "c", &[3; 10], LATER, Timestamp::from_seconds(9_000)), Swap::Done);
+        put(&mut bag, "b", &[2; 10], NOW, Timestamp::from_seconds(19_000));
+        assert_eq!(put(&mut bag, "c", &[3; 10], LATER, Timestamp::from_seconds(19_000)), Swap::Done);
         assert!(!is_there(&bag, "a", NOW) && is_there(&bag, "b", LATER) && is_there(&bag, "c", LATER));
         assert_eq!((bag.notes.len(), bag.ends.len(), bag.bytes), (2, 2, weight(10) * 2));
     }

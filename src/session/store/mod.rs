@@ -299,7 +299,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// (`expected` is `None`), puts a new value in its place, or takes it away (`new` is `None`). Of many who try the
     /// same, one is told [`Swap::Done`]. What is written is kept for `keep` from now on.
     ///
-    /// The notes of a store have room for [`MOST_OF_NOTES`] bytes (those in memory for less). Beyond it those that are
+    /// The notes of a store have room for [`MOST_OF_NOTES`] bytes (those in memory for less), a sixteenth of it only for
+    /// those that are kept for an hour or more. Beyond it those that are
     /// over are dropped, and when that does not help, nothing is written: [`Swap::Full`].
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Notes: small things kept for a while under a name, changed only by whoever has seen them as they are.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use zeroize::Zeroizing;
 
@@ -11,6 +11,15 @@ pub const LONGEST_NOTE: usize = 1_310_720;
 
 /// Most bytes that the notes of a store may take together.
 pub const MOST_OF_NOTES: u64 = 256 << 20;
+
+/// A note that is gone within this time leaves a sixteenth of the room to those that last.
+const PASSING: Duration = Duration::from_secs(3600);
+
+/// How many of `most` bytes may be taken once a note is there that is kept so long. Forms that people fill in are many,
+/// large and soon gone; the keys of the assertion must find room beside them.
+pub(super) fn room_for(keep: Duration, most: u64) -> u64 {
+    if keep < PASSING { most - most / 16 } else { most }
+}
 
 /// What a note takes beyond its value, so that many empty ones fill a store too.
 const BESIDES: u64 = 256;

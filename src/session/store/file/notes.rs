@@ -7,7 +7,7 @@ use crate::{
     clock::Timestamp,
     session::{
         Edition, MOST_OF_NOTES, NoteName, SealedNote, Swap,
-        store::note::{DROPPED_AT_ONCE, weight},
+        store::note::{DROPPED_AT_ONCE, room_for, weight},
     },
 };
 
@@ -41,7 +41,8 @@ impl Changes<'_> {
             return Ok(Swap::Done);
         };
         let needed = weight(new.bytes().len());
-        let is_room = |bytes: u64, freed: u64| bytes.saturating_sub(freed) + needed <= MOST_OF_NOTES;
+        let room = room_for(until.since(now), MOST_OF_NOTES);
+        let is_room = |bytes: u64, freed: u64| bytes.saturating_sub(freed) + needed <= room;
         let mut freed = known.map_or(0, |(.., weight)| weight);
         while !is_room(self.note_bytes()?, freed) {
             if self.drop_notes_over(now)? == 0 {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     LONGEST_NOTE, MOST_OF_NOTES, Note, NoteName, RedisStore, Reply, StoreError, Swap, Words, millis, odd, scripts,
 };
-use crate::session::store::note::{DROPPED_AT_ONCE, weight};
+use crate::session::store::note::{DROPPED_AT_ONCE, room_for, weight};
 
 impl RedisStore {
     /// The note of a name.
@@ -38,7 +38,7 @@ impl RedisStore {
             .number(millis(keep).max(1))
             .number(self.clock.now().millis())
             .number(weight(0))
-            .number(MOST_OF_NOTES)
+            .number(room_for(keep, MOST_OF_NOTES))
             .number(DROPPED_AT_ONCE as u64);
         loop {
             match self.link.run(&call).await?.count()? {

@@ -175,6 +175,9 @@ async fn a_file_from_before_there_were_notes_takes_some_and_keeps_its_sessions()
     assert!(store.find(&key).await.unwrap().is_some());
 }
 
+/// A note that is kept for an hour and more may take the last of the room.
+const LASTING: Duration = Duration::from_secs(9 * 3600);
+
 #[tokio::test]
 async fn full_of_notes_it_takes_no_more_until_one_is_over_or_taken_away() {
     let place = Place::new();
@@ -183,19 +186,19 @@ async fn full_of_notes_it_takes_no_more_until_one_is_over_or_taken_away() {
     let store = FileStore::open(&place.path(), lifetimes(), place.codec(), shared).unwrap();
     let (short, lasting) = (NoteName::of("kind", "short"), NoteName::of("kind", "lasting"));
     assert_eq!(store.swap_note(&short, None, Some(b"short"), LONG).await, Ok(Swap::Done));
-    assert_eq!(store.swap_note(&lasting, None, Some(b"lasts"), LONG * 9).await, Ok(Swap::Done));
+    assert_eq!(store.swap_note(&lasting, None, Some(b"lasts"), LASTING).await, Ok(Swap::Done));
     let full = |changes: &mut Changes<'_>| changes.remember("note bytes", &MOST_OF_NOTES.to_be_bytes());
     store.write(full).await.unwrap();
     let (third, fourth) = (NoteName::of("kind", "third"), NoteName::of("kind", "fourth"));
-    assert_eq!(store.swap_note(&third, None, Some(b"third"), LONG * 9).await, Ok(Swap::Full));
+    assert_eq!(store.swap_note(&third, None, Some(b"third"), LASTING).await, Ok(Swap::Full));
     assert!(noted(&store, &third).await.is_none());
     // One of the same length in its place needs no room; a longer one does.
     let seen = noted(&store, &lasting).await;
-    assert_eq!(store.swap_note(&lasting, seen.as_ref(), Some(b"longer"), LONG * 9).await, Ok(Swap::Full));
-    assert_eq!(store.swap_note(&lasting, seen.as_ref(), Some(b"again"), LONG * 9).await, Ok(Swap::Done));
+    assert_eq!(store.swap_note(&lasting, seen.as_ref(), Some(b"longer"), LASTING).await, Ok(Swap::Full));
+    assert_eq!(store.swap_note(&lasting, seen.as_ref(), Some(b"again"), LASTING).await, Ok(Swap::Done));
     clock.advance(LONG);
-    assert_eq!(store.swap_note(&third, None, Some(b"third"), LONG * 9).await, Ok(Swap::Done));
-    assert_eq!(store.swap_note(&fourth, None, Some(b"four."), LONG * 9).await, Ok(Swap::Full));
+    assert_eq!(store.swap_note(&third, None, Some(b"third"), LASTING).await, Ok(Swap::Done));
+    assert_eq!(store.swap_note(&fourth, None, Some(b"four."), LASTING).await, Ok(Swap::Full));
     assert_eq!(store.swap_note(&third, noted(&store, &third).await.as_ref(), None, LONG).await, Ok(Swap::Done));
-    assert_eq!(store.swap_note(&fourth, None, Some(b"four."), LONG * 9).await, Ok(Swap::Done));
+    assert_eq!(store.swap_note(&fourth, None, Some(b"four."), LASTING).await, Ok(Swap::Done));
 }

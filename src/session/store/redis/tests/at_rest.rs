@@ -211,6 +211,11 @@ async fn full_of_notes_it_takes_no_more_until_some_are_over_or_taken_away() {
     assert_eq!(store.swap_note(&lasting, seen.as_ref(), Some(&[7; 99]), long).await, Ok(Swap::Full));
     assert_eq!(store.swap_note(&lasting, seen.as_ref(), Some(b"lasting on"), long).await, Ok(Swap::Done));
     assert_eq!(store.note(&lasting).await.unwrap().unwrap().value(), b"lasting on");
+    // What is soon gone leaves room for what lasts.
+    fills(MOST_OF_NOTES - MOST_OF_NOTES / 16);
+    assert_eq!(store.swap_note(&name, None, Some(b"new"), Duration::from_secs(600)).await, Ok(Swap::Full));
+    write(&store, "new", long).await;
+    take(&store, &name).await;
     take(&store, &lasting).await;
     write(&store, "new", long).await;
     take(&store, &name).await;
