@@ -1,11 +1,11 @@
 # What a developer does here. `make` lists it.
 
-.PHONY: help setup demo test check fmt clippy doc licences
+.PHONY: help setup demo test check fmt clippy doc fuzz licences
 
 help:
 	@echo "make demo      try it out: everything on this machine, no account, no configuration"
 	@echo "make test      all tests, with a real browser and real apps; installs what is missing"
-	@echo "make check     formatting, lints, documentation, licences"
+	@echo "make check     formatting, lints, documentation, fuzz targets, licences"
 	@echo "make setup     only install what is missing for the two above"
 
 setup:
@@ -18,7 +18,7 @@ demo:
 test: setup
 	cargo test --locked
 
-check: fmt clippy doc licences
+check: fmt clippy doc fuzz licences
 
 fmt:
 	cargo fmt --check
@@ -28,6 +28,11 @@ clippy:
 
 doc:
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --locked
+
+# That the fuzz targets compile, with the versions of everything that the program has.
+fuzz:
+	cp Cargo.lock fuzz/Cargo.lock
+	CARGO_TARGET_DIR=target cargo check --manifest-path fuzz/Cargo.toml
 
 licences:
 	scripts/licences
