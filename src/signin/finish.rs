@@ -222,6 +222,7 @@ impl SignIn {
         if same {
             // Before the end: a refresh of the old session may come back at any moment, in any process.
             self.sessions.mark(&replaced(old.key()), LIFETIME).await?;
+            self.goes_on_in(old.key(), new).await?;
         }
         let revoke = if same { Revoke::No } else { self.revoke() };
         let Some(old) = self.sessions.end(old.key(), revoke).await? else { return Ok(()) };

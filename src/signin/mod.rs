@@ -19,6 +19,7 @@ mod renew;
 mod sent_form;
 mod settings;
 mod sign_out;
+mod successor;
 mod transaction;
 
 use std::{

@@ -8,6 +8,10 @@ use crate::{
     web::{SameSite, SetCookie},
 };
 
+/// Of how many session cookies it is looked up where their sessions went on. A browser has one; a stranger may make up
+/// hundreds.
+const MOST_FOLLOWED: usize = 4;
+
 /// What ended a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeftBy {
@@ -45,8 +49,12 @@ impl SignIn {
     /// otherwise.
     pub async fn sign_out(&self, browser: &Browser<'_>, by: LeftBy) -> Result<SignedOut, StoreError> {
         let mut ended = None;
-        for id in self.ids_of(browser).flatten() {
-            if let Some(record) = self.sessions.end(&id.key(), self.revoke()).await? {
+        for (count, id) in self.ids_of(browser).flatten().enumerate() {
+            let record = match count < MOST_FOLLOWED {
+                true => self.end_wherever_it_is(&id.key()).await?,
+                false => self.sessions.end(&id.key(), self.revoke()).await?,
+            };
+            if let Some(record) = record {
                 tracing::info!(event = "signed_out", session = %record.handle, subject = %record.person.subject, by = by.word());
                 self.remember_leaving(&id.key(), &record).await;
                 ended = Some(record);
