@@ -19,6 +19,9 @@ use crate::{
 /// How long the last revocations may take when the gateway stops.
 const LAST_REVOCATIONS: Duration = Duration::from_secs(5);
 
+/// How long Apple's first keys may take when the gateway stops as soon as it has started.
+const FIRST_KEYS: Duration = Duration::from_secs(1);
+
 /// How long the last refreshes may take beyond the time that requests have.
 const LAST_REFRESHES: Duration = Duration::from_secs(5);
 
@@ -83,6 +86,7 @@ pub struct Running {
     sessions: Arc<Sessions>,
     signin: Arc<SignIn>,
     tending: JoinHandle<()>,
+    warming: JoinHandle<()>,
     asserting: Option<JoinHandle<()>>,
     watching: JoinHandle<()>,
 }
@@ -151,7 +155,7 @@ impl Running {
         let tasks = acceptor.tasks().clone();
         let listeners = sockets.into_iter().map(|socket| tokio::spawn(acceptor.clone().accept_all(socket))).collect();
         // Apple may be down: public routes work all the same, and sign-ins say what is wrong.
-        tokio::spawn(async move { apple.warm_keys().await });
+        let warming = tokio::spawn(async move { apple.warm_keys().await });
         let revoking = tokio::spawn({
             let queue = queue.clone();
             async move { queue.run().await }
@@ -170,6 +174,7 @@ impl Running {
             sessions,
             signin,
             tending,
+            warming,
             asserting,
             watching,
         })
@@ -212,6 +217,8 @@ impl Running {
         if timeout(rest, self.signin.renewed()).await.is_err() {
             tracing::warn!(event = "refreshes_cut_off");
         }
+        // Cut off in the middle it would say that Apple is away.
+        let _ = timeout(FIRST_KEYS, self.warming).await;
         self.tending.abort();
         self.asserting.inspect(JoinHandle::abort);
         self.sessions.write_seen().await;
