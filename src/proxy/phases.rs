@@ -122,18 +122,17 @@ impl ProxyHttp for Gateway {
         error
     }
 
-    /// Something was sent, or may have been.
+    /// Something was sent, or may have been: then nothing is sent again. pingora would, on a connection that was used
+    /// before, for RFC 9112, section 9.3.1, allows it for some methods; but nobody knows what the app has read.
     fn error_while_proxy(
         &self,
         _: &HttpPeer,
-        session: &mut Session,
+        _: &mut Session,
         mut error: Box<Error>,
-        context: &mut Context,
-        reused: bool,
+        _: &mut Context,
+        _reused: bool,
     ) -> Box<Error> {
-        let is_whole = !session.as_ref().retry_buffer_truncated();
-        let is_safe = session.req_header().method.is_safe() && is_whole;
-        error.set_retry(context.journey.may_send_again(&error, reused, is_safe));
+        error.set_retry(false);
         error
     }
 
