@@ -582,15 +582,16 @@ async fn nobody_is_handed_over_inside_a_frame_or_for_a_guess() {
 
 #[tokio::test]
 async fn a_browser_does_not_wait_for_longer_than_a_sign_in_takes() {
-    let world = town().await;
-    let mut browser = world.signed_in("teacher-1").await;
-    let wish = browser.open(&url(GRADES, "/")).await.location().to_owned();
-    world.clock.advance(Duration::from_secs(590));
-    let ticket = browser.open(&wish).await.location().to_owned();
-    assert_eq!(browser.clone().open(&ticket).await.status, 303);
-    world.clock.advance(Duration::from_secs(11));
-    let ticket = { browser.open(&ticket).await };
-    assert_eq!(ticket.status, 400, "the ticket is eleven seconds old, the sign-in ten minutes");
+    for (later, expected) in [(9, 303), (11, 400)] {
+        let world = town().await;
+        let mut browser = world.signed_in("teacher-1").await;
+        let wish = browser.open(&url(GRADES, "/")).await.location().to_owned();
+        world.clock.advance(Duration::from_secs(590));
+        let ticket = browser.open(&wish).await.location().to_owned();
+        world.clock.advance(Duration::from_secs(later));
+        // The ticket is seconds old; the browser has waited for ten minutes, or not quite.
+        assert_eq!(browser.open(&ticket).await.status, expected, "{later}");
+    }
 }
 
 #[tokio::test]
