@@ -1,7 +1,7 @@
 //! Every key of gateway.toml with its documentation: the one place that feeds `schoolgate check --schema`, the man page
 //! gateway.toml(5) and `docs/configuration.md`.
 //!
-//! A new key gets its entry in the file of its section here.
+//! A new key gets its entry in the file of its section here; `UPDATE=1 cargo test --test generated` does the rest.
 //! Tests fail when the code asks for a key that has no entry, when an entry is asked for by nobody, and when kind,
 //! default or example are not what the code takes.
 //!

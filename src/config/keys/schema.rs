@@ -110,25 +110,6 @@ fn of_kind(kind: Kind) -> Value {
 
 /// A value of the file as JSON.
 fn json_of(written: &str) -> Option<Value> {
-    let parsed = toml::de::DeValue::parse(written).ok()?;
-    converted(parsed.get_ref())
-}
-
-fn converted(value: &toml::de::DeValue<'_>) -> Option<Value> {
-    use toml::de::DeValue;
-    match value {
-        DeValue::String(text) => Some(text.as_ref().into()),
-        DeValue::Boolean(flag) => Some((*flag).into()),
-        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).ok().map(Value::from),
-        DeValue::Array(items) => items.iter().map(|item| converted(item.get_ref())).collect(),
-        DeValue::Table(table) => {
-            let pair = |(name, value): (&toml::Spanned<_>, &toml::Spanned<DeValue<'_>>)| {
-                let name: &std::borrow::Cow<'_, str> = name.get_ref();
-                Some((name.to_string(), converted(value.get_ref())?))
-            };
-            table.iter().map(pair).collect::<Option<Map<_, _>>>().map(Value::Object)
-        }
-        // No key has one.
-        DeValue::Float(_) | DeValue::Datetime(_) => None,
-    }
+    let file: toml::Table = toml::from_str(&format!("value = {written}")).ok()?;
+    serde_json::to_value(file.get("value")?).ok()
 }
