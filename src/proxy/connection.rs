@@ -1,6 +1,7 @@
 //! One client connection: head after head, each judged before pingora sees it.
 
 use std::{
+    convert::Infallible,
     sync::{Arc, LazyLock},
     time::Duration,
 };
@@ -10,9 +11,10 @@ use pingora::{
     apps::HttpServerApp, protocols::http::ServerSession, proxy::HttpProxy, server::configuration::ServerConf,
 };
 use tokio::{net::TcpStream, sync::watch};
+use tokio_util::task::TaskTracker;
 
 use super::{
-    Answer, Endpoint, Exchange, Facts, Gateway, Generations, Settings, TrustedProxies, access_log,
+    Answer, Endpoint, Exchange, Facts, Gateway, Service, Settings, TrustedProxies, access_log,
     forwarded::Forwarded,
     judge,
     lent::{Home, Lent},
@@ -37,6 +39,9 @@ const KEEPALIVE_SECONDS: u64 = 60;
 /// A client that takes nothing of an answer for so long has gone: its place is needed.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// A request that lasts so long is a stream: a WebSocket, events, a large download.
+const STREAM: Duration = Duration::from_secs(2);
+
 /// Puts pingora around a gateway.
 #[must_use]
 pub fn proxy(gateway: Gateway) -> Arc<Proxy> {
@@ -49,8 +54,9 @@ pub fn proxy(gateway: Gateway) -> Arc<Proxy> {
     Arc::new(proxy)
 }
 
-/// Serves one connection until it ends, or until `drain` says so between two requests.
-pub async fn serve(generations: Generations, mut socket: TcpStream, mut drain: watch::Receiver<bool>) {
+/// Serves one connection until it ends, or has to end between two requests.
+pub async fn serve(service: Service, mut socket: TcpStream) {
+    let Service { generations, mut drain, streams } = service;
     // Answers are written in few pieces: waiting to join them only delays.
     let Ok(peer) = socket.set_nodelay(true).and_then(|()| Peer::of(&socket)) else { return };
     let introduced = introduced(&mut socket, peer, &generations.now().connections, &mut drain).await;
@@ -76,6 +82,7 @@ pub async fn serve(generations: Generations, mut socket: TcpStream, mut drain: w
         let served = serve_one(&generation.proxy, guard, &exchange, &drain);
         let reused = tokio::select! {
             reused = served => reused,
+            never = becomes_a_stream(&streams) => match never {},
             () = exchange.overdue() => {
                 return too_late(&home, &peer, &exchange, connections.limits).await;
             }
@@ -88,6 +95,13 @@ pub async fn serve(generations: Generations, mut socket: TcpStream, mut drain: w
             None => return,
         }
     }
+}
+
+/// Counts a request that lasts among the streams, for as long as it is polled.
+async fn becomes_a_stream(streams: &TaskTracker) -> Infallible {
+    tokio::time::sleep(STREAM).await;
+    let _counted = streams.token();
+    std::future::pending().await
 }
 
 /// For whom somebody speaks who opens a connection.
@@ -130,7 +144,7 @@ async fn introduced(
         biased;
         read = socket.peek(&mut first) => if read.unwrap_or(0) == 0 { return None },
         () = tokio::time::sleep(limits.idle_timeout) => return None,
-        _ = drain.wait_for(|drains| *drains) => return None,
+        () = wire::drained(drain) => return None,
     }
     if !wire::may_introduce(first[0]) {
         return Some((peer, Speaker::Address, Vec::new()));

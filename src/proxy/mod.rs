@@ -33,7 +33,7 @@ pub use answer::Answer;
 pub use connection::{Connections, Proxy, proxy, serve};
 pub use exchange::{Exchange, Facts};
 pub use gateway::Gateway;
-pub use generation::{Generation, Generations};
+pub use generation::{Generation, Generations, Service};
 pub use own::{Endpoint, is_own};
 pub use phases::Context;
 pub use settings::Settings;
