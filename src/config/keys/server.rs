@@ -51,7 +51,7 @@ pub(super) const SERVER: Section = Section {
             name: "state_dir",
             kind: Kind::Path,
             default: Default::Means("`$STATE_DIRECTORY`, which systemd sets, else `/var/lib/schoolgate`"),
-            example: r#""/var/lib/schoolgate""#,
+            example: r#""/srv/schoolgate""#,
             change: Change::Restart,
             doc: "Where the gateway keeps what must outlive it: the key that seals its cookies and sessions \
                   (`session.key`), and the sessions (`sessions.redb`). Both are made at the first start, by the user that \

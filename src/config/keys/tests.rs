@@ -2,8 +2,11 @@
 
 use std::{cell::RefCell, collections::BTreeSet};
 
-use super::{Default, Key, Kind, SECTIONS, Section};
-use crate::config::{section::ASKED, tests::read};
+use super::{Change, Default, Key, Kind, SECTIONS, Section};
+use crate::{
+    config::{section::ASKED, tests::read},
+    server::NeedsRestart,
+};
 
 /// The smallest file that is valid, made of the examples, with more lines below the header of one section.
 fn file(below: &Section, lines: &str) -> String {
@@ -84,6 +87,20 @@ fn every_example_is_taken_and_every_default_is_what_holds_without_the_key() {
         if key.example != default {
             assert_ne!(example, without, "{name}: the example changes nothing");
         }
+    }
+}
+
+#[test]
+fn the_keys_that_take_a_restart_are_those_that_a_reload_leaves_alone() {
+    for (section, key) in every_key() {
+        let name = format!("{}.{}", section.path, key.name);
+        let with = |lines: &str| read(&file(section, lines)).unwrap().settings;
+        let left = with("").needs_restart(&with(&line(key, key.example)));
+        assert_eq!(
+            left.iter().any(|NeedsRestart(one)| *one == name),
+            key.change == Change::Restart,
+            "{name}: {left:?}"
+        );
     }
 }
 
