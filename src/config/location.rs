@@ -65,9 +65,12 @@ pub(super) fn redirect_uri(text: &str, scheme: Scheme) -> Result<Url, Fault> {
 
 /// A URL with a host, and without user, query and fragment.
 fn plain(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|why| match why {
-        ParseError::RelativeUrlWithoutBase => "is not a URL: nothing like https:// is in front".to_owned(),
-        other => format!("is not a URL ({other})"),
+    let url = Url::parse(text).map_err(|why| {
+        if why == ParseError::RelativeUrlWithoutBase {
+            "is not a URL: nothing like https:// is in front".to_owned()
+        } else {
+            format!("is not a URL ({why})")
+        }
     })?;
     if url.host().is_none() {
         return Err("has no host".into());
