@@ -11,7 +11,7 @@ pub(super) const SESSION: Section = Section {
             name: "store",
             kind: Kind::Text,
             default: Default::Is(r#""file""#),
-            example: r#""rediss://gateway@redis.school.example?password_file=$CREDENTIALS_DIRECTORY/redis""#,
+            example: r#""rediss://redis.school.example""#,
             change: Change::Restart,
             doc: "Where sessions are kept. `\"file\"`: in `sessions.redb` in `state_dir`; they survive a restart and a crash. \
                   `\"memory\"`: nowhere; a restart signs everybody out. `\"redis://HOST\"`, or `\"rediss://HOST\"` with TLS: several \
