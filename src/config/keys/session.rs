@@ -11,10 +11,10 @@ pub(super) const SESSION: Section = Section {
             name: "store",
             kind: Kind::Text,
             default: Default::Is(r#""file""#),
-            example: r#""rediss://gateway@redis.school.example?password_file=$CREDENTIALS_DIRECTORY/redis""#,
+            example: r#""rediss://redis.school.example""#,
             change: Change::Restart,
             doc: "Where sessions are kept. `\"file\"`: in `sessions.redb` in `state_dir`; they survive a restart and a crash. \
-                  `\"memory\"`: nowhere; a restart signs everybody out. `\"redis://…\"`, or `\"rediss://…\"` with TLS: several \
+                  `\"memory\"`: nowhere; a restart signs everybody out. `\"redis://HOST\"`, or `\"rediss://HOST\"` with TLS: several \
                   gateways share them (docs/redis.md), and `encryption_key_file` must be written. `redis+sentinel://` and \
                   `redis+cluster://` are understood too.",
         },
