@@ -23,7 +23,7 @@ pub(super) const SESSION: Section = Section {
             kind: Kind::PositiveDuration,
             default: Default::Is(r#""8h""#),
             example: r#""1h""#,
-            change: Change::Restart,
+            change: Change::Reload,
             doc: "A session ends when it is not used for so long. Not longer than `max_lifetime`.",
         },
         Key {
@@ -31,7 +31,7 @@ pub(super) const SESSION: Section = Section {
             kind: Kind::PositiveDuration,
             default: Default::Is(r#""24h""#),
             example: r#""7d""#,
-            change: Change::Restart,
+            change: Change::Reload,
             doc: "A session ends after so long in any case.",
         },
         Key {
