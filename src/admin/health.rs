@@ -6,6 +6,7 @@ use tokio::{sync::watch, time::timeout};
 
 use crate::{
     apple::{Apple, KeysStatus},
+    assertion::{AssertionError, Assertions},
     session::{RevocationQueue, Sessions, StoreError},
 };
 
@@ -18,6 +19,7 @@ pub(super) struct Health {
     apple: Arc<Apple>,
     sessions: Arc<Sessions>,
     queue: RevocationQueue,
+    assertions: Option<Arc<Assertions>>,
     draining: watch::Receiver<bool>,
 }
 
@@ -32,6 +34,8 @@ pub(super) struct Vitals {
     pub(super) sessions: Option<usize>,
     /// How many revocations wait.
     pub(super) revocations_waiting: Option<usize>,
+    /// For how long the key of the assertion has signed, or why there is none; nothing where there are no assertions.
+    pub(super) assertion_key: Option<Result<Duration, AssertionError>>,
     /// Whether the gateway stops.
     pub(super) draining: bool,
 }
@@ -41,9 +45,10 @@ impl Health {
         apple: Arc<Apple>,
         sessions: Arc<Sessions>,
         queue: RevocationQueue,
+        assertions: Option<Arc<Assertions>>,
         draining: watch::Receiver<bool>,
     ) -> Self {
-        Self { apple, sessions, queue, draining }
+        Self { apple, sessions, queue, assertions, draining }
     }
 
     /// Asks everybody.
@@ -55,7 +60,8 @@ impl Health {
             in_time(self.queue.length()),
         );
         let draining = *self.draining.borrow();
-        Vitals { keys, store, sessions: sessions.ok(), revocations_waiting: waiting.ok(), draining }
+        let assertion_key = self.assertions.as_ref().map(|assertions| assertions.key_age());
+        Vitals { keys, store, sessions: sessions.ok(), revocations_waiting: waiting.ok(), assertion_key, draining }
     }
 }
 

@@ -174,6 +174,7 @@ mod tests {
         clock::{ManualClock, SharedClock, Timestamp},
         entropy::{SharedEntropy, SystemEntropy},
         session::{MemoryStore, RevocationQueue, Revoke, Sessions, testing::lifetimes},
+        telemetry::Metrics,
     };
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
@@ -190,12 +191,23 @@ mod tests {
         let queue = RevocationQueue::new(
             store,
             Arc::<crate::apple::Apple>::clone(&apple),
-            clock,
+            Arc::clone(&clock),
             Arc::clone(&entropy),
+            Metrics::new(Arc::clone(&clock)),
             sessions.bell(),
         );
         let (_, draining) = watch::channel(false);
-        Parts { apple, sessions, queue, entropy, refresh_before: Duration::ZERO, revoke: Revoke::No, draining }
+        Parts {
+            apple,
+            sessions,
+            queue,
+            assertions: None,
+            metrics: Metrics::new(clock),
+            entropy,
+            refresh_before: Duration::ZERO,
+            revoke: Revoke::No,
+            draining,
+        }
     }
 
     async fn rest(stream: &mut UnixStream) -> String {

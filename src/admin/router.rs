@@ -12,15 +12,17 @@ use super::{
     Report,
     guard::{self, Via},
     health::Health,
-    metrics::{self, Metrics},
+    metrics,
     query::{End, Page},
     reply::{Refusal, Reply},
     sessions::SessionsEndpoint,
 };
 use crate::{
     apple::Apple,
+    assertion::Assertions,
     entropy::{self, SharedEntropy},
     session::{RevocationQueue, Revoke, Sessions},
+    telemetry::Metrics,
 };
 
 /// What the admin listener needs of the gateway.
@@ -32,6 +34,10 @@ pub struct Parts {
     pub sessions: Arc<Sessions>,
     /// The revocations that wait.
     pub queue: RevocationQueue,
+    /// The assertions, when apps get any.
+    pub assertions: Option<Arc<Assertions>>,
+    /// What is counted and measured.
+    pub metrics: Arc<Metrics>,
     /// For request numbers.
     pub entropy: SharedEntropy,
     /// How long before its end an access token is refreshed.
@@ -46,7 +52,7 @@ pub struct Parts {
 #[derive(Debug)]
 pub(super) struct Router {
     health: Health,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
     sessions: SessionsEndpoint,
     entropy: SharedEntropy,
 }
@@ -82,12 +88,12 @@ impl Endpoint {
 
 impl Router {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { apple, sessions, queue, entropy, refresh_before, revoke, draining } = parts;
-        let health = Health::new(apple, Arc::clone(&sessions), queue, draining);
+        let Parts { apple, sessions, queue, assertions, metrics, entropy, refresh_before, revoke, draining } = parts;
+        let health = Health::new(apple, Arc::clone(&sessions), queue, assertions, draining);
         Self {
             health,
-            metrics: Metrics::new(),
-            sessions: SessionsEndpoint::new(sessions, refresh_before, revoke),
+            sessions: SessionsEndpoint::new(sessions, refresh_before, revoke, Arc::clone(&metrics)),
+            metrics,
             entropy,
         }
     }
@@ -126,9 +132,10 @@ impl Router {
             }
             Endpoint::Metrics => {
                 let accept = head.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-                let text = self.metrics.text(&self.health.ask().await);
+                let format = metrics::Format::wanted(accept);
+                let text = metrics::text(&self.metrics, &self.health.ask().await, format);
                 let text = text.map_err(|_| Refusal::mistake("The metrics do not become text."))?;
-                Ok(Reply::new(StatusCode::OK, metrics::format_for(accept), text))
+                Ok(Reply::new(StatusCode::OK, format.content_type(), text))
             }
             Endpoint::Sessions if head.method == Method::DELETE => {
                 let end = End::read(head.uri.query())?;

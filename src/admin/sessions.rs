@@ -7,7 +7,10 @@ use super::{
     query::{End, Page},
     reply::Refusal,
 };
-use crate::session::{Revoke, Sessions, StoreError};
+use crate::{
+    session::{Revoke, Sessions, StoreError},
+    telemetry::{Ending, Metrics},
+};
 
 /// Shows and ends sessions.
 #[derive(Clone, Debug)]
@@ -15,11 +18,17 @@ pub(super) struct SessionsEndpoint {
     sessions: Arc<Sessions>,
     refresh_before: Duration,
     revoke: Revoke,
+    metrics: Arc<Metrics>,
 }
 
 impl SessionsEndpoint {
-    pub(super) fn new(sessions: Arc<Sessions>, refresh_before: Duration, revoke: Revoke) -> Self {
-        Self { sessions, refresh_before, revoke }
+    pub(super) fn new(
+        sessions: Arc<Sessions>,
+        refresh_before: Duration,
+        revoke: Revoke,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { sessions, refresh_before, revoke, metrics }
     }
 
     /// A part of the list.
@@ -45,6 +54,7 @@ impl SessionsEndpoint {
             let (selector, whose) = end.words();
             match &outcome {
                 Ok(count) => {
+                    this.metrics.endings.add(Ending::Administrator, *count);
                     tracing::info!(event = "sessions_ended_by_administrator", selector, whose, count, %request_id);
                 }
                 Err(error) => {

@@ -22,6 +22,7 @@ use crate::{
     pages::{self, Explanation, Failure},
     policy::Admission,
     session::{Over, Sessions},
+    telemetry::Metrics,
     web::{Kind, Scheme},
 };
 
@@ -53,6 +54,7 @@ pub async fn serve(
     mut socket: TcpStream,
     mut drain: watch::Receiver<bool>,
 ) {
+    let _open = connections.metrics.opened();
     // Answers are written in few pieces: waiting to join them only delays.
     let Ok(peer) = socket.set_nodelay(true).and_then(|()| Peer::of(&socket)) else { return };
     let Some((peer, trusted, begun)) = introduced(&mut socket, peer, &connections, &mut drain).await else { return };
@@ -62,11 +64,11 @@ pub async fn serve(
         match guard.next_head(&mut drain).await {
             Next::Request => {}
             Next::Closed => return,
-            Next::Refused(refusal) => return refuse(guard, refusal, &*connections.entropy).await,
+            Next::Refused(refusal) => return refuse(guard, refusal, &connections).await,
         }
         let exchange = match guard.head().map(|head| facts(head, &peer, &trusted, &*connections.entropy)) {
             Some(Ok(facts)) => Exchange::new(facts),
-            Some(Err(refusal)) => return refuse(guard, refusal, &*connections.entropy).await,
+            Some(Err(refusal)) => return refuse(guard, refusal, &connections).await,
             None => return,
         };
         let served = serve_one(&proxy, guard, &exchange, &drain);
@@ -129,12 +131,13 @@ pub struct Connections {
     trusted: TrustedProxies,
     sessions: Arc<Sessions>,
     entropy: Arc<dyn Entropy>,
+    metrics: Arc<Metrics>,
 }
 
 impl Connections {
     /// From the settings of the listeners.
     #[must_use]
-    pub fn new(settings: &Settings, sessions: Arc<Sessions>, entropy: Arc<dyn Entropy>) -> Self {
+    pub fn new(settings: &Settings, sessions: Arc<Sessions>, entropy: Arc<dyn Entropy>, metrics: Arc<Metrics>) -> Self {
         let limits = wire::Settings {
             header_timeout: settings.header_timeout,
             idle_timeout: settings.idle_timeout,
@@ -142,7 +145,7 @@ impl Connections {
             max_header_bytes: settings.max_header_bytes,
         };
         let (scheme, trusted) = (settings.external_scheme, settings.trusted_proxies.clone());
-        Self { limits, scheme, trusted, sessions, entropy }
+        Self { limits, scheme, trusted, sessions, entropy, metrics }
     }
 }
 
@@ -199,6 +202,9 @@ fn kind(head: &Head) -> Kind {
 async fn too_late(home: &Home<TcpStream>, peer: &Peer, exchange: &Exchange, limits: wire::Settings) {
     let Some(socket) = home.take() else { return };
     let facts = &exchange.facts;
+    if let Some((upstream, _)) = exchange.upstream() {
+        upstream.timed_out();
+    }
     let answer = Answer::failure(Failure::GatewayTimeout, facts.kind, &facts.request_id);
     let answer = exchange.parting(answer.because("the app did not begin to answer within upstream_timeout"));
     exchange.explain(&answer);
@@ -231,8 +237,9 @@ async fn cut(home: &Home<TcpStream>, peer: &Peer, exchange: &Exchange, connectio
 }
 
 /// A head that can be read in two ways gets an answer, and no second chance.
-async fn refuse(guard: Guard<Lent<TcpStream>>, refusal: Refusal, source: &dyn Entropy) {
-    let request_id = entropy::hex::<16>(source);
+async fn refuse(guard: Guard<Lent<TcpStream>>, refusal: Refusal, connections: &Connections) {
+    connections.metrics.unreadable.count(refusal.kind());
+    let request_id = entropy::hex::<16>(&*connections.entropy);
     let status = refusal.status();
     let client = guard.peer().remote().ip().to_canonical();
     tracing::info!(target: "schoolgate::access", event = "refused", %client, status, reason = %refusal, %request_id);

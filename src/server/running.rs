@@ -4,7 +4,10 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
-use super::{AdminAddress, KeyFileError, Settings, key_file, listener, listener::Acceptor, store, store::StoreProblem};
+use super::{
+    AdminAddress, KeyFileError, Settings, StoreChoice, key_file, listener, listener::Acceptor, store,
+    store::StoreProblem,
+};
 use crate::{
     admin::{self, Admin},
     apple::{Apple, BuildError},
@@ -12,8 +15,9 @@ use crate::{
     clock::{SharedClock, Stopwatch, SystemClock},
     entropy::{SharedEntropy, SystemEntropy},
     proxy::{self, Connections, Gateway, UpstreamsError},
-    session::{Codec, RevocationQueue, Revoke, Sessions, Store},
-    signin::SignIn,
+    session::{Codec, MeteredStore, RevocationQueue, Revoke, Sessions, Store},
+    signin::{self, SignIn},
+    telemetry::Metrics,
 };
 
 /// How long the last revocations may take when the gateway stops.
@@ -98,13 +102,17 @@ impl Running {
     /// When an address is taken, the key cannot be read or made, or the store does not open.
     pub async fn start(settings: Settings, parts: Parts) -> Result<Self, StartError> {
         let Parts { clock, entropy, store: given } = parts;
+        let metrics = Metrics::new(Arc::clone(&clock));
         let mut sockets = Vec::new();
         for address in &settings.listen {
             let bound = listener::bind(*address).await;
             sockets.push(bound.map_err(|source| StartError::Bind { address: address.to_string(), source })?);
         }
         let sealer = Arc::new(key_file::load(settings.encryption_key_file.as_deref(), &settings.state_dir, &*entropy)?);
-        let apple = Arc::new(Apple::new(settings.apple, Arc::clone(&clock), Arc::clone(&entropy))?);
+        let apple =
+            Arc::new(Apple::new(settings.apple, Arc::clone(&clock), Arc::clone(&entropy), Arc::clone(&metrics))?);
+        // Memory always answers, and a request is not to wait for the clock.
+        let is_metered = given.is_some() || !matches!(settings.store, StoreChoice::Memory);
         let store = match given {
             Some(store) => store,
             None => {
@@ -113,43 +121,54 @@ impl Running {
                 store::open(settings.store, &settings.state_dir, settings.session, codec, surroundings).await?
             }
         };
+        let store = if is_metered { Arc::new(MeteredStore::new(store, Arc::clone(&metrics))) } else { store };
         let sessions = Sessions::new(settings.session, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&entropy));
         let queue = RevocationQueue::new(
             store,
             Arc::<Apple>::clone(&apple),
             Arc::clone(&clock),
             Arc::clone(&entropy),
+            Arc::clone(&metrics),
             sessions.bell(),
         );
+        let assertions = settings
+            .assertion
+            .map(|settings| Assertions::new(settings, Arc::clone(&sessions), Arc::clone(&clock), Arc::clone(&entropy)));
         let (drain, drains) = watch::channel(false);
         let operators = admin::Parts {
             apple: Arc::clone(&apple),
             sessions: Arc::clone(&sessions),
             queue: queue.clone(),
+            assertions: assertions.clone(),
+            metrics: Arc::clone(&metrics),
             entropy: Arc::clone(&entropy),
             refresh_before: settings.signin.refresh_before,
             revoke: if settings.signin.revoke_on_sign_out { Revoke::Yes } else { Revoke::No },
             draining: drains.clone(),
         };
-        let signin = SignIn::new(
-            settings.signin,
-            Arc::clone(&apple),
-            Arc::clone(&sessions),
+        let parts = signin::Parts {
+            apple: Arc::clone(&apple),
+            sessions: Arc::clone(&sessions),
             sealer,
-            queue.clone(),
-            Arc::clone(&clock),
-            Arc::clone(&entropy),
-        );
+            queue: queue.clone(),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            metrics: Arc::clone(&metrics),
+        };
+        let signin = SignIn::new(settings.signin, parts);
         let admin = admin(&settings.admin_listen, operators).await?;
-        let connections = Connections::new(&settings.proxy, Arc::clone(&sessions), Arc::clone(&entropy));
+        let (sharing, drawing, counting) = (Arc::clone(&sessions), Arc::clone(&entropy), Arc::clone(&metrics));
+        let connections = Connections::new(&settings.proxy, sharing, drawing, counting);
         let waker = Arc::clone(&clock);
-        let assertions = settings
-            .assertion
-            .map(|settings| Assertions::new(settings, Arc::clone(&sessions), Arc::clone(&clock), Arc::clone(&entropy)));
         let asserting = assertions.clone().map(|assertions| tokio::spawn(assertions.tend()));
-        let gateway = Gateway::new(settings.proxy, settings.table, Arc::clone(&signin), clock, entropy)?;
+        let counting = Arc::clone(&metrics);
+        let gateway = Gateway::new(settings.proxy, settings.table, Arc::clone(&signin), clock, entropy, counting)?;
         let gateway = gateway.asserting(assertions);
         let upstreams = gateway.upstreams();
+        metrics.upstreams.is({
+            let upstreams = Arc::clone(&upstreams);
+            move || upstreams.states()
+        });
         let acceptor = Acceptor::new(proxy::proxy(gateway), connections, drains);
         let addresses: Vec<_> = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
         let tasks = acceptor.tasks().clone();

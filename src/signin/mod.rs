@@ -13,6 +13,7 @@ mod hand_over;
 mod home;
 mod kept_forms;
 mod labels;
+mod meters;
 mod notified;
 mod receipt;
 mod renew;
@@ -52,6 +53,7 @@ use crate::{
     clock::{SharedClock, Timestamp},
     entropy::SharedEntropy,
     session::{ActiveSession, RevocationQueue, Revoke, Sealer, SessionId, SessionKey, Sessions, StoreError},
+    telemetry::Metrics,
 };
 
 /// How long a form is kept: for as long as a sign-in may take.
@@ -74,24 +76,37 @@ pub struct SignIn {
     queue: RevocationQueue,
     clock: SharedClock,
     entropy: SharedEntropy,
+    metrics: Arc<Metrics>,
     renewing: Mutex<HashMap<SessionKey, renew::Renewal>>,
     renewals: TaskTracker,
     /// When a session whose refresh failed may try again.
     cooling: Cache<SessionKey, Timestamp>,
 }
 
+/// What a sign-in is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Who vouches for people.
+    pub apple: Arc<Apple>,
+    /// The sessions.
+    pub sessions: Arc<Sessions>,
+    /// What seals cookies.
+    pub sealer: Arc<Sealer>,
+    /// What revokes tokens.
+    pub queue: RevocationQueue,
+    /// The clock.
+    pub clock: SharedClock,
+    /// The randomness.
+    pub entropy: SharedEntropy,
+    /// What counts.
+    pub metrics: Arc<Metrics>,
+}
+
 impl SignIn {
     /// Brings the parts together.
     #[must_use]
-    pub fn new(
-        settings: Settings,
-        apple: Arc<Apple>,
-        sessions: Arc<Sessions>,
-        sealer: Arc<Sealer>,
-        queue: RevocationQueue,
-        clock: SharedClock,
-        entropy: SharedEntropy,
-    ) -> Arc<Self> {
+    pub fn new(settings: Settings, parts: Parts) -> Arc<Self> {
+        let Parts { apple, sessions, sealer, queue, clock, entropy, metrics } = parts;
         Arc::new(Self {
             names: CookieNames::new(settings.external_scheme),
             settings,
@@ -101,6 +116,7 @@ impl SignIn {
             queue,
             clock,
             entropy,
+            metrics,
             renewing: Mutex::default(),
             renewals: TaskTracker::new(),
             cooling: Cache::builder().max_capacity(MOST_COOLING).time_to_live(Duration::from_secs(3600)).build(),

@@ -51,7 +51,8 @@ impl Balancer {
         self.failures.get(index).is_some_and(|failures| failures.swap(0, Ordering::Relaxed) >= PATIENCE)
     }
 
-    fn is_healthy(&self, index: usize) -> bool {
+    /// Whether requests go there.
+    pub(super) fn is_healthy(&self, index: usize) -> bool {
         self.failures.get(index).is_some_and(|failures| failures.load(Ordering::Relaxed) < PATIENCE)
     }
 }
