@@ -70,7 +70,7 @@ impl Histogram {
 impl EncodeMetric for Histogram {
     #[expect(clippy::cast_precision_loss, reason = "fractions of a second that nobody would miss")]
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
-        let bounds = self.0.bounds.0.iter().map(|micros| *micros as f64 / 1e6).chain([f64::MAX]);
+        let bounds = self.0.bounds.0.iter().map(|micros| *micros as f64 / 1e6).chain([f64::INFINITY]);
         let counts = self.0.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed));
         let buckets: Vec<_> = bounds.zip(counts).collect();
         // The sum of what is shown, so that buckets and count always agree.
