@@ -2,11 +2,13 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use tokio::{sync::watch, time::timeout};
 
+use super::Present;
 use crate::{
-    apple::{Apple, KeysStatus},
-    assertion::{AssertionError, Assertions},
+    apple::KeysStatus,
+    assertion::AssertionError,
     session::{RevocationQueue, Sessions, StoreError},
 };
 
@@ -16,10 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Knows whom to ask.
 #[derive(Clone, Debug)]
 pub(super) struct Health {
-    apple: Arc<Apple>,
+    present: Arc<ArcSwap<Present>>,
     sessions: Arc<Sessions>,
     queue: RevocationQueue,
-    assertions: Option<Arc<Assertions>>,
     draining: watch::Receiver<bool>,
 }
 
@@ -42,25 +43,25 @@ pub(super) struct Vitals {
 
 impl Health {
     pub(super) fn new(
-        apple: Arc<Apple>,
+        present: Arc<ArcSwap<Present>>,
         sessions: Arc<Sessions>,
         queue: RevocationQueue,
-        assertions: Option<Arc<Assertions>>,
         draining: watch::Receiver<bool>,
     ) -> Self {
-        Self { apple, sessions, queue, assertions, draining }
+        Self { present, sessions, queue, draining }
     }
 
     /// Asks everybody.
     pub(super) async fn ask(&self) -> Vitals {
+        let apple = Arc::clone(&self.present.load().apple);
         let (keys, store, sessions, waiting) = tokio::join!(
-            self.apple.keys_ready(),
+            apple.keys_ready(),
             in_time(self.sessions.ready()),
             in_time(self.sessions.count()),
             in_time(self.queue.length()),
         );
         let draining = *self.draining.borrow();
-        let assertion_key = self.assertions.as_ref().map(|assertions| assertions.key_age());
+        let assertion_key = self.present.load().assertions.as_ref().map(|assertions| assertions.key_age());
         Vitals { keys, store, sessions: sessions.ok(), revocations_waiting: waiting.ok(), assertion_key, draining }
     }
 }

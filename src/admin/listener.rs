@@ -170,12 +170,14 @@ async fn serve(stream: Either<TcpStream, UnixStream>, router: Arc<Router>, via: 
 mod tests {
     use super::*;
     use crate::{
+        admin::Present,
         apple::testing,
         clock::{ManualClock, SharedClock, Timestamp},
         entropy::{SharedEntropy, SystemEntropy},
         session::{MemoryStore, RevocationQueue, Revoke, Sessions, testing::lifetimes},
         telemetry::Metrics,
     };
+    use arc_swap::ArcSwap;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         sync::watch,
@@ -197,17 +199,9 @@ mod tests {
             sessions.bell(),
         );
         let (_, draining) = watch::channel(false);
-        Parts {
-            apple,
-            sessions,
-            queue,
-            assertions: None,
-            metrics: Metrics::new(clock),
-            entropy,
-            refresh_before: Duration::ZERO,
-            revoke: Revoke::No,
-            draining,
-        }
+        let present = Present { apple, refresh_before: Duration::ZERO, revoke: Revoke::No, assertions: None };
+        let present = Arc::new(ArcSwap::from_pointee(present));
+        Parts { present, sessions, queue, metrics: Metrics::new(clock), entropy, draining }
     }
 
     async fn rest(stream: &mut UnixStream) -> String {

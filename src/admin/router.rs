@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header, request::Parts as Head};
 use http_body_util::Full;
@@ -25,25 +26,32 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// What the admin listener needs of the gateway.
+/// What a reload of the configuration may change.
 #[derive(Clone, Debug)]
-pub struct Parts {
+pub struct Present {
     /// Whose keys are needed.
     pub apple: Arc<Apple>,
-    /// The sessions.
-    pub sessions: Arc<Sessions>,
-    /// The revocations that wait.
-    pub queue: RevocationQueue,
-    /// The assertions, when apps get any.
-    pub assertions: Option<Arc<Assertions>>,
-    /// What is counted and measured.
-    pub metrics: Arc<Metrics>,
-    /// For request numbers.
-    pub entropy: SharedEntropy,
     /// How long before its end an access token is refreshed.
     pub refresh_before: Duration,
     /// Whether tokens are revoked when sessions end.
     pub revoke: Revoke,
+    /// The assertions, when apps get any.
+    pub assertions: Option<Arc<Assertions>>,
+}
+
+/// What the admin listener needs of the gateway.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// What is in force now.
+    pub present: Arc<ArcSwap<Present>>,
+    /// The sessions.
+    pub sessions: Arc<Sessions>,
+    /// The revocations that wait.
+    pub queue: RevocationQueue,
+    /// What is counted and measured.
+    pub metrics: Arc<Metrics>,
+    /// For request numbers.
+    pub entropy: SharedEntropy,
     /// Whether the gateway stops.
     pub draining: watch::Receiver<bool>,
 }
@@ -88,14 +96,10 @@ impl Endpoint {
 
 impl Router {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { apple, sessions, queue, assertions, metrics, entropy, refresh_before, revoke, draining } = parts;
-        let health = Health::new(apple, Arc::clone(&sessions), queue, assertions, draining);
-        Self {
-            health,
-            sessions: SessionsEndpoint::new(sessions, refresh_before, revoke, Arc::clone(&metrics)),
-            metrics,
-            entropy,
-        }
+        let Parts { present, sessions, queue, metrics, entropy, draining } = parts;
+        let health = Health::new(Arc::clone(&present), Arc::clone(&sessions), queue, draining);
+        let sessions = SessionsEndpoint::new(sessions, present, Arc::clone(&metrics));
+        Self { health, metrics, sessions, entropy }
     }
 
     /// The answer to a request.

@@ -76,6 +76,19 @@ impl Apple {
         Ok(Self { settings, clock, entropy, metrics, transport, secrets: ClientSecrets::default(), keys })
     }
 
+    /// A client with other settings, which knows the keys that this one knows when they come from the same address.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn with(&self, settings: Settings) -> Result<Self, BuildError> {
+        let transport =
+            Transport::new(&settings.endpoints, settings.timeout).map_err(|NotBuilt(cause)| BuildError::Tls(cause))?;
+        let keys = KeyRing::after(&self.keys, &settings, transport.clone());
+        let (clock, entropy) = (SharedClock::clone(&self.clock), SharedEntropy::clone(&self.entropy));
+        let metrics = Arc::clone(&self.metrics);
+        Ok(Self { settings, clock, entropy, metrics, transport, secrets: ClientSecrets::default(), keys })
+    }
+
     /// The longest that one call takes.
     #[must_use]
     pub fn timeout(&self) -> Duration {

@@ -7,8 +7,8 @@ mod metrics;
 
 pub use metrics::{
     AppleEndpoint, CallOutcome, CertificateState, Counts, Decision, Ending, Last, LastHour, LastOne, Metrics,
-    NotificationOutcome, OpenConnection, OwnPath, Refresh, RevocationOutcome, Routes, SignInOutcome, Source, StoreCall,
-    StoreOutcome, Timings, Unreadable, UpstreamMeter, UpstreamNews, UpstreamOutcome, UpstreamState, Word,
+    NotificationOutcome, OpenConnection, OwnPath, Refresh, Reload, RevocationOutcome, Routes, SignInOutcome, Source,
+    StoreCall, StoreOutcome, Timings, Unreadable, UpstreamMeter, UpstreamNews, UpstreamOutcome, UpstreamState, Word,
 };
 pub use tracing::Level;
 use tracing_subscriber::{

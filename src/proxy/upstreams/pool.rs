@@ -53,6 +53,22 @@ impl Pool {
         })
     }
 
+    /// Takes over what another pool knows of the upstreams that both have, if it asks them in the same way.
+    pub(super) fn learn(&self, other: &Self) {
+        let asks = |app: &App| (app.health_path.clone(), app.upstream_authorities.clone());
+        if asks(&self.app) != asks(&other.app) {
+            return;
+        }
+        for (index, upstream) in self.app.upstreams.iter().enumerate() {
+            if let Some(there) = other.app.upstreams.iter().position(|known| known == upstream) {
+                self.balancer.learn(index, &other.balancer, there);
+                if let (Some(meter), Some(known)) = (self.meters.get(index), other.meters.get(there)) {
+                    meter.learn(known);
+                }
+            }
+        }
+    }
+
     /// How pingora connects to an upstream at this address.
     pub(super) fn peer(&self, upstream: &Upstream, address: SocketAddr) -> pingora::Result<HttpPeer> {
         let mut peer = match upstream.scheme {

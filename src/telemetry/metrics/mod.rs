@@ -35,7 +35,7 @@ pub use self::{
     upstream::UpstreamMeter,
     word::Word,
     words::{
-        AppleEndpoint, CallOutcome, Decision, Ending, NotificationOutcome, OwnPath, Refresh, RevocationOutcome,
+        AppleEndpoint, CallOutcome, Decision, Ending, NotificationOutcome, OwnPath, Refresh, Reload, RevocationOutcome,
         SignInOutcome, StoreCall, StoreOutcome, Unreadable, UpstreamNews, UpstreamOutcome,
     },
 };
@@ -77,6 +77,8 @@ pub struct Metrics {
     pub revocations: Counts<RevocationOutcome>,
     /// Notifications of Apple's.
     pub notifications: Counts<NotificationOutcome>,
+    /// Reloads of the configuration.
+    pub reloads: Counts<Reload>,
     /// Who knows how it is with the upstreams.
     pub upstreams: Source<UpstreamState>,
     /// Who knows the certificates of the public listeners.
@@ -124,6 +126,7 @@ impl Metrics {
             endings: names.counts("sessions_ended", "Sessions that ended before their time"),
             revocations: names.counts("revocations", "Tries to revoke a token at Apple"),
             notifications: names.counts("notifications", "What was posted as a notification of Apple's"),
+            reloads: names.counts("config_reloads", "Reloads of the configuration"),
             apple_calls,
             apple_seconds: Timings::all_of(names.seconds(
                 "apple_call_duration",

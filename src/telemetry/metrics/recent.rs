@@ -110,6 +110,11 @@ impl<W: Word> LastOne<W> {
         }
     }
 
+    /// Takes over what another has heard.
+    pub(super) fn learn(&self, other: &Self) {
+        self.0.store(other.0.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
     /// What was heard last.
     #[must_use]
     pub fn get(&self) -> Option<Last<W>> {

@@ -71,6 +71,11 @@ impl UpstreamMeter {
         self.heard(if is_well { UpstreamNews::Checked } else { UpstreamNews::CheckFailed });
     }
 
+    /// Takes over what another meter has last heard.
+    pub fn learn(&self, other: &Self) {
+        self.last.learn(&other.last);
+    }
+
     /// What was last heard of it.
     #[must_use]
     pub fn last(&self) -> Option<Last<UpstreamNews>> {

@@ -282,6 +282,16 @@ words! {
 }
 
 words! {
+    /// What came of reading the configuration again.
+    Reload as "outcome" {
+        /// It is in force.
+        Done = "done",
+        /// It is wrong, and the one before goes on.
+        Refused = "refused",
+    }
+}
+
+words! {
     /// What is asked of the session store.
     StoreCall as "call" {
         /// A look at something.
