@@ -289,13 +289,13 @@ impl SignIn {
                     }
                 }
             }
-            // `invalid_request` is no end: TN3107 says that Apple uses it for "the user has revoked authorization" too,
-            // but also for every mistake of ours, and a mistake of ours must not sign a school out.
             Err(error) => {
                 self.metrics.refreshes.count(meters::failed_refresh(&error));
-                match error {
-                    CallError::InvalidGrant => self.over(session, "invalid_grant").await,
-                    error => Err(self.failed_refresh(session, &error)),
+                // `invalid_request` is no end: TN3107 says that Apple uses it for "the user has revoked authorization"
+                // too, but also for every mistake of ours, and a mistake of ours must not sign a school out.
+                match error == CallError::InvalidGrant {
+                    true => self.over(session, "invalid_grant").await,
+                    false => Err(self.failed_refresh(session, &error)),
                 }
             }
         }
