@@ -22,6 +22,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("identity", &[]),
     ("web", &[]),
     ("telemetry", &[]),
+    ("tls", &["clock", "web"]),
     // Protocol cores.
     ("apple", &["secret", "clock", "entropy", "identity", "web"]),
     ("session", &["secret", "clock", "crypto", "entropy", "identity", "apple"]),
