@@ -8,7 +8,7 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use crate::proxy::{self, Connections, Proxy};
+use crate::proxy::{self, Generations};
 
 /// Most connections at once. Who comes then waits in the kernel's queue.
 const MOST: usize = 20_000;
@@ -19,16 +19,15 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Everything that accepted connections share.
 #[derive(Clone)]
 pub(super) struct Acceptor {
-    proxy: Arc<Proxy>,
-    connections: Connections,
+    generations: Generations,
     drain: watch::Receiver<bool>,
     tasks: TaskTracker,
     places: Arc<Semaphore>,
 }
 
 impl Acceptor {
-    pub(super) fn new(proxy: Arc<Proxy>, connections: Connections, drain: watch::Receiver<bool>) -> Self {
-        Self { proxy, connections, drain, tasks: TaskTracker::new(), places: Arc::new(Semaphore::new(MOST)) }
+    pub(super) fn new(generations: Generations, drain: watch::Receiver<bool>) -> Self {
+        Self { generations, drain, tasks: TaskTracker::new(), places: Arc::new(Semaphore::new(MOST)) }
     }
 
     /// The connections that are open.
@@ -62,7 +61,7 @@ impl Acceptor {
     }
 
     fn serve(&self, socket: TcpStream, place: OwnedSemaphorePermit) {
-        let serving = proxy::serve(Arc::clone(&self.proxy), self.connections.clone(), socket, self.drain.clone());
+        let serving = proxy::serve(self.generations.clone(), socket, self.drain.clone());
         self.tasks.spawn(async move {
             serving.await;
             drop(place);

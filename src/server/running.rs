@@ -2,18 +2,24 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::{sync::watch, task::JoinHandle, time::timeout};
+use arc_swap::ArcSwap;
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
 
-use super::{AdminAddress, KeyFileError, Settings, key_file, listener, listener::Acceptor, store, store::StoreProblem};
+use super::{
+    AdminAddress, KeyFileError, NeedsRestart, Settings,
+    core::Core,
+    listener::{self, Acceptor},
+    restart::Fixed,
+    serving::{Serving, Wanted},
+    store::StoreProblem,
+};
 use crate::{
-    admin::{self, Admin},
+    admin::{self, Admin, Present},
     apple::{Apple, BuildError},
-    assertion::Assertions,
     clock::{SharedClock, Stopwatch, SystemClock},
     entropy::{SharedEntropy, SystemEntropy},
-    proxy::{self, Connections, Gateway, UpstreamsError},
-    session::{Codec, RevocationQueue, Revoke, Sessions, Store},
-    signin::SignIn,
+    proxy::{Generations, UpstreamsError},
+    session::Store,
 };
 
 /// How long the last revocations may take when the gateway stops.
@@ -21,6 +27,9 @@ const LAST_REVOCATIONS: Duration = Duration::from_secs(5);
 
 /// How long Apple's first keys may take when the gateway stops as soon as it has started.
 const FIRST_KEYS: Duration = Duration::from_secs(1);
+
+/// How long Apple's keys may hold up a reload.
+const LAST_KEYS: Duration = Duration::from_secs(5);
 
 /// How long the last refreshes may take beyond the time that requests have.
 const LAST_REFRESHES: Duration = Duration::from_secs(5);
@@ -81,14 +90,15 @@ pub struct Running {
     drain: watch::Sender<bool>,
     listeners: Vec<JoinHandle<()>>,
     connections: tokio_util::task::TaskTracker,
-    queue: RevocationQueue,
+    core: Core,
+    fixed: Fixed,
+    grace: Duration,
+    generations: Generations,
+    serving: Serving,
+    present: Arc<ArcSwap<Present>>,
     revoking: JoinHandle<()>,
-    sessions: Arc<Sessions>,
-    signin: Arc<SignIn>,
     tending: JoinHandle<()>,
     warming: JoinHandle<()>,
-    asserting: Option<JoinHandle<()>>,
-    watching: JoinHandle<()>,
 }
 
 impl Running {
@@ -97,87 +107,71 @@ impl Running {
     /// # Errors
     /// When an address is taken, the key cannot be read or made, or the store does not open.
     pub async fn start(settings: Settings, parts: Parts) -> Result<Self, StartError> {
-        let Parts { clock, entropy, store: given } = parts;
-        let mut sockets = Vec::new();
-        for address in &settings.listen {
-            let bound = listener::bind(*address).await;
-            sockets.push(bound.map_err(|source| StartError::Bind { address: address.to_string(), source })?);
-        }
-        let sealer = Arc::new(key_file::load(settings.encryption_key_file.as_deref(), &settings.state_dir, &*entropy)?);
-        let apple = Arc::new(Apple::new(settings.apple, Arc::clone(&clock), Arc::clone(&entropy))?);
-        let store = match given {
-            Some(store) => store,
-            None => {
-                let codec = Codec::new(Arc::clone(&sealer), Arc::clone(&entropy));
-                let surroundings = (Arc::clone(&clock), Arc::clone(&entropy));
-                store::open(settings.store, &settings.state_dir, settings.session, codec, surroundings).await?
-            }
-        };
-        let sessions = Sessions::new(settings.session, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&entropy));
-        let queue = RevocationQueue::new(
-            store,
-            Arc::<Apple>::clone(&apple),
-            Arc::clone(&clock),
-            Arc::clone(&entropy),
-            sessions.bell(),
-        );
+        let sockets = bind(&settings.listen).await?;
+        let core = Core::open(&settings, parts).await?;
+        let (fixed, grace) = (Fixed::of(&settings), settings.shutdown_grace);
+        let admin_listen = settings.admin_listen.clone();
+        let (mut serving, generation) = Serving::first(&core, Wanted::of(settings))?;
         let (drain, drains) = watch::channel(false);
+        let present = Arc::new(ArcSwap::from_pointee(serving.present.clone()));
         let operators = admin::Parts {
-            apple: Arc::clone(&apple),
-            sessions: Arc::clone(&sessions),
-            queue: queue.clone(),
-            entropy: Arc::clone(&entropy),
-            refresh_before: settings.signin.refresh_before,
-            revoke: if settings.signin.revoke_on_sign_out { Revoke::Yes } else { Revoke::No },
+            present: Arc::clone(&present),
+            sessions: Arc::clone(&core.sessions),
+            queue: core.queue.clone(),
+            entropy: Arc::clone(&core.entropy),
             draining: drains.clone(),
         };
-        let signin = SignIn::new(
-            settings.signin,
-            Arc::clone(&apple),
-            Arc::clone(&sessions),
-            sealer,
-            queue.clone(),
-            Arc::clone(&clock),
-            Arc::clone(&entropy),
-        );
-        let admin = admin(&settings.admin_listen, operators).await?;
-        let connections = Connections::new(&settings.proxy, Arc::clone(&sessions), Arc::clone(&entropy));
-        let waker = Arc::clone(&clock);
-        let assertions = settings
-            .assertion
-            .map(|settings| Assertions::new(settings, Arc::clone(&sessions), Arc::clone(&clock), Arc::clone(&entropy)));
-        let asserting = assertions.clone().map(|assertions| tokio::spawn(assertions.tend()));
-        let gateway = Gateway::new(settings.proxy, settings.table, Arc::clone(&signin), clock, entropy)?;
-        let gateway = gateway.asserting(assertions);
-        let upstreams = gateway.upstreams();
-        let acceptor = Acceptor::new(proxy::proxy(gateway), connections, drains);
+        let admin = admin(&admin_listen, operators).await?;
+        // Nothing can fail from here on.
+        let generations = Generations::new(generation);
+        let acceptor = Acceptor::new(generations.clone(), drains);
         let addresses: Vec<_> = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
-        let tasks = acceptor.tasks().clone();
+        let connections = acceptor.tasks().clone();
         let listeners = sockets.into_iter().map(|socket| tokio::spawn(acceptor.clone().accept_all(socket))).collect();
-        // Apple may be down: public routes work all the same, and sign-ins say what is wrong.
-        let warming = tokio::spawn(async move { apple.warm_keys().await });
-        let revoking = tokio::spawn({
-            let queue = queue.clone();
-            async move { queue.run().await }
-        });
-        let tending = tokio::spawn(Arc::clone(&sessions).tend());
-        let watching = tokio::spawn(async move { upstreams.watch(&*waker).await });
+        serving.work(&core);
+        let queue = core.queue.clone();
+        let revoking = tokio::spawn(async move { queue.run().await });
+        let tending = tokio::spawn(Arc::clone(&core.sessions).tend());
+        let warming = warm(&serving.apple);
         tracing::info!(event = "started", listen = ?addresses);
         Ok(Self {
             addresses,
             admin,
             drain,
             listeners,
-            connections: tasks,
-            queue,
+            connections,
+            core,
+            fixed,
+            grace,
+            generations,
+            serving,
+            present,
             revoking,
-            sessions,
-            signin,
             tending,
             warming,
-            asserting,
-            watching,
         })
+    }
+
+    /// Serves by other settings from the next request on, all of them or none. Requests under way keep theirs, and
+    /// sessions and streams stay. Gives back what only a restart can change and was left as it is.
+    ///
+    /// # Errors
+    /// When what the settings ask for cannot be built: then nothing has changed.
+    pub async fn reload(&mut self, settings: Settings) -> Result<Vec<NeedsRestart>, StartError> {
+        let (fixed, grace) = (Fixed::of(&settings), settings.shutdown_grace);
+        let (mut next, generation) = self.serving.next(&self.core, Wanted::of(settings))?;
+        // Before it serves: nobody should wait for keys that were there a moment ago.
+        let mut warming = warm(&next.apple);
+        let _ = timeout(LAST_KEYS, &mut warming).await;
+        self.core.apple.replace(Arc::clone(&next.apple));
+        self.present.store(Arc::new(next.present.clone()));
+        self.generations.replace(generation);
+        self.serving.rest();
+        next.work(&self.core);
+        self.serving = next;
+        self.grace = grace;
+        self.warming = warming;
+        Ok(self.fixed.changed(&fixed))
     }
 
     /// Where browsers connect: with the ports that the system chose.
@@ -192,14 +186,20 @@ impl Running {
         self.admin.address()
     }
 
+    /// How long requests in flight may go on when it stops.
+    #[must_use]
+    pub fn grace(&self) -> Duration {
+        self.grace
+    }
+
     /// How many revocations wait; very many, when the store cannot tell.
     pub async fn revocations_waiting(&self) -> usize {
-        self.queue.length().await.unwrap_or(usize::MAX)
+        self.core.queue.length().await.unwrap_or(usize::MAX)
     }
 
     /// Accepts nothing more, lets requests in flight and refreshes finish within `grace`, and gives the last
     /// revocations a moment.
-    pub async fn drain(self, grace: Duration) {
+    pub async fn drain(mut self, grace: Duration) {
         // Before it is said: who reads the log may ask at once.
         self.drain.send_replace(true);
         tracing::info!(event = "draining", connections = self.connections.len());
@@ -211,20 +211,20 @@ impl Running {
         if timeout(grace, self.connections.wait()).await.is_err() {
             tracing::warn!(event = "drain_incomplete", connections = self.connections.len());
         }
-        self.watching.abort();
         // No browser waits for a refresh ahead of time, but what Apple answers to it must not be lost.
         let rest = grace.saturating_sub(stopwatch.elapsed()).max(LAST_REFRESHES);
-        if timeout(rest, self.signin.renewed()).await.is_err() {
+        if timeout(rest, self.serving.signin.renewed()).await.is_err() {
             tracing::warn!(event = "refreshes_cut_off");
         }
         // Cut off in the middle it would say that Apple is away.
         let _ = timeout(FIRST_KEYS, self.warming).await;
         self.tending.abort();
-        self.asserting.inspect(JoinHandle::abort);
-        self.sessions.write_seen().await;
+        self.serving.rest();
+        let Core { sessions, queue, .. } = self.core;
+        sessions.write_seen().await;
         self.revoking.abort();
-        let _ = timeout(LAST_REVOCATIONS, self.queue.finish()).await;
-        match self.queue.length().await {
+        let _ = timeout(LAST_REVOCATIONS, queue.finish()).await;
+        match queue.length().await {
             Ok(0) => {}
             Ok(count) => tracing::warn!(event = "revocations_waiting", count),
             Err(error) => tracing::warn!(event = "revocation_queue_unavailable", reason = %error),
@@ -233,6 +233,21 @@ impl Running {
         self.admin.stop().await;
         tracing::info!(event = "stopped");
     }
+}
+
+async fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, StartError> {
+    let mut sockets = Vec::new();
+    for address in addresses {
+        let bound = listener::bind(*address).await;
+        sockets.push(bound.map_err(|source| StartError::Bind { address: address.to_string(), source })?);
+    }
+    Ok(sockets)
+}
+
+/// Fetches Apple's keys. Apple may be down: public routes work all the same, and sign-ins say what is wrong.
+fn warm(apple: &Arc<Apple>) -> JoinHandle<()> {
+    let apple = Arc::clone(apple);
+    tokio::spawn(async move { apple.warm_keys().await })
 }
 
 async fn admin(address: &AdminAddress, parts: admin::Parts) -> Result<Admin, StartError> {

@@ -100,6 +100,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> Guard<S> {
         self
     }
 
+    /// The same with other limits, from the next request on.
+    #[must_use]
+    pub fn under(self, settings: Settings) -> Self {
+        Self { settings, ..self }
+    }
+
     /// Who is at the other end.
     #[must_use]
     pub fn peer(&self) -> &Peer {
