@@ -31,7 +31,7 @@ pub struct Kept {
     pub(super) files: Files,
     pub(super) mark: Mark,
     pub(super) pair: Arc<Pair>,
-    key_is_open: bool,
+    pub(super) key_is_open: bool,
 }
 
 /// What files hold, in short. By content, because renewals come in many ways: a file is written over, or renamed, or
