@@ -9,6 +9,8 @@ use super::{Explanation, Page};
 pub enum Failure {
     /// 400: the path, a header or the framing could be read in two ways.
     BadRequest,
+    /// 400: HTTP on a port that speaks HTTPS.
+    NotEncrypted,
     /// 404: no such path of the gateway's own.
     NotFound,
     /// 405: not with this method.
@@ -43,8 +45,9 @@ pub enum Failure {
 
 impl Failure {
     /// All of them, for tables and tests.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::BadRequest,
+        Self::NotEncrypted,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Timeout,
@@ -71,6 +74,12 @@ impl Failure {
                 "This address was not understood",
                 "Something in the address, or in what your browser sent with it, is not written the way it should be.",
                 "Check the address for typing mistakes, or start again from the first page of the app.",
+            ),
+            Self::NotEncrypted => (
+                400,
+                "This address needs https",
+                "This port speaks HTTPS, and your browser asked without encryption.",
+                "Write https:// in front of the address.",
             ),
             Self::NotFound => (
                 404,

@@ -21,6 +21,9 @@ use crate::{
 /// The reason of a 421.
 pub(super) const NO_SUCH_HOST: &str = "no app has this host";
 
+/// The reason of a 421 where TLS ends here.
+pub(super) const OTHER_CERTIFICATE: &str = "the certificate of this connection is not for this host";
+
 /// What stays as it is in a query value.
 const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 

@@ -15,6 +15,6 @@ mod store;
 pub use key_file::KeyFileError;
 pub use restart::NeedsRestart;
 pub use running::{Parts, Running, StartError};
-pub use settings::{AdminAddress, Settings, StoreChoice};
+pub use settings::{AdminAddress, Settings, StoreChoice, Tls};
 pub use signals::{Stops, run, run_until};
 pub use store::StoreProblem;

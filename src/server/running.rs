@@ -8,7 +8,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
 use super::{
     AdminAddress, KeyFileError, NeedsRestart, Settings,
     core::Core,
-    listener::{self, Acceptor},
+    listener::{self, Acceptor, Door},
     restart::Fixed,
     serving::{Serving, Wanted},
     store::StoreProblem,
@@ -20,6 +20,7 @@ use crate::{
     entropy::{SharedEntropy, SystemEntropy},
     proxy::{Generations, UpstreamsError},
     session::Store,
+    tls::{self, Certificates, Keeper},
 };
 
 /// How long the last revocations may take when the gateway stops.
@@ -57,6 +58,9 @@ pub enum StartError {
     /// The client of Apple's service cannot be built.
     #[error(transparent)]
     Apple(#[from] BuildError),
+    /// TLS cannot be set up.
+    #[error("cannot set up TLS: {0}; see [server.tls]")]
+    Tls(#[from] rustls::Error),
     /// Apps cannot be reached as the settings say.
     #[error(transparent)]
     Upstreams(#[from] UpstreamsError),
@@ -86,6 +90,9 @@ impl Default for Parts {
 #[derive(Debug)]
 pub struct Running {
     addresses: Vec<SocketAddr>,
+    redirected: Vec<SocketAddr>,
+    keeper: Option<Arc<Keeper>>,
+    keeping: Option<JoinHandle<()>>,
     admin: Admin,
     drain: watch::Sender<bool>,
     listeners: Vec<JoinHandle<()>>,
@@ -108,9 +115,12 @@ impl Running {
     /// When an address is taken, the key cannot be read or made, or the store does not open.
     pub async fn start(settings: Settings, parts: Parts) -> Result<Self, StartError> {
         let sockets = bind(&settings.listen).await?;
+        let redirects = bind(settings.tls.as_ref().map_or(&[], |tls| &tls.redirect_listen)).await?;
         let core = Core::open(&settings, parts).await?;
         let (fixed, grace) = (Fixed::of(&settings), settings.shutdown_grace);
         let admin_listen = settings.admin_listen.clone();
+        let keeper = settings.tls.as_ref().map(|tls| Keeper::new(tls.certificates.clone(), Arc::clone(&core.clock)));
+        let tls = keeper.as_ref().map(|keeper| tls::Acceptor::new(Arc::clone(keeper.certificates()))).transpose()?;
         let (mut serving, generation) = Serving::first(&core, Wanted::of(settings))?;
         let (drain, drains) = watch::channel(false);
         let present = Arc::new(ArcSwap::from_pointee(serving.present.clone()));
@@ -127,7 +137,13 @@ impl Running {
         let acceptor = Acceptor::new(generations.clone(), drains);
         let addresses: Vec<_> = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
         let connections = acceptor.tasks().clone();
-        let listeners = sockets.into_iter().map(|socket| tokio::spawn(acceptor.clone().accept_all(socket))).collect();
+        let redirected: Vec<_> = redirects.iter().filter_map(|socket| socket.local_addr().ok()).collect();
+        let door = Door::Public(tls.map(Arc::new));
+        let doors = sockets.into_iter().map(|socket| (socket, door.clone()));
+        let doors = doors.chain(redirects.into_iter().map(|socket| (socket, Door::Redirect)));
+        let open = |(socket, door)| tokio::spawn(acceptor.clone().accept_all(socket, door));
+        let listeners = doors.map(open).collect();
+        let keeping = keeper.clone().map(|keeper| tokio::spawn(keeper.watch()));
         serving.work(&core);
         let queue = core.queue.clone();
         let revoking = tokio::spawn(async move { queue.run().await });
@@ -136,6 +152,9 @@ impl Running {
         tracing::info!(event = "started", listen = ?addresses);
         Ok(Self {
             addresses,
+            redirected,
+            keeper,
+            keeping,
             admin,
             drain,
             listeners,
@@ -159,6 +178,7 @@ impl Running {
     /// When what the settings ask for cannot be built: then nothing has changed.
     pub async fn reload(&mut self, settings: Settings) -> Result<Vec<NeedsRestart>, StartError> {
         let (fixed, grace) = (Fixed::of(&settings), settings.shutdown_grace);
+        let certificates = settings.tls.as_ref().map(|tls| tls.certificates.clone());
         let (mut next, generation) = self.serving.next(&self.core, Wanted::of(settings))?;
         // Before it serves: nobody should wait for keys that were there a moment ago.
         let mut warming = warm(&next.apple);
@@ -166,6 +186,9 @@ impl Running {
         self.core.apple.replace(Arc::clone(&next.apple));
         self.present.store(Arc::new(next.present.clone()));
         self.generations.replace(generation);
+        if let Some((keeper, certificates)) = self.keeper.as_ref().zip(certificates) {
+            keeper.replace(certificates);
+        }
         self.serving.rest();
         next.work(&self.core);
         self.serving = next;
@@ -178,6 +201,18 @@ impl Running {
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Where browsers that come without TLS are sent to the other addresses.
+    #[must_use]
+    pub fn redirected(&self) -> &[SocketAddr] {
+        &self.redirected
+    }
+
+    /// The certificates in use, where TLS ends here.
+    #[must_use]
+    pub fn certificates(&self) -> Option<&Arc<Certificates>> {
+        self.keeper.as_deref().map(Keeper::certificates)
     }
 
     /// Where operators ask, when it is a TCP address.
@@ -219,6 +254,7 @@ impl Running {
         // Cut off in the middle it would say that Apple is away.
         let _ = timeout(FIRST_KEYS, self.warming).await;
         self.tending.abort();
+        self.keeping.inspect(JoinHandle::abort);
         self.serving.rest();
         let Core { sessions, queue, .. } = self.core;
         sessions.write_seen().await;

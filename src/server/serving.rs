@@ -10,7 +10,7 @@ use crate::{
     apple::Apple,
     assertion::{self, Assertions},
     policy::Table,
-    proxy::{self, Connections, Gateway, Generation, Upstreams},
+    proxy::{self, Connections, Gateway, Generation, OwnHosts, Upstreams},
     session::Revoke,
     signin::{self, SignIn},
 };
@@ -94,7 +94,8 @@ impl Serving {
             });
             (settings, assertions)
         });
-        let connections = Connections::new(&proxy, Arc::clone(&core.sessions), Arc::clone(&entropy));
+        let hosts = OwnHosts::of(&table, &signin_settings.home);
+        let connections = Connections::new(&proxy, hosts, Arc::clone(&core.sessions), Arc::clone(&entropy));
         let assertions = assertion.as_ref().map(|(_, assertions)| Arc::clone(assertions));
         let gateway = Gateway::new(proxy, table, Arc::clone(&signin), clock, entropy)?.asserting(assertions);
         let gateway = match before {
