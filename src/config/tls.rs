@@ -44,19 +44,18 @@ pub(super) fn read(
     surroundings: &Surroundings<'_>,
     others: &[SocketAddr],
 ) -> Option<Tls> {
-    let mut pairs: Vec<_> = pair(&mut section, report, surroundings).into_iter().collect();
     let more = section.sections("certificate").unwrap_or_default();
-    let has_more = !more.is_empty();
-    for mut section in more {
-        // Says what is missing.
+    // One pair is needed, and the first may stand in either place.
+    if section.is_there() && more.is_empty() && !has_files(&mut section) {
         section.required("certificate_file", CERTIFICATE);
-        section.required("private_key_file", KEY);
+    }
+    let mut pairs: Vec<_> = pair(&mut section, report, surroundings).into_iter().collect();
+    for mut section in more {
+        if !has_files(&mut section) {
+            section.required("certificate_file", CERTIFICATE);
+        }
         pairs.extend(pair(&mut section, report, surroundings));
         section.finish();
-    }
-    if section.is_there() && !has_more && section.value("certificate_file").is_none() && section.value("private_key_file").is_none() {
-        section.required("certificate_file", CERTIFICATE);
-        section.required("private_key_file", KEY);
     }
     let redirect_listen = redirect_listen(&mut section, report, others);
     let hsts = section.parsed("hsts", r#""365d""#, duration::parse).map_or(HSTS, |entry| entry.value);
@@ -64,6 +63,11 @@ pub(super) fn read(
     let is_there = section.is_there();
     section.finish();
     is_there.then(|| Tls { place, pairs, redirect_listen, hsts: Hsts::lasting(hsts) })
+}
+
+/// Whether the section names at least one of the two files.
+fn has_files(section: &mut Section<'_>) -> bool {
+    section.value("certificate_file").is_some() || section.value("private_key_file").is_some()
 }
 
 /// Examples of the two paths.
@@ -161,11 +165,14 @@ pub(super) fn scheme(tls: Option<&Tls>, scheme: &Entry<Scheme>, report: &Report<
 pub(super) fn hosts(tls: &Tls, apps: &[AppAt], home: Option<&HostPattern>, report: &Report<'_>) {
     let covered = |host: &HostPattern| tls.pairs.iter().any(|pair| pair.value.pair().covers_all(host));
     for host in apps.iter().filter_map(|app| app.host.as_ref()).filter(|host| !covered(&host.value)) {
-        let text = "no certificate of [server.tls] is for this host: browsers will refuse it, and the gateway answers 421";
+        let text =
+            "no certificate of [server.tls] is for this host: browsers will refuse it, and the gateway answers 421";
         report.warn(&host.place, text);
     }
     let of_an_app = |home: &HostPattern| {
-        apps.iter().filter_map(|app| app.host.as_ref()).any(|host| home.one().is_some_and(|home| host.value.covers(home)))
+        apps.iter()
+            .filter_map(|app| app.host.as_ref())
+            .any(|host| home.one().is_some_and(|home| host.value.covers(home)))
     };
     if let Some(home) = home.filter(|home| !covered(home) && !of_an_app(home)) {
         let text = format!("no certificate is for {home}, the host of redirect_uri: nobody will be able to sign in");
@@ -174,11 +181,13 @@ pub(super) fn hosts(tls: &Tls, apps: &[AppAt], home: Option<&HostPattern>, repor
     for pair in &tls.pairs {
         let needed = |name: &HostPattern| {
             let same = |host: &HostPattern| name == host || host.one().is_some_and(|host| name.covers(host));
-            apps.iter().filter_map(|app| app.host.as_ref()).any(|host| {
-                same(&host.value) || name.one().is_some_and(|name| host.value.covers(name))
-            }) || home.is_some_and(same)
+            apps.iter()
+                .filter_map(|app| app.host.as_ref())
+                .any(|host| same(&host.value) || name.one().is_some_and(|name| host.value.covers(name)))
+                || home.is_some_and(same)
         };
-        let idle: Vec<_> = pair.value.pair().names().iter().filter(|name| !needed(name)).map(ToString::to_string).collect();
+        let idle: Vec<_> =
+            pair.value.pair().names().iter().filter(|name| !needed(name)).map(ToString::to_string).collect();
         if !idle.is_empty() {
             report.note(&pair.place, format!("the certificate is also for {}, which no app has", idle.join(" ")));
         }
@@ -193,7 +202,10 @@ pub(super) fn of_its_time(kept: &Kept, now: Timestamp) -> Option<String> {
     } else if until <= now.plus(SOON) {
         Some(format!("the certificate for {names} expires soon, on {until}: renew it"))
     } else if now < pair.from() {
-        Some(format!("the certificate for {names} begins to be valid on {}: browsers refuse it until then", pair.from()))
+        Some(format!(
+            "the certificate for {names} begins to be valid on {}: browsers refuse it until then",
+            pair.from()
+        ))
     } else {
         None
     }

@@ -79,7 +79,7 @@ impl Failure {
                 400,
                 "This address needs https",
                 "This port speaks HTTPS, and your browser asked without encryption.",
-                "Write https:// in front of the address.",
+                "Begin the address with “https” in place of “http”.",
             ),
             Self::NotFound => (
                 404,
@@ -220,6 +220,6 @@ mod tests {
     #[test]
     fn every_failure_has_its_status() {
         let statuses = Failure::ALL.map(|it| it.explanation().status);
-        assert_eq!(statuses, [400, 404, 405, 408, 409, 410, 413, 421, 431, 500, 502, 503, 503, 503, 503, 504]);
+        assert_eq!(statuses, [400, 400, 404, 405, 408, 409, 410, 413, 421, 431, 500, 502, 503, 503, 503, 503, 504]);
     }
 }

@@ -1,15 +1,16 @@
 //! One client connection: head after head, each judged before pingora sees it.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use http::Method;
 use pingora::{
     apps::HttpServerApp, protocols::http::ServerSession, proxy::HttpProxy, server::configuration::ServerConf,
 };
 use tokio::{net::TcpStream, sync::watch};
+use tokio_util::task::TaskTracker;
 
 use super::{
-    Answer, Endpoint, Exchange, Facts, Gateway, Generations, Hsts, OwnHosts, Settings, TrustedProxies, access_log,
+    Answer, Endpoint, Exchange, Facts, Gateway, Hsts, OwnHosts, Service, Settings, TrustedProxies, access_log,
     entrance::{Arrival, Client, Visitor, enter},
     forwarded::Forwarded,
     judge,
@@ -36,6 +37,9 @@ const KEEPALIVE_SECONDS: u64 = 60;
 /// A client that takes nothing of an answer for so long has gone: its place is needed.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// A request that lasts so long is a stream: a WebSocket, events, a large download.
+const STREAM: Duration = Duration::from_secs(2);
+
 /// Puts pingora around a gateway.
 #[must_use]
 pub fn proxy(gateway: Gateway) -> Arc<Proxy> {
@@ -48,15 +52,9 @@ pub fn proxy(gateway: Gateway) -> Arc<Proxy> {
     Arc::new(proxy)
 }
 
-/// Serves one connection until it ends, or until `drain` says so between two requests.
-///
-/// With `tls` it begins with a handshake.
-pub async fn serve(
-    generations: Generations,
-    tls: Option<Arc<tls::Acceptor>>,
-    socket: TcpStream,
-    mut drain: watch::Receiver<bool>,
-) {
+/// Serves one connection until it ends, or has to end between two requests. With `tls` it begins with a handshake.
+pub async fn serve(service: Service, tls: Option<Arc<tls::Acceptor>>, socket: TcpStream) {
+    let Service { generations, mut drain, streams } = service;
     let arrived = enter(socket, tls.as_deref(), &generations.now().connections, &mut drain).await;
     let visitor = match arrived {
         Some(Arrival::Visitor(visitor)) => visitor,
@@ -86,6 +84,7 @@ pub async fn serve(
         let served = serve_one(&generation.proxy, guard, &exchange, &drain);
         let reused = tokio::select! {
             reused = served => reused,
+            never = becomes_a_stream(&streams) => match never {},
             () = exchange.overdue() => {
                 return too_late(&home, &peer, &exchange, connections).await;
             }
@@ -98,6 +97,13 @@ pub async fn serve(
             None => return,
         }
     }
+}
+
+/// Counts a request that lasts among the streams, for as long as it is polled.
+async fn becomes_a_stream(streams: &TaskTracker) -> Infallible {
+    tokio::time::sleep(STREAM).await;
+    let _counted = streams.token();
+    std::future::pending().await
 }
 
 /// What a connection needs beside pingora.
@@ -235,12 +241,7 @@ async fn turn_away(visitor: Visitor, connections: &Connections, drain: &mut watc
 
 /// A head that can be read in two ways gets an answer, and no second chance. Over plain HTTP there is no `hsts` (RFC
 /// 6797, section 7.2).
-pub(super) async fn refuse(
-    guard: Guard<Lent<Client>>,
-    refusal: Refusal,
-    hsts: Option<Hsts>,
-    source: &dyn Entropy,
-) {
+pub(super) async fn refuse(guard: Guard<Lent<Client>>, refusal: Refusal, hsts: Option<Hsts>, source: &dyn Entropy) {
     let request_id = entropy::hex::<16>(source);
     let status = refusal.status();
     let client = guard.peer().remote().ip().to_canonical();

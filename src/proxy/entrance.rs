@@ -76,7 +76,7 @@ async fn first_byte(socket: &TcpStream, until: Instant, drain: &mut watch::Recei
         biased;
         read = socket.peek(&mut first) => (read.ok()? > 0).then_some(first[0]),
         () = tokio::time::sleep_until(until) => None,
-        _ = drain.wait_for(|drains| *drains) => None,
+        () = wire::drained(drain) => None,
     }
 }
 
@@ -133,7 +133,7 @@ pub(super) async fn introduced(
         biased;
         read = socket.peek(&mut first) => if read.unwrap_or(0) == 0 { return None },
         () = tokio::time::sleep(limits.idle_timeout) => return None,
-        _ = drain.wait_for(|drains| *drains) => return None,
+        () = wire::drained(drain) => return None,
     }
     if !wire::may_introduce(first[0]) {
         return Some((peer, Speaker::Address, Vec::new()));
@@ -150,4 +150,3 @@ pub(super) async fn introduced(
         }
     }
 }
-

@@ -37,7 +37,7 @@ pub use answer::Answer;
 pub use connection::{Connections, Proxy, proxy, serve};
 pub use exchange::{Exchange, Facts};
 pub use gateway::Gateway;
-pub use generation::{Generation, Generations};
+pub use generation::{Generation, Generations, Service};
 pub use hsts::Hsts;
 pub use own::{Endpoint, is_own};
 pub use own_hosts::OwnHosts;

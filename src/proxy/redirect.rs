@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use tokio::{net::TcpStream, sync::watch};
+use tokio::net::TcpStream;
 
 use super::{
-    Answer, Connections, Generations,
+    Answer, Connections, Service,
     connection::{kind, refuse},
     entrance::{Arrival, Client, Visitor, enter},
     judge,
@@ -15,7 +15,8 @@ use super::{
 use crate::{entropy, pages::Failure};
 
 /// Serves one connection: one request, read as strictly as any, and one answer. Whoever follows it goes elsewhere.
-pub async fn redirect(generations: Generations, socket: TcpStream, mut drain: watch::Receiver<bool>) {
+pub async fn redirect(service: Service, socket: TcpStream) {
+    let Service { generations, mut drain, .. } = service;
     let generation = generations.now();
     let connections = &generation.connections;
     let Some(Arrival::Visitor(visitor)) = enter(socket, None, connections, &mut drain).await else { return };

@@ -4,12 +4,12 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    proxy::{self, Generations},
+    proxy::{self, Service},
     tls,
 };
 
@@ -31,15 +31,14 @@ pub(super) enum Door {
 /// Everything that accepted connections share.
 #[derive(Clone)]
 pub(super) struct Acceptor {
-    generations: Generations,
-    drain: watch::Receiver<bool>,
+    service: Service,
     tasks: TaskTracker,
     places: Arc<Semaphore>,
 }
 
 impl Acceptor {
-    pub(super) fn new(generations: Generations, drain: watch::Receiver<bool>) -> Self {
-        Self { generations, drain, tasks: TaskTracker::new(), places: Arc::new(Semaphore::new(MOST)) }
+    pub(super) fn new(service: Service) -> Self {
+        Self { service, tasks: TaskTracker::new(), places: Arc::new(Semaphore::new(MOST)) }
     }
 
     /// The connections that are open.
@@ -49,7 +48,7 @@ impl Acceptor {
 
     /// Accepts until the gateway drains.
     pub(super) async fn accept_all(self, listener: TcpListener, door: Door) {
-        let mut drain = self.drain.clone();
+        let mut drain = self.service.drain.clone();
         loop {
             let accepted = tokio::select! {
                 accepted = self.accept(&listener) => accepted,
@@ -73,11 +72,11 @@ impl Acceptor {
     }
 
     fn serve(&self, socket: TcpStream, door: &Door, place: OwnedSemaphorePermit) {
-        let (generations, drain, door) = (self.generations.clone(), self.drain.clone(), door.clone());
+        let (service, door) = (self.service.clone(), door.clone());
         self.tasks.spawn(async move {
             match door {
-                Door::Public(tls) => proxy::serve(generations, tls, socket, drain).await,
-                Door::Redirect => proxy::redirect(generations, socket, drain).await,
+                Door::Public(tls) => proxy::serve(service, tls, socket).await,
+                Door::Redirect => proxy::redirect(service, socket).await,
             }
             drop(place);
         });

@@ -4,13 +4,15 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
+use tokio_util::task::TaskTracker;
 
 use super::{
     AdminAddress, KeyFileError, NeedsRestart, Settings,
     core::Core,
-    listener::{self, Acceptor, Door},
+    listener::{Acceptor, Door},
     restart::Fixed,
     serving::{Serving, Wanted},
+    sockets::Sockets,
     store::StoreProblem,
 };
 use crate::{
@@ -18,7 +20,7 @@ use crate::{
     apple::{Apple, BuildError},
     clock::{SharedClock, Stopwatch, SystemClock},
     entropy::{SharedEntropy, SystemEntropy},
-    proxy::{Generations, UpstreamsError},
+    proxy::{Generations, Service, UpstreamsError},
     session::Store,
     tls::{self, Certificates, Keeper},
 };
@@ -31,6 +33,9 @@ const FIRST_KEYS: Duration = Duration::from_secs(1);
 
 /// How long Apple's keys may hold up a reload.
 const LAST_KEYS: Duration = Duration::from_secs(5);
+
+/// How long requests in flight may take once the streams are over.
+const LAST_REQUESTS: Duration = Duration::from_secs(10);
 
 /// How long the last refreshes may take beyond the time that requests have.
 const LAST_REFRESHES: Duration = Duration::from_secs(5);
@@ -64,13 +69,22 @@ pub enum StartError {
     /// Apps cannot be reached as the settings say.
     #[error(transparent)]
     Upstreams(#[from] UpstreamsError),
+    /// A socket that systemd hands over cannot be used.
+    #[error("cannot use a socket that systemd hands over: {0}; ListenStream= in the socket unit must be TCP addresses")]
+    HandedOver(io::Error),
+    /// systemd hands over a socket that nobody wants.
+    #[error(
+        "systemd listens on {0} for the gateway, and the configuration does not: [server] listen and ListenStream= in \
+         the socket unit must name the same addresses, as ADDRESS:PORT"
+    )]
+    Unclaimed(SocketAddr),
     /// The system refuses to tell of signals.
     #[error("cannot listen for signals: {0}")]
     Signals(io::Error),
 }
 
 /// What a gateway takes from its surroundings.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Parts {
     /// The clock.
     pub clock: SharedClock,
@@ -78,11 +92,18 @@ pub struct Parts {
     pub entropy: SharedEntropy,
     /// Where sessions are kept, when that is not what the settings say.
     pub store: Option<Arc<dyn Store>>,
+    /// Sockets that listen already.
+    pub sockets: Sockets,
 }
 
 impl Default for Parts {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy), store: None }
+        Self {
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            store: None,
+            sockets: Sockets::default(),
+        }
     }
 }
 
@@ -96,7 +117,9 @@ pub struct Running {
     admin: Admin,
     drain: watch::Sender<bool>,
     listeners: Vec<JoinHandle<()>>,
-    connections: tokio_util::task::TaskTracker,
+    connections: TaskTracker,
+    streams: TaskTracker,
+    has_heirs: bool,
     core: Core,
     fixed: Fixed,
     grace: Duration,
@@ -113,9 +136,12 @@ impl Running {
     ///
     /// # Errors
     /// When an address is taken, the key cannot be read or made, or the store does not open.
-    pub async fn start(settings: Settings, parts: Parts) -> Result<Self, StartError> {
-        let sockets = bind(&settings.listen).await?;
-        let redirects = bind(settings.tls.as_ref().map_or(&[], |tls| &tls.redirect_listen)).await?;
+    pub async fn start(settings: Settings, mut parts: Parts) -> Result<Self, StartError> {
+        let has_heirs = !parts.sockets.is_empty();
+        let sockets = open(&settings.listen, &mut parts.sockets).await?;
+        let redirects = settings.tls.as_ref().map_or(&[][..], |tls| &tls.redirect_listen);
+        let redirects = open(redirects, &mut parts.sockets).await?;
+        parts.sockets.all_taken()?;
         let core = Core::open(&settings, parts).await?;
         let (fixed, grace) = (Fixed::of(&settings), settings.shutdown_grace);
         let admin_listen = settings.admin_listen.clone();
@@ -134,7 +160,9 @@ impl Running {
         let admin = admin(&admin_listen, operators).await?;
         // Nothing can fail from here on.
         let generations = Generations::new(generation);
-        let acceptor = Acceptor::new(generations.clone(), drains);
+        let streams = TaskTracker::new();
+        let service = Service { generations: generations.clone(), drain: drains, streams: streams.clone() };
+        let acceptor = Acceptor::new(service);
         let addresses: Vec<_> = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
         let connections = acceptor.tasks().clone();
         let redirected: Vec<_> = redirects.iter().filter_map(|socket| socket.local_addr().ok()).collect();
@@ -159,6 +187,8 @@ impl Running {
             drain,
             listeners,
             connections,
+            streams,
+            has_heirs,
             core,
             fixed,
             grace,
@@ -234,7 +264,18 @@ impl Running {
 
     /// Accepts nothing more, lets requests in flight and refreshes finish within `grace`, and gives the last
     /// revocations a moment.
-    pub async fn drain(mut self, grace: Duration) {
+    ///
+    /// Where the sockets are somebody else's, who connects after the end waits for the next process. Nobody should wait
+    /// for the streams of others, so that it accepts until they are over.
+    pub async fn drain(mut self, mut grace: Duration) {
+        if self.has_heirs {
+            self.streams.close();
+            if !self.streams.is_empty() {
+                tracing::info!(event = "draining_streams", streams = self.streams.len());
+                let _ = timeout(grace, self.streams.wait()).await;
+            }
+            grace = LAST_REQUESTS;
+        }
         // Before it is said: who reads the log may ask at once.
         self.drain.send_replace(true);
         tracing::info!(event = "draining", connections = self.connections.len());
@@ -271,11 +312,10 @@ impl Running {
     }
 }
 
-async fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, StartError> {
+async fn open(addresses: &[SocketAddr], given: &mut Sockets) -> Result<Vec<TcpListener>, StartError> {
     let mut sockets = Vec::new();
     for address in addresses {
-        let bound = listener::bind(*address).await;
-        sockets.push(bound.map_err(|source| StartError::Bind { address: address.to_string(), source })?);
+        sockets.push(given.at(*address).await?);
     }
     Ok(sockets)
 }

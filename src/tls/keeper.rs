@@ -5,10 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    Certificates, Kept, Pair, PairError,
-    files::Mark,
-};
+use super::{Certificates, Kept, Pair, PairError, files::Mark};
 use crate::clock::{SharedClock, Timestamp};
 
 /// How long before its end a certificate should have been renewed.

@@ -45,7 +45,9 @@ pub enum PairError {
     #[error("holds a key that is locked with a password")]
     LockedKey,
     /// A key of another kind.
-    #[error("holds a key of a kind that is not used: it must be ECDSA P-256, P-384 or P-521, Ed25519, or RSA of 2048 bits or more")]
+    #[error(
+        "holds a key of a kind that is not used: it must be ECDSA P-256, P-384 or P-521, Ed25519, or RSA of 2048 bits or more"
+    )]
     KeyKind,
     /// The key is another's.
     #[error("does not belong to the certificate")]
@@ -59,11 +61,9 @@ impl PairError {
         match self {
             Self::Unreadable { key, .. } | Self::NoFile { key, .. } => *key,
             Self::NoKey | Self::LockedKey | Self::KeyKind | Self::Mismatch => true,
-            Self::NoCertificate
-            | Self::BrokenCertificate(_)
-            | Self::Order(_)
-            | Self::NoName
-            | Self::NotForServers => false,
+            Self::NoCertificate | Self::BrokenCertificate(_) | Self::Order(_) | Self::NoName | Self::NotForServers => {
+                false
+            }
         }
     }
 
@@ -86,7 +86,9 @@ impl PairError {
             Self::NotForServers => "order one for web servers (extended key usage serverAuth)",
             Self::NoKey => "put the key there in PEM, as -----BEGIN PRIVATE KEY-----; certbot calls it privkey.pem",
             Self::LockedKey => "unlock it: openssl pkey -in locked.pem -out key.pem",
-            Self::KeyKind => "make a new key, such as with openssl ecparam -name prime256v1 -genkey, and a new certificate",
+            Self::KeyKind => {
+                "make a new key, such as with openssl ecparam -name prime256v1 -genkey, and a new certificate"
+            }
             Self::Mismatch => "name the key that this certificate was ordered with",
         }
     }

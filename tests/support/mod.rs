@@ -25,6 +25,7 @@ pub mod raw_app;
 pub mod redis;
 pub mod relay;
 pub mod tls_app;
+pub mod tls_client;
 pub mod world;
 
 pub use browser::Browser;
@@ -39,4 +40,5 @@ pub use program::{Program, Site};
 pub use raw_app::RawApp;
 pub use relay::Relay;
 pub use tls_app::{Authority, TlsApp, self_signed};
+pub use tls_client::TlsClient;
 pub use world::{HOST, World};
