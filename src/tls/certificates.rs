@@ -109,7 +109,8 @@ impl ResolvesServerCert for Certificates {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::pair::tests::made_for, *};
+    use super::*;
+    use crate::tls::pair::tests::{made_for, params};
     use rcgen::KeyPair;
 
     fn pair(names: &[&str]) -> Arc<Pair> {
@@ -145,7 +146,7 @@ mod tests {
     #[test]
     fn of_two_for_one_name_a_browser_gets_the_one_that_it_can_verify() {
         let ed25519 = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
-        let chain = super::super::pair::tests::params(&["a.school.example"]).self_signed(&ed25519).unwrap().pem();
+        let chain = params(&["a.school.example"]).self_signed(&ed25519).unwrap().pem();
         let ed25519 = Arc::new(Pair::from_pem(chain.as_bytes(), ed25519.serialize_pem().as_bytes()).unwrap());
         let ecdsa = pair(&["a.school.example"]);
         let certificates = Certificates::new(vec![ed25519.clone(), ecdsa.clone()]);

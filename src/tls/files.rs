@@ -114,7 +114,8 @@ fn read(path: &Path, key: bool) -> Result<(Zeroizing<Vec<u8>>, u32), PairError> 
 
 #[cfg(test)]
 mod tests {
-    use super::{super::pair::tests::made_for, *};
+    use super::*;
+    use crate::tls::pair::tests::made_for;
     use std::fs;
 
     #[test]

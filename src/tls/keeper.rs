@@ -187,14 +187,14 @@ fn tell_taken(pair: &Pair) {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::{
+    use super::*;
+    use crate::{
+        clock::{Clock, ManualClock},
+        tls::{
             Files,
             pair::tests::{made_for, params, signed},
         },
-        *,
     };
-    use crate::clock::{Clock, ManualClock};
     use std::{fs, os::unix::fs::symlink, path::Path};
 
     fn write(folder: &Path, (chain, key): &(String, String)) {

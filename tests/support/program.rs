@@ -160,6 +160,11 @@ impl Program {
         self.signal("TERM").await;
     }
 
+    /// Sends SIGHUP, as `systemctl reload` does.
+    pub async fn reload(&self) {
+        self.signal("HUP").await;
+    }
+
     /// Stops it in its tracks, as a machine that swaps does.
     pub async fn freeze(&self) {
         self.signal("STOP").await;
