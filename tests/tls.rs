@@ -194,11 +194,11 @@ async fn a_reload_takes_certificates_at_once_and_refuses_broken_ones_whole() {
     let client = TlsClient::trusting(&authority);
     let renewed = authority.signs(&[HOST]);
     renewed.write(folder.path(), "library");
-    program.reload().await;
+    program.hang_up().await;
     program.logged("\"reloaded\"").await;
     assert_eq!(client.shown(program.address(), HOST).await.as_deref(), Some(renewed.der()));
     std::fs::write(folder.path().join("library.key"), "nonsense").unwrap();
-    program.reload().await;
+    program.hang_up().await;
     program.logged("holds no private key").await;
     assert_eq!(client.shown(program.address(), HOST).await.as_deref(), Some(renewed.der()));
     program.terminate().await;

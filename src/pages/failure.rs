@@ -78,8 +78,8 @@ impl Failure {
             Self::NotEncrypted => (
                 400,
                 "This address needs https",
-                "This port speaks HTTPS, and your browser asked without encryption.",
-                "Begin the address with “https” in place of “http”.",
+                "Your browser asked without encryption, and this address answers with encryption only.",
+                "Write https at the beginning of the address.",
             ),
             Self::NotFound => (
                 404,
