@@ -175,10 +175,19 @@ impl Gateway {
     }
 }
 
+/// The reason of a 421.
+pub(super) const NO_SUCH_HOST: &str = "no app has this host";
+
 /// The answer to a request for a host that no app has.
 pub(super) fn misdirected(facts: &Facts) -> Answer {
     let answer = Answer::failure(Failure::Misdirected, facts.kind, &facts.request_id);
-    answer.because("no app has this host").telling(Told::UnknownHost)
+    answer.because(NO_SUCH_HOST).telling(Told::UnknownHost)
+}
+
+/// The answer to a request on a connection whose certificate is for other hosts (RFC 9110, section 7.4).
+pub(super) fn uncertified(facts: &Facts) -> Answer {
+    let answer = Answer::failure(Failure::Misdirected, facts.kind, &facts.request_id);
+    answer.because("the certificate of this connection is not for this host").telling(Told::UnknownHost)
 }
 
 /// The redirect of a sign-in that has begun.

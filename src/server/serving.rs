@@ -10,7 +10,7 @@ use crate::{
     apple::Apple,
     assertion::{self, Assertions},
     policy::Table,
-    proxy::{self, Connections, Gateway, Generation, Upstreams},
+    proxy::{self, Connections, Gateway, Generation, OwnHosts, Upstreams},
     session::Revoke,
     signin::{self, SignIn},
 };
@@ -95,8 +95,9 @@ impl Serving {
             });
             (settings, assertions)
         });
+        let hosts = OwnHosts::of(&table, &signin_settings.home);
         let (sessions, metrics) = (Arc::clone(&core.sessions), Arc::clone(&core.metrics));
-        let connections = Connections::new(&proxy, sessions, Arc::clone(&entropy), Arc::clone(&metrics));
+        let connections = Connections::new(&proxy, hosts, sessions, Arc::clone(&entropy), Arc::clone(&metrics));
         let assertions = assertion.as_ref().map(|(_, assertions)| Arc::clone(assertions));
         let gateway = Gateway::new(proxy, table, Arc::clone(&signin), clock, entropy, metrics)?;
         let gateway = gateway.asserting(assertions.clone());

@@ -27,6 +27,7 @@ pub mod redis;
 pub mod relay;
 pub mod scrape;
 pub mod tls_app;
+pub mod tls_client;
 pub mod world;
 
 pub use browser::Browser;
@@ -43,4 +44,5 @@ pub use raw_app::RawApp;
 pub use relay::Relay;
 pub use scrape::Scrape;
 pub use tls_app::{Authority, TlsApp, self_signed};
+pub use tls_client::TlsClient;
 pub use world::{HOST, World};

@@ -13,6 +13,9 @@ use crate::{
 /// with every refusal, because nobody can tell where the next request would begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
+    /// HTTP on a port that speaks HTTPS.
+    #[error("the request is not encrypted, and this port speaks HTTPS")]
+    NotEncrypted,
     /// The request line is not `method SP target SP version`.
     #[error("the request line is not a method, a target and a version with one space between them")]
     RequestLine,
@@ -113,7 +116,8 @@ impl Refusal {
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
-            Self::RequestLine
+            Self::NotEncrypted
+            | Self::RequestLine
             | Self::Method
             | Self::Target(_)
             | Self::TargetUnusable
@@ -165,6 +169,7 @@ impl Refusal {
             Self::Nomination => Unreadable::Nomination,
             Self::Expectation => Unreadable::Expectation,
             Self::Handshake => Unreadable::Handshake,
+            Self::NotEncrypted => Unreadable::NotEncrypted,
             Self::TooManyFields | Self::HeadTooLarge => Unreadable::TooLarge,
             Self::HeadTooSlow | Self::BodyTooSlow => Unreadable::TooSlow,
             Self::ChunkSize | Self::ChunkExtension | Self::ChunkEnd | Self::Trailer => Unreadable::Chunk,

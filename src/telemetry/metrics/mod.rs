@@ -9,6 +9,7 @@ mod names;
 mod recent;
 mod routes;
 mod source;
+mod unreadable;
 mod upstream;
 mod word;
 mod words;
@@ -32,11 +33,12 @@ pub use self::{
     recent::{Last, LastHour, LastOne},
     routes::Routes,
     source::{CertificateState, Source, UpstreamState},
+    unreadable::Unreadable,
     upstream::UpstreamMeter,
     word::Word,
     words::{
         AppleEndpoint, CallOutcome, Decision, Ending, NotificationOutcome, OwnPath, Refresh, Reload, RevocationOutcome,
-        SignInOutcome, StoreCall, StoreOutcome, Unreadable, UpstreamNews, UpstreamOutcome,
+        SignInOutcome, StoreCall, StoreOutcome, UpstreamNews, UpstreamOutcome,
     },
 };
 use crate::clock::SharedClock;
