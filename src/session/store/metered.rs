@@ -153,3 +153,15 @@ impl Store for MeteredStore {
         self.read(self.store.queue()).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::ManualClock,
+        session::{
+            MemoryStore,
+            store::suite::{Bench, store_contract},
+            testing::lifetimes,
+        },
+    };
