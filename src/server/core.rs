@@ -7,7 +7,7 @@ use crate::{
     apple::Apple,
     clock::SharedClock,
     entropy::SharedEntropy,
-    session::{Codec, MeteredStore, RevocationQueue, Sealer, Sessions},
+    session::{Codec, LiveLifetimes, MeteredStore, RevocationQueue, Sealer, Sessions},
     telemetry::Metrics,
 };
 
@@ -20,6 +20,7 @@ pub(super) struct Core {
     pub(super) entropy: SharedEntropy,
     pub(super) sealer: Arc<Sealer>,
     pub(super) sessions: Arc<Sessions>,
+    pub(super) lifetimes: LiveLifetimes,
     pub(super) queue: RevocationQueue,
     pub(super) apple: Arc<CurrentApple>,
     pub(super) metrics: Arc<Metrics>,
@@ -37,6 +38,7 @@ impl Core {
             Arc::clone(&entropy),
             Arc::clone(&metrics),
         )?);
+        let lifetimes = LiveLifetimes::from(settings.session);
         // Memory always answers, and no request is to wait for a look at the clock.
         let is_metered = given.is_some() || !matches!(settings.store, StoreChoice::Memory);
         let store = match given {
@@ -44,11 +46,11 @@ impl Core {
             None => {
                 let codec = Codec::new(Arc::clone(&sealer), Arc::clone(&entropy));
                 let surroundings = (Arc::clone(&clock), Arc::clone(&entropy));
-                store::open(settings.store.clone(), &settings.state_dir, settings.session, codec, surroundings).await?
+                store::open(settings.store.clone(), &settings.state_dir, lifetimes.clone(), codec, surroundings).await?
             }
         };
         let store = if is_metered { Arc::new(MeteredStore::new(store, Arc::clone(&metrics))) } else { store };
-        let sessions = Sessions::new(settings.session, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&entropy));
+        let sessions = Sessions::new(lifetimes.clone(), Arc::clone(&store), Arc::clone(&clock), Arc::clone(&entropy));
         let queue = RevocationQueue::new(
             store,
             Arc::<CurrentApple>::clone(&apple),
@@ -57,6 +59,6 @@ impl Core {
             Arc::clone(&metrics),
             sessions.bell(),
         );
-        Ok(Self { clock, entropy, sealer, sessions, queue, apple, metrics })
+        Ok(Self { clock, entropy, sealer, sessions, lifetimes, queue, apple, metrics })
     }
 }

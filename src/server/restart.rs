@@ -20,8 +20,6 @@ impl Fixed {
             ("server.admin_listen", text(&settings.admin_listen)),
             ("server.state_dir", text(&settings.state_dir)),
             ("session.store", text(&settings.store)),
-            ("session.idle_timeout", text(&settings.session.idle_timeout)),
-            ("session.max_lifetime", text(&settings.session.max_lifetime)),
             ("session.encryption_key_file", text(&settings.encryption_key_file)),
             ("log.format", text(&settings.log_format)),
         ])
@@ -31,5 +29,13 @@ impl Fixed {
     pub(super) fn changed(&self, later: &Self) -> Vec<NeedsRestart> {
         let pairs = self.0.iter().zip(&later.0);
         pairs.filter(|(here, there)| here != there).map(|((key, _), _)| NeedsRestart(key)).collect()
+    }
+}
+
+impl Settings {
+    /// What a reload to `later` leaves as it is here.
+    #[must_use]
+    pub fn needs_restart(&self, later: &Self) -> Vec<NeedsRestart> {
+        Fixed::of(self).changed(&Fixed::of(later))
     }
 }
