@@ -337,3 +337,33 @@ async fn the_age_of_keys_and_the_start_of_the_process_are_told() {
     let version = [("version", env!("CARGO_PKG_VERSION"))];
     assert_eq!(after.value("schoolgate_build_info", &version), 1.0);
 }
+
+#[tokio::test]
+async fn what_was_counted_before_a_reload_goes_on_and_an_upstream_that_is_gone_is_not_up_or_down() {
+    let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let second = format!("[[app]]\nname = \"second\"\nhost = \"second.example\"\nupstream = \"http://{address}\"");
+    let route = "[[app.route]]\n  path = \"/\"\n  access = \"public\"";
+    let second = format!("{second}\n{route}");
+    let mut world = World::with(&[("routes", &second)]).await;
+    let ask = |world: &World| {
+        let request = Request::get("/x").header("Host", "second.example");
+        let gateway = world.address;
+        async move { request.send(gateway).await.status }
+    };
+    assert_eq!((ask(&world).await, world.send(Request::get("/x")).await.status), (502, 401));
+    world.reload(&[("routes", &second), ("server", "trusted_proxies = [\"192.0.2.1\"]")]).await;
+    let labels = [("app", "second"), ("upstream", &*format!("http://{address}"))];
+    let after = scrape(&world).await;
+    assert_eq!(after.value("schoolgate_upstream_up", &labels), 0.0, "it is still known to be down: {}", after.text);
+    assert_eq!(after.sum("schoolgate_upstream_up"), 1.0);
+    assert_eq!((ask(&world).await, world.send(Request::get("/x")).await.status), (502, 401));
+    let after = scrape(&world).await;
+    assert_eq!(requests(&after, "/", "sign_in_needed"), 2.0);
+    let admitted = [("app", "second"), ("decision", "admitted")];
+    assert_eq!(after.value("schoolgate_requests_total", &admitted), 2.0);
+    world.reload(&[]).await;
+    assert_eq!(ask(&world).await, 421);
+    let gone = scrape(&world).await;
+    assert!(!gone.samples.iter().any(|(name, of, _)| name == "schoolgate_upstream_up" && of["app"] == "second"));
+    assert_eq!(gone.value("schoolgate_requests_total", &admitted), 2.0, "a counter never goes back");
+}

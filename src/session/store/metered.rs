@@ -153,3 +153,51 @@ impl Store for MeteredStore {
         self.read(self.store.queue()).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::{ManualClock, SharedClock},
+        session::{
+            MemoryStore,
+            store::suite::{Bench, store_contract},
+            testing::lifetimes,
+        },
+    };
+
+    store_contract!(make);
+
+    async fn make() -> Bench {
+        let clock = ManualClock::at(Timestamp::from_seconds(1_000_000));
+        let shared: SharedClock = Arc::<ManualClock>::clone(&clock);
+        let inner = Arc::new(MemoryStore::new(lifetimes(), Arc::clone(&shared)));
+        let store = Arc::new(MeteredStore::new(inner, Metrics::new(shared)));
+        Bench { store, clock, elsewhere: None, keeps: Box::new(()) }
+    }
+
+    #[tokio::test]
+    async fn every_answer_is_told() {
+        let clock = ManualClock::at(Timestamp::from_seconds(1_000_000));
+        let metrics = Metrics::new(Arc::<ManualClock>::clone(&clock));
+        let store = MeteredStore::new(Arc::new(MemoryStore::new(lifetimes(), clock)), Arc::clone(&metrics));
+        let (down, odd) = (StoreError::Unavailable("down".into()), StoreError::Unreadable);
+        for (answer, told) in [
+            (Ok(()), StoreOutcome::Answered),
+            (Err(down), StoreOutcome::Unavailable),
+            (Err(odd), StoreOutcome::Unreadable),
+        ] {
+            let _ = store.write(async { answer }).await;
+            assert_eq!(metrics.last_of_store().map(|last| last.outcome), Some(told));
+        }
+        assert_eq!(store.count().await, Ok(0));
+        let mut text = String::new();
+        metrics.write(&mut text).unwrap();
+        for (call, outcome, count) in
+            [("write", "ok", 1), ("write", "unavailable", 1), ("write", "unreadable", 1), ("read", "ok", 1)]
+        {
+            let line = format!("schoolgate_store_calls_total{{call=\"{call}\",outcome=\"{outcome}\"}} {count}");
+            assert!(text.lines().any(|one| one == line), "{line}: {text}");
+        }
+    }
+}
