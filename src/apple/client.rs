@@ -50,10 +50,10 @@ pub enum Revocable {
 
 /// Apple's OAuth service. Shared by all as one `Arc<Apple>`.
 pub struct Apple {
-    settings: Settings,
-    clock: SharedClock,
+    pub(super) settings: Settings,
+    pub(super) clock: SharedClock,
     entropy: SharedEntropy,
-    transport: Transport,
+    pub(super) transport: Transport,
     secrets: ClientSecrets,
     keys: KeyRing,
 }

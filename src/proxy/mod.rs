@@ -36,4 +36,4 @@ pub use own::{Endpoint, is_own};
 pub use phases::Context;
 pub use settings::Settings;
 pub use trusted_proxies::{Network, NetworkError, TrustedProxies};
-pub use upstreams::{Upstreams, UpstreamsError, certificate_name, is_authority};
+pub use upstreams::{Found, Probed, Upstreams, UpstreamsError, certificate_name, is_authority};
