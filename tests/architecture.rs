@@ -66,6 +66,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "identity",
             "web",
             "telemetry",
+            "apple",
             "session",
             "policy",
             "proxy",

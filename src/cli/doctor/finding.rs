@@ -21,7 +21,6 @@ macro_rules! ids {
     ($($state:ident { $($id:ident = $name:literal,)+ })+) => {
         /// Which finding it is: a closed set.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[expect(missing_docs, reason = "docs/doctor.md says what each means")]
         pub(super) enum Id {
             $($($id,)+)+
         }
@@ -67,7 +66,6 @@ ids! {
     Note {
         AppleClockUnknown = "apple-clock-unknown",
         AppleSignInPageUnknown = "apple-sign-in-page-unknown",
-        ConfigurationNote = "configuration-note",
         GatewayStopped = "gateway-stopped",
         GatewayUnknown = "gateway-unknown",
         HostUnresolvable = "host-unresolvable",

@@ -1,6 +1,11 @@
 //! The running gateway, when there is one, and where it listens or will.
 
-use std::{io, net::SocketAddr, path::Path, time::Duration};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    path::Path,
+    time::Duration,
+};
 
 use http::{Method, StatusCode};
 use serde::Deserialize;
@@ -101,9 +106,11 @@ pub(super) async fn check(around: &Surroundings, running: Running) -> Vec<Findin
 
 /// Binds for a moment: nobody is accepted.
 fn of_the_address(address: SocketAddr, is_running: Option<bool>) -> Finding {
-    // As the gateway does; an address where a connection ended a moment ago is free.
-    let bound = std::net::TcpListener::bind(address);
     let unusable = |what: String, cure: &str| Finding::ill(Id::ListenerUnusable, what, cure);
+    if address.port() == 0 {
+        return Finding::well(Id::Listener, "the system chooses a port").about(address.to_string());
+    }
+    let bound = TcpListener::bind(address);
     let finding = match (bound.map_err(|error| (error.kind(), error)), is_running) {
         (Ok(_), Some(true)) => unusable(
             "the gateway runs and does not listen here".to_owned(),
@@ -118,7 +125,8 @@ fn of_the_address(address: SocketAddr, is_running: Option<bool>) -> Finding {
         }
         (Err((io::ErrorKind::AddrInUse, why)), Some(false)) => unusable(
             format!("another program listens here ({why})"),
-            "`ss -ltnp` names it: stop it, or write another address in [server] listen",
+            "`ss -ltnp` names it: when it is systemd, for a socket unit of schoolgate, start the service; else stop it, or \
+             write another address in [server] listen",
         ),
         (Err((io::ErrorKind::PermissionDenied, why)), _) => unusable(
             format!("this user may not listen here ({why})"),

@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const FEW: u64 = 4_096;
 
 /// What is written to see whether there is room.
-const SAMPLE: [u8; 64 * 1024] = [0; 64 * 1024];
+static SAMPLE: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// Looks at the machine.
 pub(super) async fn check(around: &Surroundings) -> Vec<Finding> {
@@ -121,7 +121,9 @@ async fn hosts(settings: &Settings) -> Vec<Finding> {
     let names: BTreeSet<String> = apps.chain(home).filter(|name| !is_address(name)).collect();
     let found = join_all(names.iter().map(|name| async move {
         match timeout(PATIENCE, lookup_host((name.as_str(), 443))).await {
-            Ok(Ok(mut addresses)) => addresses.next().map(|_| name.clone()).ok_or((name, "it has no address".to_owned())),
+            Ok(Ok(mut addresses)) => {
+                addresses.next().map(|_| name.clone()).ok_or((name, "it has no address".to_owned()))
+            }
             Ok(Err(why)) => Err((name, why.to_string())),
             Err(_late) => Err((name, "nobody tells the address".to_owned())),
         }

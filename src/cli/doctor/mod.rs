@@ -83,17 +83,14 @@ async fn findings(Loaded { settings, notes }: Loaded) -> Vec<Finding> {
             )
         },
     );
-    let notes = notes.iter().map(of_the_configuration).collect();
-    [notes, machine, apple, store, upstreams, gateway].concat()
+    let warnings = notes.iter().filter(|note| note.weight == Weight::Warning).map(of_the_configuration).collect();
+    [warnings, machine, apple, store, upstreams, gateway].concat()
 }
 
 fn of_the_configuration(note: &Note) -> Finding {
-    let id = match note.weight {
-        Weight::Note => Id::ConfigurationNote,
-        Weight::Warning => Id::ConfigurationWarning,
-    };
     let about = format!("{}:{}:{}", note.file.display(), note.line, note.column);
-    Finding::ill(id, &note.text, "change the configuration there, and see `schoolgate check`").about(about)
+    let cure = "change the configuration there, and see `schoolgate check`";
+    Finding::ill(Id::ConfigurationWarning, &note.text, cure).about(about)
 }
 
 async fn limited(what: &str, check: impl Future<Output = Vec<Finding>>) -> Vec<Finding> {
