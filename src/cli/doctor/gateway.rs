@@ -9,6 +9,7 @@ use std::{
 
 use http::{Method, StatusCode};
 use serde::Deserialize;
+use tokio::time::timeout;
 
 use super::{
     Surroundings,
@@ -20,7 +21,7 @@ use crate::{
 };
 
 /// Longest wait for an answer.
-const PATIENCE: Duration = Duration::from_secs(4);
+pub(super) const PATIENCE: Duration = Duration::from_secs(4);
 
 /// The part of the answer of `/readyz` that is told.
 #[derive(Deserialize)]
@@ -47,7 +48,8 @@ pub(super) async fn ask(address: &AdminAddress) -> Running {
     }
     let listener = AdminListener::at(address.clone());
     let place = listener.name();
-    let answer = listener.exchange(&Method::GET, "/readyz", PATIENCE).await;
+    let answer = timeout(PATIENCE, listener.exchange(&Method::GET, "/readyz", PATIENCE)).await;
+    let answer = answer.unwrap_or_else(|_| Err(AskError::Silent(place.clone())));
     let silent = |what: String| {
         let cure = "when it is the gateway, look at its log and restart it; when it is another program, give one of them \
                     another address ([server] admin_listen)";

@@ -23,7 +23,10 @@ use crate::{
 };
 
 /// Longest that one check may take; all of them run side by side.
-const LIMIT: Duration = Duration::from_secs(15);
+const LIMIT: Duration = Duration::from_secs(16);
+
+/// Of which this is for those that wait for the answer of a running gateway.
+const REST: Duration = LIMIT.saturating_sub(gateway::PATIENCE);
 
 /// Arguments of `doctor`.
 #[derive(Debug, clap::Args)]
@@ -70,16 +73,16 @@ pub(super) fn run(path: &Path, arguments: &Arguments) -> ExitCode {
 async fn findings(Loaded { settings, notes }: Loaded) -> Vec<Finding> {
     let around = Surroundings { settings, clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy) };
     let (machine, apple, upstreams, (gateway, store)) = tokio::join!(
-        limited("this machine", machine::check(&around)),
-        limited("Apple", apple::check(&around)),
-        limited("upstreams", upstreams::check(&around)),
+        limited(LIMIT, "this machine", machine::check(&around)),
+        limited(LIMIT, "Apple", apple::check(&around)),
+        limited(LIMIT, "upstreams", upstreams::check(&around)),
         async {
             // Who listens and who holds the store is well when it is the running gateway.
             let running = gateway::ask(&around.settings.admin_listen).await;
             let is_running = running.is_running;
             tokio::join!(
-                limited("listeners", gateway::check(&around, running)),
-                limited("the session store", store::check(&around, is_running))
+                limited(REST, "listeners", gateway::check(&around, running)),
+                limited(REST, "the session store", store::check(&around, is_running))
             )
         },
     );
@@ -93,9 +96,9 @@ fn of_the_configuration(note: &Note) -> Finding {
     Finding::ill(Id::ConfigurationWarning, &note.text, cure).about(about)
 }
 
-async fn limited(what: &str, check: impl Future<Output = Vec<Finding>>) -> Vec<Finding> {
-    timeout(LIMIT, check).await.unwrap_or_else(|_| {
-        let found = format!("the check has no result after {} s", LIMIT.as_secs());
+async fn limited(limit: Duration, what: &str, check: impl Future<Output = Vec<Finding>>) -> Vec<Finding> {
+    timeout(limit, check).await.unwrap_or_else(|_| {
+        let found = format!("the check has no result after {} s", limit.as_secs());
         let cure = "a name server, a disk or a network file system does not answer: look at the system's log";
         vec![Finding::ill(Id::CheckOverdue, found, cure).about(what)]
     })

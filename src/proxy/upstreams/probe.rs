@@ -19,7 +19,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::{
     health,
-    pool::{CONNECT_TIMEOUT, Pool, certificate_name},
+    pool::{Pool, certificate_name},
 };
 use crate::{
     clock::Timestamp,
@@ -32,8 +32,14 @@ use crate::{
 /// How long an app may take to answer.
 const ANSWER: Duration = Duration::from_secs(5);
 
+/// How long a name server may take.
+const NAMING: Duration = Duration::from_secs(3);
+
 /// How long a server may take to show its certificate.
-const SHOWING: Duration = Duration::from_secs(3);
+const SHOWING: Duration = Duration::from_secs(2);
+
+/// What stands in an error of TLS before what is wrong with a certificate.
+const UNTRUSTED: &str = "invalid peer certificate: ";
 
 /// One upstream, tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +86,7 @@ pub(super) async fn all(pools: impl Iterator<Item = &Pool>, resolver: &Resolver)
 
 async fn one(connector: &Connector, resolver: &Resolver, pool: &Pool, upstream: &Upstream) -> Probed {
     let probed = |found, expires| Probed { app: pool.app.name.clone(), upstream: upstream.clone(), found, expires };
-    let address = match timeout(CONNECT_TIMEOUT, resolver.resolve(upstream)).await {
+    let address = match timeout(NAMING, resolver.resolve(upstream)).await {
         Ok(Ok(address)) => address,
         Ok(Err(why)) => return probed(Found::Unresolvable(why.to_string()), None),
         Err(_late) => return probed(Found::Unresolvable("nobody tells the address".to_owned()), None),
@@ -131,17 +137,14 @@ fn unreached(error: &Error, scheme: Scheme) -> Found {
     let why = in_short(error);
     let is_of_tls = matches!(
         error.etype(),
-        ErrorType::TLSHandshakeFailure
-            | ErrorType::TLSHandshakeTimedout
-            | ErrorType::InvalidCert
-            | ErrorType::HandshakeError
+        ErrorType::TLSHandshakeFailure | ErrorType::TLSHandshakeTimedout | ErrorType::HandshakeError
     );
-    match scheme {
-        Scheme::Https if why.contains("invalid peer certificate") || why.contains("InvalidCert") => {
-            Found::Untrusted(why)
-        }
-        Scheme::Https if is_of_tls => Found::NoTls(why),
-        Scheme::Http | Scheme::Https => Found::Unreachable(why),
+    let untrusted = why.split_once(UNTRUSTED).map(|(_, rest)| rest.split(", SNI: ").next().unwrap_or(rest).to_owned());
+    match (scheme, untrusted) {
+        (Scheme::Https, Some(why)) => Found::Untrusted(why),
+        (Scheme::Https, None) if *error.etype() == ErrorType::InvalidCert => Found::Untrusted(why),
+        (Scheme::Https, None) if is_of_tls => Found::NoTls(why),
+        (Scheme::Http | Scheme::Https, _) => Found::Unreachable(why),
     }
 }
 
