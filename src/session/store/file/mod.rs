@@ -22,9 +22,7 @@ use async_trait::async_trait;
 use redb::{Error, ReadableDatabase};
 use tokio::{sync::Semaphore, task, time::timeout};
 
-pub use look::FileLook;
-pub use open::FileStoreError;
-
+pub use self::{look::FileLook, open::FileStoreError};
 use self::{
     open::{Checked, guarded, wrong},
     tables::{Changes, SealedEnd, SealedWaiting},
