@@ -35,7 +35,7 @@ pub use revocation_queue::{RevocationQueue, Revoker, Verdict};
 pub use seal::{KeyProblem, OpenError, Sealer, Tag};
 pub use store::{
     Edition, End, FileLook, FileStore, FileStoreError, Holder, LONGEST_NOTE, Lease, Listener, MOST_OF_NOTES,
-    MOST_WAITING, Mark, MemoryStore, Note, NoteName, Queue, RedisLook, RedisRefuses, RedisStore, RedisTrouble,
-    RedisUrl, Removal, SealedNote, Selector, Sharing, Store, StoreError, Stored, Swap, UrlProblem,
+    MOST_WAITING, Mark, MemoryStore, MeteredStore, Note, NoteName, Queue, RedisLook, RedisRefuses, RedisStore,
+    RedisTrouble, RedisUrl, Removal, SealedNote, Selector, Sharing, Store, StoreError, Stored, Swap, UrlProblem,
 };
 pub use watches::Over;

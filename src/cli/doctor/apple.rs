@@ -1,6 +1,6 @@
 //! Apple: keys, clock, credentials, and the page that people will see.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Surroundings,
@@ -20,7 +20,7 @@ pub(super) async fn check(around: &Surroundings) -> Vec<Finding> {
     let settings = &around.settings.apple;
     let impatient = Settings { timeout: settings.timeout.min(PATIENCE), ..settings.clone() };
     let (clock, entropy) = (SharedClock::clone(&around.clock), SharedEntropy::clone(&around.entropy));
-    let apple = match Apple::new(impatient, clock, entropy) {
+    let apple = match Apple::new(impatient, clock, entropy, Arc::clone(&around.metrics)) {
         Ok(apple) => apple,
         Err(why) => {
             let cure = "install the system's certificate authorities: apt-get install ca-certificates";

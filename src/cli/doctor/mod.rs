@@ -20,6 +20,7 @@ use crate::{
     config::{Loaded, Note, Weight},
     entropy::{SharedEntropy, SystemEntropy},
     server::Settings,
+    telemetry::Metrics,
 };
 
 /// Longest that one check may take; all of them run side by side.
@@ -41,6 +42,8 @@ struct Surroundings {
     settings: Settings,
     clock: SharedClock,
     entropy: SharedEntropy,
+    /// What the rooms count; nobody asks for it.
+    metrics: Arc<Metrics>,
 }
 
 /// Runs all checks and prints what they find.
@@ -71,7 +74,9 @@ pub(super) fn run(path: &Path, arguments: &Arguments) -> ExitCode {
 }
 
 async fn findings(Loaded { settings, notes }: Loaded) -> Vec<Finding> {
-    let around = Surroundings { settings, clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy) };
+    let clock: SharedClock = Arc::new(SystemClock);
+    let metrics = Metrics::new(SharedClock::clone(&clock));
+    let around = Surroundings { settings, clock, entropy: Arc::new(SystemEntropy), metrics };
     let (machine, apple, upstreams, (gateway, store)) = tokio::join!(
         limited(LIMIT, "this machine", machine::check(&around)),
         limited(LIMIT, "Apple", apple::check(&around)),

@@ -18,7 +18,7 @@ const SOON: Duration = Duration::from_secs(14 * 86_400);
 /// Tries all upstreams.
 pub(super) async fn check(around: &Surroundings) -> Vec<Finding> {
     let table = &around.settings.table;
-    let upstreams = match Upstreams::new(table) {
+    let upstreams = match Upstreams::new(table, &around.metrics) {
         Ok(upstreams) => upstreams,
         Err(why) => {
             let cure = "apt-get install ca-certificates; or, for apps with certificates of your own authority, set \
