@@ -94,6 +94,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "identity",
             "web",
             "telemetry",
+            "apple",
             "session",
             "policy",
             "proxy",

@@ -50,11 +50,11 @@ pub enum Revocable {
 
 /// Apple's OAuth service. Shared by all as one `Arc<Apple>`.
 pub struct Apple {
-    settings: Settings,
-    clock: SharedClock,
+    pub(super) settings: Settings,
+    pub(super) clock: SharedClock,
     entropy: SharedEntropy,
     metrics: Arc<Metrics>,
-    transport: Transport,
+    pub(super) transport: Transport,
     secrets: ClientSecrets,
     keys: KeyRing,
 }

@@ -26,7 +26,7 @@ use super::{
 };
 
 /// Largest key set in bytes; Apple's has about 2 KiB.
-const LARGEST_SET: usize = 256 * 1024;
+pub(super) const LARGEST_SET: usize = 256 * 1024;
 
 /// How things stand with Apple's keys, for readiness and for people.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ mod balancer;
 mod health;
 mod journey;
 mod pool;
+mod probe;
 
 use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
@@ -20,7 +21,11 @@ use self::{
     authorities::Trusted,
     pool::{CONNECT_TIMEOUT, Pool},
 };
-pub use self::{authorities::is_authority, pool::certificate_name};
+pub use self::{
+    authorities::is_authority,
+    pool::certificate_name,
+    probe::{Found, Probed},
+};
 use super::{
     failures::{NO_UPSTREAM, in_short},
     resolver::Resolver,
@@ -100,6 +105,11 @@ impl Upstreams {
     /// Asks the upstreams of apps that have several whether they are well, for ever.
     pub async fn watch(&self, clock: &dyn Clock) {
         health::watch(self.pools.values(), &self.resolver, clock).await;
+    }
+
+    /// Tries each upstream once, all at the same time, as a request would; and looks a little further.
+    pub async fn probe(&self) -> Vec<Probed> {
+        probe::all(self.pools.values(), &self.resolver).await
     }
 
     /// How it is with each of them.
