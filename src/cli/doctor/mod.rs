@@ -73,7 +73,7 @@ pub(super) fn run(path: &Path, arguments: &Arguments) -> ExitCode {
     }
 }
 
-async fn findings(Loaded { settings, notes }: Loaded) -> Vec<Finding> {
+async fn findings(Loaded { settings, notes, .. }: Loaded) -> Vec<Finding> {
     let clock: SharedClock = Arc::new(SystemClock);
     let metrics = Metrics::new(SharedClock::clone(&clock));
     let around = Surroundings { settings, clock, entropy: Arc::new(SystemEntropy), metrics };

@@ -1,6 +1,6 @@
 //! Why messages are refused that nobody judges, by name.
 
-use super::word::{LabelSet, Word, words};
+use super::word::words;
 
 words! {
     /// Why a message was refused before anybody judged it.
