@@ -21,7 +21,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("entropy", &[]),
     ("identity", &[]),
     ("web", &[]),
-    ("telemetry", &[]),
+    ("telemetry", &["clock", "entropy"]),
     // Protocol cores.
     ("apple", &["secret", "clock", "entropy", "identity", "web"]),
     ("session", &["secret", "clock", "crypto", "entropy", "identity", "apple"]),
@@ -45,6 +45,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "signin",
             "policy",
             "pages",
+            "telemetry",
         ],
     ),
     ("admin", &["clock", "entropy", "identity", "web", "apple", "session", "pages"]),

@@ -147,8 +147,8 @@ impl Apple {
     pub async fn verify(&self, token: &RawIdToken, expected: &Expected<'_>) -> Result<VerifiedIdToken, VerifyError> {
         let outcome = self.judge(token, expected).await;
         match &outcome {
-            Ok(_) => tracing::debug!(outcome = "ok", "ID token verified"),
-            Err(error) => tracing::warn!(outcome = error.outcome(), %error, "ID token refused"),
+            Ok(_) => tracing::debug!(event = "id_token_verified"),
+            Err(error) => tracing::info!(event = "id_token_refused", outcome = error.outcome(), reason = %error),
         }
         outcome
     }

@@ -9,6 +9,7 @@ use futures_util::{
     FutureExt,
     future::{BoxFuture, Shared},
 };
+use tracing::Instrument;
 use url::Url;
 
 use crate::clock::{SharedClock, Stopwatch};
@@ -132,7 +133,7 @@ impl KeyRing {
     fn start(&self, state: &mut State) -> Fetch {
         state.cache.begin();
         let flight = Flight { inner: Arc::clone(&self.0), landed: false };
-        let task = tokio::spawn(flight.fly());
+        let task = tokio::spawn(flight.fly().in_current_span());
         let fetch: Fetch =
             async move { task.await.unwrap_or_else(|_| Err(Unavailable::Interrupted.into())) }.boxed().shared();
         state.running = Some(fetch.clone());

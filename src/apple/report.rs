@@ -4,16 +4,21 @@ use crate::clock::Stopwatch;
 
 use super::CallError;
 
-/// Tells the log how a call went. Wrong client credentials are the
-/// operator's to mend, and the only `error`; whatever a visitor or an outage can cause is less.
+/// Tells the log how a call went. Wrong client credentials are the operator's to mend, and the only `error`. A code
+/// or a token that Apple does not take is what anybody can cause who comes back with a made-up one.
 pub(super) fn report(call: &'static str, status: Option<u16>, watch: Stopwatch, error: Option<&CallError>) {
     let millis = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
     match error {
-        None => tracing::info!(call, outcome = "ok", status, millis, "called Apple"),
+        None => tracing::info!(event = "apple_call", call, outcome = "ok", status, millis),
         Some(error @ CallError::InvalidClient) => {
-            tracing::error!(call, outcome = error.outcome(), status, millis, %error, "called Apple");
+            tracing::error!(event = "apple_call", call, outcome = error.outcome(), status, millis, reason = %error);
         }
-        Some(error) => tracing::warn!(call, outcome = error.outcome(), status, millis, %error, "called Apple"),
+        Some(error @ CallError::InvalidGrant) => {
+            tracing::info!(event = "apple_call", call, outcome = error.outcome(), status, millis, reason = %error);
+        }
+        Some(error) => {
+            tracing::warn!(event = "apple_call", call, outcome = error.outcome(), status, millis, reason = %error);
+        }
     }
 }
 
@@ -96,7 +101,7 @@ mod tests {
         let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let calls: Vec<_> = lines
             .iter()
-            .filter(|line| line["fields"]["message"] == "called Apple")
+            .filter(|line| line["fields"]["event"] == "apple_call")
             .map(|line| {
                 assert!(line["fields"]["millis"].is_u64(), "{line}");
                 let fields = &line["fields"];
@@ -108,7 +113,7 @@ mod tests {
             json!([
                 ["INFO", "redeem", "ok", 200],
                 ["INFO", "keys", "ok", 200],
-                ["WARN", "refresh", "invalid_grant", 400],
+                ["INFO", "refresh", "invalid_grant", 400],
                 ["ERROR", "revoke", "invalid_client", 400],
             ])
         );

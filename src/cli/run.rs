@@ -1,11 +1,14 @@
 //! `schoolgate run`: the gateway in the foreground.
 
-use std::{path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode, sync::Arc};
 
 use super::{load, output};
 use crate::{
+    clock::SystemClock,
     config::{Loaded, Weight},
-    server, telemetry,
+    entropy::SystemEntropy,
+    server,
+    telemetry::{self, Log},
 };
 
 /// Loads the configuration and runs the gateway until it is told to stop.
@@ -23,7 +26,9 @@ pub(super) fn run(path: &Path) -> ExitCode {
 }
 
 fn start(loaded: Loaded) -> Result<(), Box<dyn std::error::Error>> {
-    telemetry::init(loaded.settings.log_format, telemetry::Level::INFO)?;
+    let clock = Arc::new(SystemClock);
+    let log = Log::start(&loaded.settings.log, telemetry::Level::INFO, clock, Arc::new(SystemEntropy))?;
+    log.take_panics();
     for note in &loaded.notes {
         match note.weight {
             Weight::Note => tracing::info!(event = "configuration_note", "{note}"),
@@ -31,5 +36,10 @@ fn start(loaded: Loaded) -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    Ok(runtime.block_on(server::run(loaded.settings))?)
+    runtime.block_on(async {
+        let tending = tokio::spawn(log.tend());
+        let ran = server::run(loaded.settings).await;
+        log.end(tending).await;
+        Ok(ran?)
+    })
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     proxy::{self, Network, NetworkError, TrustedProxies},
     server::AdminAddress,
-    telemetry::LogFormat,
+    telemetry::{self, Collection, LogFormat, Sampling},
     web::Scheme,
 };
 
@@ -82,13 +82,14 @@ pub(super) fn read(mut section: Section<'_>, report: &Report<'_>, surroundings: 
         idle_timeout,
         min_body_rate,
         max_header_bytes,
+        sampling: Sampling::Off,
     };
     let listen = listen.into_iter().map(|entry| entry.value).collect();
     Server { listen, admin_listen, external_scheme, state_dir, shutdown_grace, proxy }
 }
 
 /// Reads `[log]`.
-pub(super) fn read_log(mut section: Section<'_>) -> LogFormat {
+pub(super) fn read_log(mut section: Section<'_>, report: &Report<'_>) -> telemetry::Settings {
     let format = section.parsed("format", r#""text""#, |text| match text {
         "text" => Ok(LogFormat::Text),
         "json" => Ok(LogFormat::Json),
@@ -97,8 +98,36 @@ pub(super) fn read_log(mut section: Section<'_>) -> LogFormat {
             "write \"text\" or \"json\"; how much is logged is up to RUST_LOG",
         )),
     });
+    let named = section.text("traces", r#""http://127.0.0.1:4318""#);
+    let is_named = named.is_some();
+    let collector = named.and_then(|text| section.parse(text, collector));
+    let percent = section.count("traces_percent", "10").and_then(|entry| {
+        let percent = u8::try_from(entry.value.get()).ok().filter(|percent| *percent <= 100);
+        if percent.is_none() {
+            report.problem(&entry.place, "is more than all", "write a whole number from 1 to 100: traces_percent = 10");
+        } else if !is_named {
+            report.problem(
+                &entry.place,
+                "has nothing to choose from",
+                "say where traces go: traces = \"http://127.0.0.1:4318\"",
+            );
+        }
+        percent
+    });
     section.finish();
-    format.map_or(LogFormat::Text, |entry| entry.value)
+    let traces = collector.map(|entry| Collection { collector: entry.value, percent: percent.unwrap_or(100) });
+    telemetry::Settings { format: format.map_or(LogFormat::Text, |entry| entry.value), traces }
+}
+
+/// The collector of traces: OTLP over HTTP, which listens at port 4318 of this machine as a rule.
+fn collector(text: &str) -> Result<String, Fault> {
+    let cure = "write \"http://\", a host and a port, such as \"http://127.0.0.1:4318\"; the path /v1/traces is added";
+    let collector = address::upstream(text).map_err(|fault| Fault { cure: cure.into(), ..fault })?;
+    if collector.scheme == Scheme::Https {
+        let cure = "name a collector on this machine, by http; that may pass them on by https";
+        return Err(Fault::new("is an https URL, and traces go to a collector nearby", cure));
+    }
+    Ok(format!("{}:{}", collector.host.name(), collector.port))
 }
 
 fn listeners(section: &mut Section<'_>, report: &Report<'_>) -> Vec<Entry<SocketAddr>> {

@@ -7,6 +7,7 @@ use pingora::{
     apps::HttpServerApp, protocols::http::ServerSession, proxy::HttpProxy, server::configuration::ServerConf,
 };
 use tokio::{net::TcpStream, sync::watch};
+use tracing::Instrument;
 
 use super::{
     Answer, Endpoint, Exchange, Facts, Gateway, Settings, TrustedProxies, access_log,
@@ -22,6 +23,7 @@ use crate::{
     pages::{self, Explanation, Failure},
     policy::Admission,
     session::{Over, Sessions},
+    telemetry::{Sampling, TraceContext},
     web::{Kind, Scheme},
 };
 
@@ -64,19 +66,20 @@ pub async fn serve(
             Next::Closed => return,
             Next::Refused(refusal) => return refuse(guard, refusal, &*connections.entropy).await,
         }
-        let exchange = match guard.head().map(|head| facts(head, &peer, &trusted, &*connections.entropy)) {
+        let exchange = match guard.head().map(|head| facts(head, &peer, &trusted, &connections)) {
             Some(Ok(facts)) => Exchange::new(facts),
             Some(Err(refusal)) => return refuse(guard, refusal, &*connections.entropy).await,
             None => return,
         };
-        let served = serve_one(&proxy, guard, &exchange, &drain);
+        let span = access_log::span(&exchange.facts, connections.scheme);
+        let served = serve_one(&proxy, guard, &exchange, &drain).instrument(span.clone());
         let reused = tokio::select! {
             reused = served => reused,
             () = exchange.overdue() => {
-                return too_late(&home, &peer, &exchange, connections.limits).await;
+                return too_late(&home, &peer, &exchange, connections.limits).instrument(span).await;
             }
             over = exchange.session_over(&connections.sessions) => {
-                return cut(&home, &peer, &exchange, &connections, over).await;
+                return cut(&home, &peer, &exchange, &connections, over).instrument(span).await;
             }
         };
         match reused {
@@ -127,6 +130,7 @@ pub struct Connections {
     limits: wire::Settings,
     scheme: Scheme,
     trusted: TrustedProxies,
+    sampling: Sampling,
     sessions: Arc<Sessions>,
     entropy: Arc<dyn Entropy>,
 }
@@ -142,7 +146,7 @@ impl Connections {
             max_header_bytes: settings.max_header_bytes,
         };
         let (scheme, trusted) = (settings.external_scheme, settings.trusted_proxies.clone());
-        Self { limits, scheme, trusted, sessions, entropy }
+        Self { limits, scheme, trusted, sampling: settings.sampling, sessions, entropy }
     }
 }
 
@@ -164,7 +168,7 @@ async fn serve_one(
 }
 
 /// What the head says, and trusted proxies with it.
-fn facts(head: &Head, peer: &Peer, trusted: &TrustedProxies, source: &dyn Entropy) -> Result<Facts, Refusal> {
+fn facts(head: &Head, peer: &Peer, trusted: &TrustedProxies, connections: &Connections) -> Result<Facts, Refusal> {
     let Forwarded { client, hops, scheme, host, trusted } = Forwarded::read(head, peer.remote().ip(), trusted);
     let asks = Endpoint::of(head.target().path()) == Some(Endpoint::Auth);
     // Web servers ask by the name itself. Another spelling is their client's, who went around a rule that keeps it out.
@@ -172,6 +176,12 @@ fn facts(head: &Head, peer: &Peer, trusted: &TrustedProxies, source: &dyn Entrop
     // There it is the host of the request that is asked about, and judged with the rest of it.
     let host = host.filter(|_| !asks);
     let host = host.unwrap_or_else(|| Ok(head.host().clone())).map_err(Refusal::ForwardedHost)?;
+    let entropy = &*connections.entropy;
+    let request_id = entropy::hex::<16>(entropy);
+    let before = trusted.then(|| TraceContext::go_on(head.field("traceparent"), head.field("tracestate"), entropy));
+    // A trace that begins here has the number of its first request.
+    let begin = || TraceContext::begin(&request_id, connections.sampling, entropy);
+    let trace = before.flatten().unwrap_or_else(begin);
     Ok(Facts {
         client,
         hops,
@@ -183,7 +193,8 @@ fn facts(head: &Head, peer: &Peer, trusted: &TrustedProxies, source: &dyn Entrop
         kind: kind(head),
         websocket: head.websocket(),
         may_redirect: true,
-        request_id: entropy::hex::<16>(source),
+        request_id,
+        trace,
     })
 }
 

@@ -3,7 +3,7 @@
 use std::{num::NonZeroU32, time::Duration};
 
 use super::TrustedProxies;
-use crate::web::Scheme;
+use crate::{telemetry::Sampling, web::Scheme};
 
 /// Settings of the public listeners.
 #[derive(Clone, Debug)]
@@ -22,4 +22,6 @@ pub struct Settings {
     pub min_body_rate: u64,
     /// Head of a request, target included, in bytes.
     pub max_header_bytes: usize,
+    /// Which traces are recorded.
+    pub sampling: Sampling,
 }

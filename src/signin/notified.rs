@@ -61,10 +61,9 @@ impl SignIn {
             // Apple has taken the grant back already.
             ended += self.sessions.end_all(Some(&whose), Revoke::No).await?;
         }
-        let Event { kind, subject, organization, is_garbled } = event;
+        let Event { kind, organization, is_garbled, .. } = event;
         tracing::info!(
             event = "notification_received", jti = notification.id(), kind = %kind, ended,
-            subject = subject.as_ref().map(tracing::field::display),
             organization = organization.as_ref().map(tracing::field::display),
         );
         if *is_garbled || !is_understood(event) {
