@@ -264,7 +264,11 @@ impl ProxyHttp for Gateway {
                 if let Some(call) = &context.call {
                     call.record("error.type", kind.as_str());
                 }
-                tracing::warn!(event = "upstream_failed", request_id = %exchange.facts.request_id, reason = kind.as_str());
+                let app = exchange.admission().map(Admission::app);
+                let upstream = app.and_then(|app| context.journey.upstream(app).ok());
+                let reason = failures::of_upstream(kind, upstream.filter(|_| exchange.reason().is_some()));
+                let (app, upstream) = (app.map(|app| app.name.as_str()), upstream.map(tracing::field::display));
+                tracing::warn!(event = "upstream_failed", app, upstream, reason);
             }
             access_log::line(exchange, status);
         }

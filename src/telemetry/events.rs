@@ -97,6 +97,8 @@ pub const EVENTS: &[Event] = &[
     limited("sign_in_rate_exceeded"),
     free("signed_in"),
     free("signed_out"),
+    free("stand_in_keys_kept"),
+    limited("stand_in_method"),
     free("started"),
     free("stopped"),
     free("stopped_at_once"),

@@ -80,9 +80,16 @@ impl Fields {
         }
     }
 
-    /// All of them.
+    /// All of them: which event it is first, and what it says in words last.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&'static str, &Value)> {
-        self.0.iter().map(|(name, value)| (*name, value))
+        let place = |name: &str| match name {
+            "event" => 0,
+            "message" => 2,
+            _other => 1,
+        };
+        (0..=2)
+            .flat_map(move |now| self.0.iter().filter(move |(name, _)| place(name) == now))
+            .map(|(name, value)| (*name, value))
     }
 }
 

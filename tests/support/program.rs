@@ -105,7 +105,11 @@ impl Program {
     }
 
     fn spawn(configuration: &Path) -> Self {
-        let mut command = Self::command(&["run", "--config", configuration.to_str().unwrap()]);
+        Self::of(Self::command(&["run", "--config", configuration.to_str().unwrap()]))
+    }
+
+    /// A command that runs the program.
+    pub fn of(mut command: Command) -> Self {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (writer, log) = watch::channel(String::new());
