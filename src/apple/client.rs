@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use tracing::Instrument;
 use url::Url;
 
 use crate::{
@@ -22,7 +23,7 @@ use super::{
     id_token::Rules,
     key_ring::KeyRing,
     notification,
-    report::report,
+    report::{report, span},
     transport::{NotBuilt, Transport},
 };
 
@@ -67,6 +68,18 @@ impl Apple {
         let transport =
             Transport::new(&settings.endpoints, settings.timeout).map_err(|NotBuilt(cause)| BuildError::Tls(cause))?;
         let keys = KeyRing::new(&settings, transport.clone(), SharedClock::clone(&clock));
+        Ok(Self { settings, clock, entropy, transport, secrets: ClientSecrets::default(), keys })
+    }
+
+    /// A client with other settings, which knows the keys that this one knows when they come from the same address.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn with(&self, settings: Settings) -> Result<Self, BuildError> {
+        let transport =
+            Transport::new(&settings.endpoints, settings.timeout).map_err(|NotBuilt(cause)| BuildError::Tls(cause))?;
+        let keys = KeyRing::after(&self.keys, &settings, transport.clone());
+        let (clock, entropy) = (SharedClock::clone(&self.clock), SharedEntropy::clone(&self.entropy));
         Ok(Self { settings, clock, entropy, transport, secrets: ClientSecrets::default(), keys })
     }
 
@@ -205,14 +218,17 @@ impl Apple {
         let secret = self.secrets.current(&self.settings, started).map_err(|_| Unavailable::NotSigned)?;
         fields.push(("client_id", &self.settings.client_id));
         fields.push(("client_secret", secret.expose()));
-        let answer = self.transport.post(url, &fields, LARGEST_ANSWER).await;
-        let status = answer.as_ref().ok().map(|answer| answer.status);
-        let outcome = match &answer {
-            Ok(answer) => read(answer, started),
-            Err(why) => Err(why.clone().into()),
+        let called = async {
+            let answer = self.transport.post(url, &fields, LARGEST_ANSWER).await;
+            let status = answer.as_ref().ok().map(|answer| answer.status);
+            let outcome = match &answer {
+                Ok(answer) => read(answer, started),
+                Err(why) => Err(why.clone().into()),
+            };
+            report(call, status, watch, outcome.as_ref().err());
+            outcome
         };
-        report(call, status, watch, outcome.as_ref().err());
-        outcome
+        called.instrument(span(call, "POST", url)).await
     }
 }
 

@@ -19,7 +19,7 @@ use super::{
     key::VerificationKey,
     key_cache::{KeyCache, Lookup},
     key_set::KeySet,
-    report::report,
+    report::{report, span},
     transport::Transport,
 };
 
@@ -68,6 +68,16 @@ impl KeyRing {
     pub(super) fn new(settings: &Settings, transport: Transport, clock: SharedClock) -> Self {
         let state = Mutex::new(State { cache: KeyCache::new(settings), running: None });
         Self(Arc::new(Inner { transport, url: settings.endpoints.keys.clone(), clock, state }))
+    }
+
+    /// A ring after another, with its keys when both are fetched from one address.
+    pub(super) fn after(old: &Self, settings: &Settings, transport: Transport) -> Self {
+        let (url, clock) = (settings.endpoints.keys.clone(), SharedClock::clone(&old.0.clock));
+        let mut cache = KeyCache::new(settings);
+        if url == old.0.url {
+            cache = cache.with_set_of(&old.0.lock().cache);
+        }
+        Self(Arc::new(Inner { transport, url, clock, state: Mutex::new(State { cache, running: None }) }))
     }
 
     /// The key of that name. Waits for a fetch when there must be one.
@@ -148,14 +158,17 @@ impl Inner {
 
     async fn fetch(&self) -> Result<Arc<KeySet>, CallError> {
         let watch = Stopwatch::start();
-        let answer = self.transport.fetch(&self.url, LARGEST_SET).await;
-        let status = answer.as_ref().ok().map(|answer| answer.status);
-        let outcome = match answer {
-            Ok(answer) => answer.object().and_then(|set| KeySet::read(&set).map_err(CallError::from)),
-            Err(why) => Err(why.into()),
+        let called = async {
+            let answer = self.transport.fetch(&self.url, LARGEST_SET).await;
+            let status = answer.as_ref().ok().map(|answer| answer.status);
+            let outcome = match answer {
+                Ok(answer) => answer.object().and_then(|set| KeySet::read(&set).map_err(CallError::from)),
+                Err(why) => Err(why.into()),
+            };
+            report("keys", status, watch, outcome.as_ref().err());
+            outcome.map(Arc::new)
         };
-        report("keys", status, watch, outcome.as_ref().err());
-        outcome.map(Arc::new)
+        called.instrument(span("keys", "GET", &self.url)).await
     }
 }
 

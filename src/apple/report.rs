@@ -1,13 +1,33 @@
 //! What the log says about a call to Apple: the same fields for every call, and never a secret.
 
+use tracing::{Span, field::Empty};
+use url::Url;
+
 use crate::clock::Stopwatch;
 
 use super::CallError;
+
+/// The span of a call, for traces.
+pub(super) fn span(call: &'static str, method: &'static str, url: &Url) -> Span {
+    tracing::trace_span!(
+        target: "schoolgate::trace", "apple",
+        kind = "client", name = format!("{method} {}", url.path()), http.request.method = method,
+        server.address = url.host_str(), server.port = url.port_or_known_default(), url.full = url.as_str(),
+        http.response.status_code = Empty, "error.type" = Empty, schoolgate.apple_call = call,
+    )
+}
 
 /// Tells the log how a call went. Wrong client credentials are the operator's to mend, and the only `error`. A code
 /// or a token that Apple does not take is what anybody can cause who comes back with a made-up one.
 pub(super) fn report(call: &'static str, status: Option<u16>, watch: Stopwatch, error: Option<&CallError>) {
     let millis = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let span = Span::current();
+    if let Some(status) = status {
+        span.record("http.response.status_code", status);
+    }
+    if let Some(error) = error {
+        span.record("error.type", error.outcome());
+    }
     match error {
         None => tracing::info!(event = "apple_call", call, outcome = "ok", status, millis),
         Some(error @ CallError::InvalidClient) => {

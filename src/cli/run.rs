@@ -5,16 +5,16 @@ use std::{path::Path, process::ExitCode, sync::Arc};
 use super::{load, output};
 use crate::{
     clock::SystemClock,
-    config::{Loaded, Weight},
+    config::{self, Loaded, Note, Weight},
     entropy::SystemEntropy,
-    server,
+    server::{self, Settings},
     telemetry::{self, Log},
 };
 
 /// Loads the configuration and runs the gateway until it is told to stop.
 pub(super) fn run(path: &Path) -> ExitCode {
     match load(path) {
-        Ok(loaded) => match start(loaded) {
+        Ok(loaded) => match start(path, loaded) {
             Ok(()) => ExitCode::SUCCESS,
             Err(why) => {
                 output::complain(&format!("schoolgate: {why}"));
@@ -25,21 +25,50 @@ pub(super) fn run(path: &Path) -> ExitCode {
     }
 }
 
-fn start(loaded: Loaded) -> Result<(), Box<dyn std::error::Error>> {
+fn start(path: &Path, loaded: Loaded) -> Result<(), Box<dyn std::error::Error>> {
     let clock = Arc::new(SystemClock);
     let log = Log::start(&loaded.settings.log, telemetry::Level::INFO, clock, Arc::new(SystemEntropy))?;
     log.take_panics();
-    for note in &loaded.notes {
+    tell(&loaded.notes);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let tending = tokio::spawn(log.tend());
+        let ran = server::run(loaded.settings, &mut || reread(path)).await;
+        log.end(tending).await;
+        Ok(ran?)
+    })
+}
+
+/// The settings of the file as it is now.
+fn reread(path: &Path) -> Result<Settings, String> {
+    let loaded = config::load(path, &|name| std::env::var(name).ok()).map_err(|problems| {
+        let mut count = 0;
+        for problem in problems.iter() {
+            count += 1;
+            tracing::error!(
+                event = "configuration_problem",
+                line = problem.line,
+                column = problem.column,
+                key = problem.key,
+                found = problem.found,
+                cure = problem.cure,
+                "{}",
+                problem.message
+            );
+        }
+        let things = if count == 1 { "one thing" } else { "several things" };
+        format!("{things} in {} must be mended: schoolgate check shows where", path.display())
+    })?;
+    tell(&loaded.notes);
+    Ok(loaded.settings)
+}
+
+/// What there is to know about a valid file.
+fn tell(notes: &[Note]) {
+    for note in notes {
         match note.weight {
             Weight::Note => tracing::info!(event = "configuration_note", "{note}"),
             Weight::Warning => tracing::warn!(event = "configuration_warning", "{note}"),
         }
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let tending = tokio::spawn(log.tend());
-        let ran = server::run(loaded.settings).await;
-        log.end(tending).await;
-        Ok(ran?)
-    })
 }

@@ -106,11 +106,7 @@ pub(super) fn read_log(mut section: Section<'_>, report: &Report<'_>) -> telemet
         if percent.is_none() {
             report.problem(&entry.place, "is more than all", "write a whole number from 1 to 100: traces_percent = 10");
         } else if !is_named {
-            report.problem(
-                &entry.place,
-                "has nothing to choose from",
-                "say where traces go: traces = \"http://127.0.0.1:4318\"",
-            );
+            report.warn(&entry.place, "says nothing: traces go nowhere, for there is no key traces");
         }
         percent
     });

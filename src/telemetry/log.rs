@@ -116,8 +116,8 @@ impl Log {
         let ours = levels.and(filter_fn(|metadata| is_ours(metadata.target())));
         let (traces, exporter) = match &settings.traces {
             None => (None, None),
-            Some(Collection { collector, percent }) => {
-                let (traces, spans, lost) = Traces::new(*percent, Arc::clone(&lines.clock), entropy);
+            Some(Collection { collector, percent: _ }) => {
+                let (traces, spans, lost) = Traces::new(Arc::clone(&lines.clock), entropy);
                 let (collector, clock) = (collector.clone(), Arc::clone(&lines.clock));
                 (Some(traces), Some(Exporter { collector, spans, lost, clock }))
             }

@@ -16,10 +16,7 @@ use tokio::sync::mpsc;
 use tracing::{Subscriber, span};
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
-use super::{
-    Sampling, TraceContext,
-    fields::{Fields, Value},
-};
+use super::fields::{Fields, Value};
 use crate::{
     clock::{SharedClock, Stopwatch, Timestamp},
     entropy::{self, SharedEntropy},
@@ -57,21 +54,16 @@ pub(super) struct Ended {
 pub(super) struct Traces {
     clock: SharedClock,
     entropy: SharedEntropy,
-    percent: u8,
     ended: mpsc::Sender<Ended>,
     lost: Arc<AtomicU64>,
 }
 
 impl Traces {
     /// With the other end, and the count of spans for which that had no room.
-    pub(super) fn new(
-        percent: u8,
-        clock: SharedClock,
-        entropy: SharedEntropy,
-    ) -> (Self, mpsc::Receiver<Ended>, Arc<AtomicU64>) {
+    pub(super) fn new(clock: SharedClock, entropy: SharedEntropy) -> (Self, mpsc::Receiver<Ended>, Arc<AtomicU64>) {
         let (ended, receiver) = mpsc::channel(MOST_WAITING);
         let lost = Arc::new(AtomicU64::new(0));
-        (Self { clock, entropy, percent, ended, lost: Arc::clone(&lost) }, receiver, lost)
+        (Self { clock, entropy, ended, lost: Arc::clone(&lost) }, receiver, lost)
     }
 }
 
@@ -106,12 +98,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Traces {
                 (trace_id, text("parent_span_id"), fields.get("sampled") == Some(&Value::Flag(true)))
             }
             (None, Some((trace_id, parent, sampled))) => (trace_id, Some(parent), sampled),
-            // Nobody's request: a trace of its own.
-            (None, None) => {
-                let trace_id = entropy::hex::<16>(&*self.entropy);
-                let begun = TraceContext::begin(&trace_id, Sampling::Percent(self.percent), &*self.entropy);
-                (trace_id, None, begun.is_sampled())
-            }
+            // Nobody's request: a trace of its own. There are few.
+            (None, None) => (entropy::hex::<16>(&*self.entropy), None, true),
         };
         let span_id = text("span_id").unwrap_or_else(|| entropy::hex::<8>(&*self.entropy));
         let (begun, watch) = (self.clock.now(), Stopwatch::start());
