@@ -84,6 +84,9 @@ fn said() -> BTreeMap<String, Shape> {
                 let name = name.unwrap_or_else(|| panic!("{}: an event without a name: {arguments:?}", path.display()));
                 let shape = events.entry(name.to_owned()).or_default();
                 shape.levels.insert(level.to_owned());
+                // Behind the words stands what is filled into them.
+                let words = arguments.iter().position(|argument| argument.starts_with('"'));
+                let arguments = &arguments[..words.map_or(arguments.len(), |at| at + 1)];
                 let fields = arguments.iter().filter(|argument| !argument.starts_with("target:"));
                 let fields = fields.map(|argument| field(argument));
                 shape
