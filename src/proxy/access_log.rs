@@ -14,21 +14,26 @@ use crate::{
     web::{CanonicalPath, OWN_PREFIX, Scheme},
 };
 
-/// The span of a request. What it says of the request is in every event within; the rest is for traces, by the names
-/// of <https://opentelemetry.io/docs/specs/semconv/http/http-spans/>. It has no query, and nothing of a person.
+/// The span of a request. What it says of the request is in every line within. When somebody collects traces there is
+/// a second within, by the names of <https://opentelemetry.io/docs/specs/semconv/http/http-spans/>: it has no query, and
+/// nothing of a person.
 pub(super) fn span(facts: &Facts, scheme: Scheme) -> Span {
     let trace = &facts.trace;
     // At the highest level: it is there whatever RUST_LOG says.
-    tracing::error_span!(
+    let lines = tracing::error_span!(
         target: "schoolgate::trace", "request",
         request_id = facts.request_id, trace_id = trace.trace_id(), client = %facts.client, host = facts.host.name(),
-        span_id = trace.span_id(), parent_span_id = trace.parent(), sampled = trace.is_sampled(),
-        kind = "server", name = known(&facts.method), trace_state = trace.state(),
+    );
+    let traced = tracing::trace_span!(
+        target: "schoolgate::trace", parent: &lines, "server",
+        trace_id = trace.trace_id(), span_id = trace.span_id(), parent_span_id = trace.parent(),
+        sampled = trace.is_sampled(), trace_state = trace.state(), kind = "server", name = known(&facts.method),
         http.request.method = known(&facts.method), url.scheme = facts.scheme.unwrap_or(scheme).as_str(),
         url.path = &*shown(facts.target.path()), server.address = facts.host.name(),
         http.route = Empty, http.response.status_code = Empty, schoolgate.app = Empty,
         schoolgate.request_id = facts.request_id,
-    )
+    );
+    if traced.is_disabled() { lines } else { traced }
 }
 
 /// The span of what an app is asked.
@@ -57,7 +62,9 @@ pub(super) fn line(exchange: &Exchange, status: u16) {
     let session = admission.and_then(Admission::session).map(|session| session.record().handle.as_str());
     let span = Span::current();
     span.record("http.response.status_code", status);
-    if let (Some(app), Some(route)) = (app, route) {
+    if let (Some(app), Some(route)) = (app, route)
+        && span.has_field("http.route")
+    {
         span.record("schoolgate.app", app).record("http.route", route);
         span.record("name", format!("{} {route}", known(&facts.method)));
     }

@@ -99,7 +99,18 @@ impl Log {
         clock: SharedClock,
         entropy: SharedEntropy,
     ) -> Result<Self, StartError> {
-        let (manner, sink) = destination(Path::new(journal::SOCKET));
+        Self::start_by(Path::new(journal::SOCKET), settings, level, clock, entropy)
+    }
+
+    /// The same with the journal's socket somewhere.
+    fn start_by(
+        socket: &Path,
+        settings: &Settings,
+        level: Level,
+        clock: SharedClock,
+        entropy: SharedEntropy,
+    ) -> Result<Self, StartError> {
+        let (manner, sink) = destination(socket);
         let shape = Shape { format: settings.format, manner };
         let tell_lost = {
             let clock = Arc::clone(&clock);
@@ -200,5 +211,56 @@ fn destination(socket: &Path) -> (Manner, Box<dyn io::Write + Send>) {
         Ok(journal) => (Manner::Native, Box::new(journal)),
         // In a root folder of its own: stderr leads to the journal all the same.
         Err(_) => (Manner::Prefixed, Box::new(stderr)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        os::unix::net::UnixDatagram,
+        process::{Command, Stdio},
+    };
+
+    use super::*;
+    use crate::{clock::SystemClock, entropy::SystemEntropy};
+
+    const SOCKET: &str = "SOCKET_OF_THIS_TEST";
+
+    /// Twice: here, and in a process whose stderr is "the journal".
+    #[test]
+    fn when_stderr_is_the_journal_every_event_is_an_entry_with_fields() {
+        if let Some(socket) = env::var_os(SOCKET) {
+            let (settings, clock) = (Settings::lines(LogFormat::Text), Arc::new(SystemClock));
+            let log =
+                Log::start_by(Path::new(&socket), &settings, Level::INFO, clock, Arc::new(SystemEntropy)).unwrap();
+            let span = tracing::error_span!(target: "schoolgate::trace", "request", request_id = "0123");
+            span.in_scope(|| tracing::warn!(event = "store_unavailable", reason = "it is\naway"));
+            drop(log);
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let journal = UnixDatagram::bind(&path).unwrap();
+        journal.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let (reader, writer) = io::pipe().unwrap();
+        let stat = rustix::fs::fstat(writer.as_fd()).unwrap();
+        let mut command = Command::new(env::current_exe().unwrap());
+        command
+            .args(["--exact", "telemetry::log::tests::when_stderr_is_the_journal_every_event_is_an_entry_with_fields"]);
+        command
+            .env(SOCKET, &path)
+            .env("JOURNAL_STREAM", format!("{}:{}", stat.st_dev, stat.st_ino))
+            .env_remove("RUST_LOG");
+        assert!(command.stdout(Stdio::null()).stderr(writer).status().unwrap().success());
+        drop(command);
+        let mut buffer = [0; 4096];
+        let length = journal.recv(&mut buffer).unwrap();
+        let entry = String::from_utf8_lossy(&buffer[..length]);
+        for part in
+            ["PRIORITY=4\n", "\nEVENT=store_unavailable\n", "\nREQUEST_ID=0123\n", "\nREASON\n", "it is\naway\n"]
+        {
+            assert!(entry.contains(part), "{part:?}: {entry}");
+        }
+        assert_eq!(io::read_to_string(reader).unwrap(), "", "nothing goes to stderr beside it");
     }
 }
