@@ -218,7 +218,7 @@ async fn a_warning_names_its_request_when_nothing_else_is_written() {
     let site = Site::start().await;
     let dead = RawApp::start().await.address;
     let app = format!(
-        "[[app]]\nname = \"dead\"\nhost = \"dead.school.example\"\nupstream = \"http://{dead}\"\n[[app.route]]\npath = \"/\"\naccess = \"public\""
+        "[[app]]\nname = \"dead\"\nhost = \"dead.school.example\"\nupstream = \"http://{dead}\"\n[[app.route]]\npath = \"/\"\naccess = \"public\"\n[log]\ntraces = \"http://{dead}\""
     );
     std::fs::write(site.path("gateway.toml"), site.configuration(&[("routes", &*app)])).unwrap();
     let mut command = Program::command(&["run", "--config", site.path("gateway.toml").to_str().unwrap()]);

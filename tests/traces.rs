@@ -205,7 +205,7 @@ async fn what_fails_is_marked_and_the_last_spans_are_sent_at_the_end() {
 async fn a_trace_that_was_not_recorded_so_far_is_not_recorded_here() {
     let (site, collector) = (Site::start().await, Collector::start().await);
     let proxies = "trusted_proxies = [\"127.0.0.1/32\"]";
-    let program = site.run(&[("server", proxies), ("routes", &*collector.line("traces_percent = 100"))]).await;
+    let program = site.run(&[("server", proxies), ("routes", &*collector.line("traces_one_in = 1"))]).await;
     let quiet = Request::get("/public/quiet").header("Host", HOST);
     quiet.header("traceparent", &format!("00-{TRACE}-{PARENT}-00")).send(program.address()).await;
     assert!(site.echo.last().header("traceparent").unwrap().ends_with("-00"));

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     proxy::{self, Network, NetworkError, TrustedProxies},
     server::AdminAddress,
-    telemetry::{self, Collection, LogFormat, Sampling},
+    telemetry::{self, LogFormat, Sampling},
     web::Scheme,
 };
 
@@ -101,18 +101,16 @@ pub(super) fn read_log(mut section: Section<'_>, report: &Report<'_>) -> telemet
     let named = section.text("traces", r#""http://127.0.0.1:4318""#);
     let is_named = named.is_some();
     let collector = named.and_then(|text| section.parse(text, collector));
-    let percent = section.count("traces_percent", "10").and_then(|entry| {
-        let percent = u8::try_from(entry.value.get()).ok().filter(|percent| *percent <= 100);
-        if percent.is_none() {
-            report.problem(&entry.place, "is more than all", "write a whole number from 1 to 100: traces_percent = 10");
-        } else if !is_named {
-            report.warn(&entry.place, "says nothing: traces go nowhere, for there is no key traces");
-        }
-        percent
-    });
+    let one_in = section.count("traces_one_in", "10");
+    if let Some(entry) = one_in.as_ref().filter(|_| !is_named) {
+        report.warn(&entry.place, "says nothing: traces go nowhere, for there is no key traces");
+    }
     section.finish();
-    let traces = collector.map(|entry| Collection { collector: entry.value, percent: percent.unwrap_or(100) });
-    telemetry::Settings { format: format.map_or(LogFormat::Text, |entry| entry.value), traces }
+    telemetry::Settings {
+        format: format.map_or(LogFormat::Text, |entry| entry.value),
+        traces: collector.map(|entry| entry.value),
+        traces_one_in: one_in.map_or(NonZeroU32::MIN, |entry| entry.value),
+    }
 }
 
 /// The collector of traces: OTLP over HTTP, which listens at port 4318 of this machine as a rule.

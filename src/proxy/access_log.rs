@@ -14,10 +14,10 @@ use crate::{
     web::{CanonicalPath, OWN_PREFIX, Scheme},
 };
 
-/// The span of a request. What it says of the request is in every line within. When somebody collects traces there is
-/// a second within, by the names of <https://opentelemetry.io/docs/specs/semconv/http/http-spans/>: it has no query, and
+/// The spans of a request. What the first says of the request is in every line within. The second, within,
+/// is there when somebody collects traces, by the names of <https://opentelemetry.io/docs/specs/semconv/http/http-spans/>: it has no query, and
 /// nothing of a person.
-pub(super) fn span(facts: &Facts, scheme: Scheme) -> Span {
+pub(super) fn spans(facts: &Facts, scheme: Scheme) -> (Span, Span) {
     let trace = &facts.trace;
     // At the highest level: it is there whatever RUST_LOG says.
     let lines = tracing::error_span!(
@@ -33,7 +33,7 @@ pub(super) fn span(facts: &Facts, scheme: Scheme) -> Span {
         http.route = Empty, http.response.status_code = Empty, schoolgate.app = Empty,
         schoolgate.request_id = facts.request_id,
     );
-    if traced.is_disabled() { lines } else { traced }
+    (lines, traced)
 }
 
 /// The span of what an app is asked.

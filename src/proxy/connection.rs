@@ -81,16 +81,17 @@ pub async fn serve(service: Service, mut socket: TcpStream) {
             Some(Err(refusal)) => return refuse(guard, refusal, &*connections.entropy).await,
             None => return,
         };
-        let span = access_log::span(&exchange.facts, connections.scheme);
-        let served = serve_one(&generation.proxy, guard, &exchange, &drain).instrument(span.clone());
+        let (span, traced) = access_log::spans(&exchange.facts, connections.scheme);
+        let served =
+            serve_one(&generation.proxy, guard, &exchange, &drain).instrument(traced.clone()).instrument(span.clone());
         let reused = tokio::select! {
             reused = served => reused,
             never = becomes_a_stream(&streams) => match never {},
             () = exchange.overdue() => {
-                return too_late(&home, &peer, &exchange, connections.limits).instrument(span).await;
+                return too_late(&home, &peer, &exchange, connections.limits).instrument(traced).instrument(span).await;
             }
             over = exchange.session_over(&connections.sessions) => {
-                return cut(&home, &peer, &exchange, connections, over).instrument(span).await;
+                return cut(&home, &peer, &exchange, connections, over).instrument(traced).instrument(span).await;
             }
         };
         match reused {

@@ -22,7 +22,7 @@ impl Fixed {
             ("session.store", text(&settings.store)),
             ("session.encryption_key_file", text(&settings.encryption_key_file)),
             ("log.format", text(&settings.log.format)),
-            ("log.traces", text(&settings.log.traces.as_ref().map(|traces| &traces.collector))),
+            ("log.traces", text(&settings.log.traces)),
         ])
     }
 

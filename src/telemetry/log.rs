@@ -2,6 +2,7 @@
 
 use std::{
     env, io,
+    num::NonZeroU32,
     os::fd::AsFd,
     panic,
     path::Path,
@@ -51,30 +52,26 @@ pub enum LogFormat {
 pub struct Settings {
     /// How lines look.
     pub format: LogFormat,
-    /// Where traces go; `None` when nobody collects them.
-    pub traces: Option<Collection>,
-}
-
-/// Where traces go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Collection {
-    /// Host and port of a collector that speaks OTLP over HTTP.
-    pub collector: String,
-    /// How many of a hundred traces that begin here are recorded.
-    pub percent: u8,
+    /// Where traces go: host and port of a collector that speaks OTLP over HTTP. `None` when nobody collects them.
+    pub traces: Option<String>,
+    /// One in so many traces that begin here is recorded.
+    pub traces_one_in: NonZeroU32,
 }
 
 impl Settings {
     /// Lines alone.
     #[must_use]
     pub const fn lines(format: LogFormat) -> Self {
-        Self { format, traces: None }
+        Self { format, traces: None, traces_one_in: NonZeroU32::MIN }
     }
 
     /// Which traces are recorded.
     #[must_use]
-    pub fn sampling(&self) -> Sampling {
-        self.traces.as_ref().map_or(Sampling::Off, |traces| Sampling::Percent(traces.percent))
+    pub const fn sampling(&self) -> Sampling {
+        match self.traces {
+            Some(_) => Sampling::OneIn(self.traces_one_in),
+            None => Sampling::Off,
+        }
     }
 }
 
@@ -127,18 +124,17 @@ impl Log {
         let ours = levels.and(filter_fn(|metadata| is_ours(metadata.target())));
         let (traces, exporter) = match &settings.traces {
             None => (None, None),
-            Some(Collection { collector, percent: _ }) => {
+            Some(collector) => {
                 let (traces, spans, lost) = Traces::new(Arc::clone(&lines.clock), entropy);
                 let (collector, clock) = (collector.clone(), Arc::clone(&lines.clock));
                 (Some(traces), Some(Exporter { collector, spans, lost, clock }))
             }
         };
         let spans = filter_fn(|metadata| metadata.is_span() && is_ours(metadata.target()));
-        let registry = tracing_subscriber::registry();
-        registry
-            .with(lines.clone().with_filter(ours))
-            .with(traces.map(|traces| traces.with_filter(spans)))
-            .try_init()?;
+        // A layer that is not there must not ask for spans.
+        let mut layers = vec![lines.clone().with_filter(ours).boxed()];
+        layers.extend(traces.map(|traces| traces.with_filter(spans).boxed()));
+        tracing_subscriber::registry().with(layers).try_init()?;
         Ok(Self { lines, exporter: Mutex::new(exporter), ends: watch::Sender::new(false) })
     }
 

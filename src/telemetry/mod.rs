@@ -16,7 +16,7 @@ mod trace_context;
 mod traces;
 
 pub use events::{EVENTS, Event, Pace};
-pub use log::{Collection, Log, LogFormat, Settings, StartError};
+pub use log::{Log, LogFormat, Settings, StartError};
 pub use trace_context::{Sampling, TraceContext};
 pub use tracing::Level;
 

@@ -1,5 +1,7 @@
 //! Which trace a request belongs to: W3C Trace Context, level 1 (<https://www.w3.org/TR/trace-context-1/>).
 
+use std::num::NonZeroU32;
+
 use crate::entropy::{self, Entropy};
 
 /// Most characters of a `tracestate` that is passed on (section 3.3.1.5 asks for 512 at least).
@@ -13,8 +15,8 @@ const MOST_MEMBERS: usize = 32;
 pub enum Sampling {
     /// None: nobody collects them. What others decided is passed on.
     Off,
-    /// So many of a hundred of those that begin here; of the others, those that were recorded so far.
-    Percent(u8),
+    /// One in so many of those that begin here; of the others, those that were recorded so far.
+    OneIn(NonZeroU32),
 }
 
 /// The trace that one request belongs to, and the gateway's own part of it.
@@ -33,7 +35,7 @@ impl TraceContext {
         let sampled = match sampling {
             // Apps that record what they are told to may do so: nobody else decides.
             Sampling::Off => true,
-            Sampling::Percent(percent) => is_chosen(trace_id, percent),
+            Sampling::OneIn(many) => is_chosen(trace_id, many),
         };
         Self { trace_id: trace_id.to_owned(), span_id: entropy::hex::<8>(entropy), parent: None, sampled, state: None }
     }
@@ -93,10 +95,10 @@ impl TraceContext {
     }
 }
 
-/// Whether a trace is one of so many of a hundred: by its number, so that everybody decides alike.
-fn is_chosen(trace_id: &str, percent: u8) -> bool {
+/// Whether a trace is one in so many: by its number, so that everybody decides alike.
+fn is_chosen(trace_id: &str, many: NonZeroU32) -> bool {
     let tail = trace_id.get(16..).and_then(|tail| u64::from_str_radix(tail, 16).ok()).unwrap_or(0);
-    u128::from(tail) * 100 < u128::from(percent) << 64
+    tail.is_multiple_of(u64::from(many.get()))
 }
 
 /// Section 3.2: trace, parent and whether it is recorded. A later version may have more behind these (section 3.2.2.5).
@@ -218,16 +220,14 @@ mod tests {
     }
 
     #[test]
-    fn so_many_of_a_hundred_are_recorded() {
-        let sampled = |percent| {
+    fn one_in_so_many_is_recorded() {
+        let sampled = |many| {
+            let sampling = Sampling::OneIn(NonZeroU32::new(many).unwrap());
             let drawn = (0..2000).map(|_| entropy::hex::<16>(&SystemEntropy));
-            drawn.filter(|id| TraceContext::begin(id, Sampling::Percent(percent), &SystemEntropy).is_sampled()).count()
+            drawn.filter(|id| TraceContext::begin(id, sampling, &SystemEntropy).is_sampled()).count()
         };
-        assert_eq!((sampled(0), sampled(100)), (0, 2000));
-        assert!((300..700).contains(&sampled(25)));
+        assert_eq!((sampled(1), sampled(u32::MAX)), (2000, 0));
+        assert!((300..700).contains(&sampled(4)));
         assert!(TraceContext::begin(TRACE, Sampling::Off, &SystemEntropy).to_parent(PARENT).ends_with("-01"));
-        // Everybody who has the number decides alike.
-        assert!(is_chosen("0000000000000000ffffffffffffffff", 100));
-        assert!(!is_chosen("0000000000000000ffffffffffffffff", 99) && is_chosen(&"0".repeat(32), 1));
     }
 }

@@ -24,12 +24,12 @@ pub(super) const LOG: Section = Section {
             doc: "Where traces go: a collector that takes OTLP over HTTP, by plain http and close by (docs/logs.md).",
         },
         Key {
-            name: "traces_percent",
+            name: "traces_one_in",
             kind: Kind::Count,
-            default: Default::Is("100"),
+            default: Default::Is("1"),
             example: "10",
             change: Change::Reload,
-            doc: "How many of a hundred traces that begin here are recorded, from 1 to 100. A trace that a trusted proxy has begun \
+            doc: "One in so many traces that begin here is recorded. A trace that a trusted proxy has begun \
               goes on as it was decided there.",
         },
     ],
