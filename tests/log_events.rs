@@ -173,6 +173,7 @@ fn an_error_is_nothing_that_a_stranger_can_cause() {
         "store_unavailable",
         "revocation_lost",
         "store_failed",
+        "certificate_expired",
         // The administrator has told the gateway to read its file.
         "reload_refused",
         "configuration_problem",
