@@ -2,10 +2,12 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use tokio::{sync::watch, time::timeout};
 
+use super::Present;
 use crate::{
-    apple::{Apple, KeysStatus},
+    apple::KeysStatus,
     session::{RevocationQueue, Sessions, StoreError},
 };
 
@@ -15,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Knows whom to ask.
 #[derive(Clone, Debug)]
 pub(super) struct Health {
-    apple: Arc<Apple>,
+    present: Arc<ArcSwap<Present>>,
     sessions: Arc<Sessions>,
     queue: RevocationQueue,
     draining: watch::Receiver<bool>,
@@ -38,18 +40,19 @@ pub(super) struct Vitals {
 
 impl Health {
     pub(super) fn new(
-        apple: Arc<Apple>,
+        present: Arc<ArcSwap<Present>>,
         sessions: Arc<Sessions>,
         queue: RevocationQueue,
         draining: watch::Receiver<bool>,
     ) -> Self {
-        Self { apple, sessions, queue, draining }
+        Self { present, sessions, queue, draining }
     }
 
     /// Asks everybody.
     pub(super) async fn ask(&self) -> Vitals {
+        let apple = Arc::clone(&self.present.load().apple);
         let (keys, store, sessions, waiting) = tokio::join!(
-            self.apple.keys_ready(),
+            apple.keys_ready(),
             in_time(self.sessions.ready()),
             in_time(self.sessions.count()),
             in_time(self.queue.length()),

@@ -170,11 +170,13 @@ async fn serve(stream: Either<TcpStream, UnixStream>, router: Arc<Router>, via: 
 mod tests {
     use super::*;
     use crate::{
+        admin::Present,
         apple::testing,
         clock::{ManualClock, SharedClock, Timestamp},
         entropy::{SharedEntropy, SystemEntropy},
         session::{MemoryStore, RevocationQueue, Revoke, Sessions, testing::lifetimes},
     };
+    use arc_swap::ArcSwap;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         sync::watch,
@@ -195,7 +197,8 @@ mod tests {
             sessions.bell(),
         );
         let (_, draining) = watch::channel(false);
-        Parts { apple, sessions, queue, entropy, refresh_before: Duration::ZERO, revoke: Revoke::No, draining }
+        let present = Present { apple, refresh_before: Duration::ZERO, revoke: Revoke::No };
+        Parts { present: Arc::new(ArcSwap::from_pointee(present)), sessions, queue, entropy, draining }
     }
 
     async fn rest(stream: &mut UnixStream) -> String {

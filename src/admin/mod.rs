@@ -18,4 +18,4 @@ mod sessions;
 pub use entry::{Ended, SessionEntry, SessionPage};
 pub use listener::Admin;
 pub use readiness::Report;
-pub use router::Parts;
+pub use router::{Parts, Present};

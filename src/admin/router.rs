@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header, request::Parts as Head};
 use http_body_util::Full;
@@ -23,21 +24,28 @@ use crate::{
     session::{RevocationQueue, Revoke, Sessions},
 };
 
+/// What a reload of the configuration may change.
+#[derive(Clone, Debug)]
+pub struct Present {
+    /// Whose keys are needed.
+    pub apple: Arc<Apple>,
+    /// How long before its end an access token is refreshed.
+    pub refresh_before: Duration,
+    /// Whether tokens are revoked when sessions end.
+    pub revoke: Revoke,
+}
+
 /// What the admin listener needs of the gateway.
 #[derive(Clone, Debug)]
 pub struct Parts {
-    /// Whose keys are needed.
-    pub apple: Arc<Apple>,
+    /// What is in force now.
+    pub present: Arc<ArcSwap<Present>>,
     /// The sessions.
     pub sessions: Arc<Sessions>,
     /// The revocations that wait.
     pub queue: RevocationQueue,
     /// For request numbers.
     pub entropy: SharedEntropy,
-    /// How long before its end an access token is refreshed.
-    pub refresh_before: Duration,
-    /// Whether tokens are revoked when sessions end.
-    pub revoke: Revoke,
     /// Whether the gateway stops.
     pub draining: watch::Receiver<bool>,
 }
@@ -82,14 +90,9 @@ impl Endpoint {
 
 impl Router {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { apple, sessions, queue, entropy, refresh_before, revoke, draining } = parts;
-        let health = Health::new(apple, Arc::clone(&sessions), queue, draining);
-        Self {
-            health,
-            metrics: Metrics::new(),
-            sessions: SessionsEndpoint::new(sessions, refresh_before, revoke),
-            entropy,
-        }
+        let Parts { present, sessions, queue, entropy, draining } = parts;
+        let health = Health::new(Arc::clone(&present), Arc::clone(&sessions), queue, draining);
+        Self { health, metrics: Metrics::new(), sessions: SessionsEndpoint::new(sessions, present), entropy }
     }
 
     /// The answer to a request.

@@ -1,25 +1,26 @@
 //! The sessions as an administrator sees them: the list, and their end.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 
 use super::{
-    Ended, SessionEntry, SessionPage,
+    Ended, Present, SessionEntry, SessionPage,
     query::{End, Page},
     reply::Refusal,
 };
-use crate::session::{Revoke, Sessions, StoreError};
+use crate::session::{Sessions, StoreError};
 
 /// Shows and ends sessions.
 #[derive(Clone, Debug)]
 pub(super) struct SessionsEndpoint {
     sessions: Arc<Sessions>,
-    refresh_before: Duration,
-    revoke: Revoke,
+    present: Arc<ArcSwap<Present>>,
 }
 
 impl SessionsEndpoint {
-    pub(super) fn new(sessions: Arc<Sessions>, refresh_before: Duration, revoke: Revoke) -> Self {
-        Self { sessions, refresh_before, revoke }
+    pub(super) fn new(sessions: Arc<Sessions>, present: Arc<ArcSwap<Present>>) -> Self {
+        Self { sessions, present }
     }
 
     /// A part of the list.
@@ -29,8 +30,9 @@ impl SessionsEndpoint {
             None => self.sessions.list(page.after.as_ref(), page.most).await,
         };
         let (listed, next) = listed.map_err(|error| unavailable(&error))?;
+        let refresh_before = self.present.load().refresh_before;
         Ok(SessionPage {
-            sessions: listed.iter().map(|listed| SessionEntry::of(listed, self.refresh_before)).collect(),
+            sessions: listed.iter().map(|listed| SessionEntry::of(listed, refresh_before)).collect(),
             // The key of a session is the hash of its cookie, and opens nothing.
             next: next.map(|key| key.to_text()),
         })
@@ -41,7 +43,8 @@ impl SessionsEndpoint {
     pub(super) async fn end(&self, end: End, request_id: &str) -> Result<Ended, Refusal> {
         let (this, request_id) = (self.clone(), request_id.to_owned());
         let ending = tokio::spawn(async move {
-            let outcome = this.sessions.end_all(end.whose(), this.revoke).await;
+            let revoke = this.present.load().revoke;
+            let outcome = this.sessions.end_all(end.whose(), revoke).await;
             let (selector, whose) = end.words();
             match &outcome {
                 Ok(count) => {

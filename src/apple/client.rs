@@ -70,6 +70,18 @@ impl Apple {
         Ok(Self { settings, clock, entropy, transport, secrets: ClientSecrets::default(), keys })
     }
 
+    /// A client with other settings, which knows the keys that this one knows when they come from the same address.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn with(&self, settings: Settings) -> Result<Self, BuildError> {
+        let transport =
+            Transport::new(&settings.endpoints, settings.timeout).map_err(|NotBuilt(cause)| BuildError::Tls(cause))?;
+        let keys = KeyRing::after(&self.keys, &settings, transport.clone());
+        let (clock, entropy) = (SharedClock::clone(&self.clock), SharedEntropy::clone(&self.entropy));
+        Ok(Self { settings, clock, entropy, transport, secrets: ClientSecrets::default(), keys })
+    }
+
     /// The longest that one call takes.
     #[must_use]
     pub fn timeout(&self) -> Duration {

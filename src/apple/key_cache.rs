@@ -64,6 +64,12 @@ impl KeyCache {
         }
     }
 
+    /// The same with the last good set of another cache.
+    pub(super) fn with_set_of(self, other: &Self) -> Self {
+        let held = other.held.as_ref().map(|held| Held { keys: Arc::clone(&held.keys), fetched_at: held.fetched_at });
+        Self { held, ..self }
+    }
+
     /// Decides. `Fetch` is an order: the caller must call [`KeyCache::begin`] before anybody else asks.
     pub(super) fn lookup(&self, kid: &str, now: Timestamp) -> Lookup {
         if let Some(key) = self.usable(now).and_then(|held| held.keys.find(kid)) {

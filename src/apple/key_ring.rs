@@ -69,6 +69,16 @@ impl KeyRing {
         Self(Arc::new(Inner { transport, url: settings.endpoints.keys.clone(), clock, state }))
     }
 
+    /// A ring after another, with its keys when both are fetched from one address.
+    pub(super) fn after(old: &Self, settings: &Settings, transport: Transport) -> Self {
+        let (url, clock) = (settings.endpoints.keys.clone(), SharedClock::clone(&old.0.clock));
+        let mut cache = KeyCache::new(settings);
+        if url == old.0.url {
+            cache = cache.with_set_of(&old.0.lock().cache);
+        }
+        Self(Arc::new(Inner { transport, url, clock, state: Mutex::new(State { cache, running: None }) }))
+    }
+
     /// The key of that name. Waits for a fetch when there must be one.
     pub(super) async fn key(&self, kid: &str) -> Result<VerificationKey, VerifyError> {
         let fetch = match self.step(kid)? {

@@ -1,15 +1,20 @@
 //! One client connection: head after head, each judged before pingora sees it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use http::Method;
 use pingora::{
     apps::HttpServerApp, protocols::http::ServerSession, proxy::HttpProxy, server::configuration::ServerConf,
 };
 use tokio::{net::TcpStream, sync::watch};
+use tokio_util::task::TaskTracker;
 
 use super::{
-    Answer, Endpoint, Exchange, Facts, Gateway, Settings, TrustedProxies, access_log,
+    Answer, Endpoint, Exchange, Facts, Gateway, Service, Settings, TrustedProxies, access_log,
     forwarded::Forwarded,
     judge,
     lent::{Home, Lent},
@@ -34,6 +39,9 @@ const KEEPALIVE_SECONDS: u64 = 60;
 /// A client that takes nothing of an answer for so long has gone: its place is needed.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// A request that lasts so long is a stream: a WebSocket, events, a large download.
+const STREAM: Duration = Duration::from_secs(2);
+
 /// Puts pingora around a gateway.
 #[must_use]
 pub fn proxy(gateway: Gateway) -> Arc<Proxy> {
@@ -46,57 +54,89 @@ pub fn proxy(gateway: Gateway) -> Arc<Proxy> {
     Arc::new(proxy)
 }
 
-/// Serves one connection until it ends, or until `drain` says so between two requests.
-pub async fn serve(
-    proxy: Arc<Proxy>,
-    connections: Connections,
-    mut socket: TcpStream,
-    mut drain: watch::Receiver<bool>,
-) {
+/// Serves one connection until it ends, or has to end between two requests.
+pub async fn serve(service: Service, mut socket: TcpStream) {
+    let Service { generations, mut drain, streams } = service;
     // Answers are written in few pieces: waiting to join them only delays.
     let Ok(peer) = socket.set_nodelay(true).and_then(|()| Peer::of(&socket)) else { return };
-    let Some((peer, trusted, begun)) = introduced(&mut socket, peer, &connections, &mut drain).await else { return };
+    let introduced = introduced(&mut socket, peer, &generations.now().connections, &mut drain).await;
+    let Some((peer, speaker, begun)) = introduced else { return };
     let (home, lent) = Home::lend(socket);
-    let mut guard = Guard::new(lent, peer.clone(), connections.limits).holding(&begun);
+    let mut guard = Guard::new(lent, peer.clone(), generations.now().connections.limits).holding(&begun);
     loop {
-        match guard.next_head(&mut drain).await {
+        let next = guard.next_head(&mut drain).await;
+        // From here to its end a request has the same rules, whatever is reloaded meanwhile.
+        let generation = generations.now();
+        let connections = &generation.connections;
+        match next {
             Next::Request => {}
             Next::Closed => return,
             Next::Refused(refusal) => return refuse(guard, refusal, &*connections.entropy).await,
         }
-        let exchange = match guard.head().map(|head| facts(head, &peer, &trusted, &*connections.entropy)) {
+        let trusted = speaker.believed(&connections.trusted);
+        let exchange = match guard.head().map(|head| facts(head, &peer, trusted, &*connections.entropy)) {
             Some(Ok(facts)) => Exchange::new(facts),
             Some(Err(refusal)) => return refuse(guard, refusal, &*connections.entropy).await,
             None => return,
         };
-        let served = serve_one(&proxy, guard, &exchange, &drain);
+        let served = serve_one(&generation.proxy, guard, &exchange, &drain);
         let reused = tokio::select! {
             reused = served => reused,
+            never = becomes_a_stream(&streams) => match never {},
             () = exchange.overdue() => {
                 return too_late(&home, &peer, &exchange, connections.limits).await;
             }
             over = exchange.session_over(&connections.sessions) => {
-                return cut(&home, &peer, &exchange, &connections, over).await;
+                return cut(&home, &peer, &exchange, connections, over).await;
             }
         };
         match reused {
-            Some(next) => guard = next,
+            Some(next) => guard = next.under(generations.now().connections.limits),
             None => return,
         }
     }
 }
 
-/// Who is at the other end, whom to believe about it, and what of the first request was read. A trusted proxy may
+/// Counts a request that lasts among the streams, for as long as it is polled.
+async fn becomes_a_stream(streams: &TaskTracker) -> Infallible {
+    tokio::time::sleep(STREAM).await;
+    let _counted = streams.token();
+    std::future::pending().await
+}
+
+/// For whom somebody speaks who opens a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Speaker {
+    /// For the address that it connects from, or that it was introduced with.
+    Address,
+    /// For somebody whom a trusted proxy does not name: what `X-Forwarded-For` says may be theirs.
+    Nobody,
+}
+
+/// Nobody is trusted.
+static NONE_TRUSTED: LazyLock<TrustedProxies> = LazyLock::new(TrustedProxies::default);
+
+impl Speaker {
+    /// Whom of the trusted proxies to believe on this connection.
+    fn believed(self, trusted: &TrustedProxies) -> &TrustedProxies {
+        match self {
+            Self::Address => trusted,
+            Self::Nobody => &NONE_TRUSTED,
+        }
+    }
+}
+
+/// Who is at the other end, for whom it speaks, and what of the first request was read. A trusted proxy may
 /// say first for whom it connects; `None` when there is nobody to serve.
 async fn introduced(
     socket: &mut TcpStream,
     peer: Peer,
     connections: &Connections,
     drain: &mut watch::Receiver<bool>,
-) -> Option<(Peer, TrustedProxies, Vec<u8>)> {
-    let (limits, trusted) = (connections.limits, connections.trusted.clone());
-    if !trusted.contains(peer.remote().ip()) {
-        return Some((peer, trusted, Vec::new()));
+) -> Option<(Peer, Speaker, Vec<u8>)> {
+    let limits = connections.limits;
+    if !connections.trusted.contains(peer.remote().ip()) {
+        return Some((peer, Speaker::Address, Vec::new()));
     }
     // A connection may be opened ahead of time.
     let mut first = [0];
@@ -104,16 +144,17 @@ async fn introduced(
         biased;
         read = socket.peek(&mut first) => if read.unwrap_or(0) == 0 { return None },
         () = tokio::time::sleep(limits.idle_timeout) => return None,
-        _ = drain.wait_for(|drains| *drains) => return None,
+        () = wire::drained(drain) => return None,
     }
     if !wire::may_introduce(first[0]) {
-        return Some((peer, trusted, Vec::new()));
+        return Some((peer, Speaker::Address, Vec::new()));
     }
     match tokio::time::timeout(limits.header_timeout, wire::introduction(socket)).await.ok()? {
-        Ok(Introduction::None(begun)) => Some((peer, trusted, begun)),
-        Ok(Introduction::Client(client)) => Some((Peer::for_client(socket, client).ok()?, trusted, Vec::new())),
-        // The proxy speaks; but for somebody that it does not name, and what X-Forwarded-For says may be theirs.
-        Ok(Introduction::Nobody) => Some((peer, TrustedProxies::default(), Vec::new())),
+        Ok(Introduction::None(begun)) => Some((peer, Speaker::Address, begun)),
+        Ok(Introduction::Client(client)) => {
+            Some((Peer::for_client(socket, client).ok()?, Speaker::Address, Vec::new()))
+        }
+        Ok(Introduction::Nobody) => Some((peer, Speaker::Nobody, Vec::new())),
         Err(why) => {
             tracing::info!(event = "proxy_header_refused", peer = %peer.remote().ip().to_canonical(), reason = %why);
             None

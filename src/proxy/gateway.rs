@@ -53,6 +53,13 @@ impl Gateway {
         Self { assertions, ..self }
     }
 
+    /// The same, with what the upstreams of another gateway have learnt.
+    #[must_use]
+    pub fn after(self, others: &Upstreams) -> Self {
+        self.upstreams.learn(others);
+        self
+    }
+
     /// The upstreams of the apps, to be watched.
     #[must_use]
     pub fn upstreams(&self) -> Arc<Upstreams> {

@@ -4,11 +4,11 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_util::task::TaskTracker;
 
-use crate::proxy::{self, Connections, Proxy};
+use crate::proxy::{self, Service};
 
 /// Most connections at once. Who comes then waits in the kernel's queue.
 const MOST: usize = 20_000;
@@ -19,16 +19,14 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Everything that accepted connections share.
 #[derive(Clone)]
 pub(super) struct Acceptor {
-    proxy: Arc<Proxy>,
-    connections: Connections,
-    drain: watch::Receiver<bool>,
+    service: Service,
     tasks: TaskTracker,
     places: Arc<Semaphore>,
 }
 
 impl Acceptor {
-    pub(super) fn new(proxy: Arc<Proxy>, connections: Connections, drain: watch::Receiver<bool>) -> Self {
-        Self { proxy, connections, drain, tasks: TaskTracker::new(), places: Arc::new(Semaphore::new(MOST)) }
+    pub(super) fn new(service: Service) -> Self {
+        Self { service, tasks: TaskTracker::new(), places: Arc::new(Semaphore::new(MOST)) }
     }
 
     /// The connections that are open.
@@ -38,7 +36,7 @@ impl Acceptor {
 
     /// Accepts until the gateway drains.
     pub(super) async fn accept_all(self, listener: TcpListener) {
-        let mut drain = self.drain.clone();
+        let mut drain = self.service.drain.clone();
         loop {
             let accepted = tokio::select! {
                 accepted = self.accept(&listener) => accepted,
@@ -62,7 +60,7 @@ impl Acceptor {
     }
 
     fn serve(&self, socket: TcpStream, place: OwnedSemaphorePermit) {
-        let serving = proxy::serve(Arc::clone(&self.proxy), self.connections.clone(), socket, self.drain.clone());
+        let serving = proxy::serve(self.service.clone(), socket);
         self.tasks.spawn(async move {
             serving.await;
             drop(place);

@@ -2,18 +2,26 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::{sync::watch, task::JoinHandle, time::timeout};
+use arc_swap::ArcSwap;
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
+use tokio_util::task::TaskTracker;
 
-use super::{AdminAddress, KeyFileError, Settings, key_file, listener, listener::Acceptor, store, store::StoreProblem};
+use super::{
+    AdminAddress, KeyFileError, NeedsRestart, Settings,
+    core::Core,
+    listener::Acceptor,
+    restart::Fixed,
+    serving::{Serving, Wanted},
+    sockets::Sockets,
+    store::StoreProblem,
+};
 use crate::{
-    admin::{self, Admin},
+    admin::{self, Admin, Present},
     apple::{Apple, BuildError},
-    assertion::Assertions,
     clock::{SharedClock, Stopwatch, SystemClock},
     entropy::{SharedEntropy, SystemEntropy},
-    proxy::{self, Connections, Gateway, UpstreamsError},
-    session::{Codec, RevocationQueue, Revoke, Sessions, Store},
-    signin::SignIn,
+    proxy::{Generations, Service, UpstreamsError},
+    session::Store,
 };
 
 /// How long the last revocations may take when the gateway stops.
@@ -21,6 +29,12 @@ const LAST_REVOCATIONS: Duration = Duration::from_secs(5);
 
 /// How long Apple's first keys may take when the gateway stops as soon as it has started.
 const FIRST_KEYS: Duration = Duration::from_secs(1);
+
+/// How long Apple's keys may hold up a reload.
+const LAST_KEYS: Duration = Duration::from_secs(5);
+
+/// How long requests in flight may take once the streams are over.
+const LAST_REQUESTS: Duration = Duration::from_secs(10);
 
 /// How long the last refreshes may take beyond the time that requests have.
 const LAST_REFRESHES: Duration = Duration::from_secs(5);
@@ -51,13 +65,22 @@ pub enum StartError {
     /// Apps cannot be reached as the settings say.
     #[error(transparent)]
     Upstreams(#[from] UpstreamsError),
+    /// A socket that systemd hands over cannot be used.
+    #[error("cannot use a socket that systemd hands over: {0}; ListenStream= in the socket unit must be TCP addresses")]
+    HandedOver(io::Error),
+    /// systemd hands over a socket that nobody wants.
+    #[error(
+        "systemd listens on {0} for the gateway, and the configuration does not: [server] listen and ListenStream= in \
+         the socket unit must name the same addresses, as ADDRESS:PORT"
+    )]
+    Unclaimed(SocketAddr),
     /// The system refuses to tell of signals.
     #[error("cannot listen for signals: {0}")]
     Signals(io::Error),
 }
 
 /// What a gateway takes from its surroundings.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Parts {
     /// The clock.
     pub clock: SharedClock,
@@ -65,11 +88,18 @@ pub struct Parts {
     pub entropy: SharedEntropy,
     /// Where sessions are kept, when that is not what the settings say.
     pub store: Option<Arc<dyn Store>>,
+    /// Sockets that listen already.
+    pub sockets: Sockets,
 }
 
 impl Default for Parts {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy), store: None }
+        Self {
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            store: None,
+            sockets: Sockets::default(),
+        }
     }
 }
 
@@ -80,15 +110,18 @@ pub struct Running {
     admin: Admin,
     drain: watch::Sender<bool>,
     listeners: Vec<JoinHandle<()>>,
-    connections: tokio_util::task::TaskTracker,
-    queue: RevocationQueue,
+    connections: TaskTracker,
+    streams: TaskTracker,
+    has_heirs: bool,
+    core: Core,
+    fixed: Fixed,
+    grace: Duration,
+    generations: Generations,
+    serving: Serving,
+    present: Arc<ArcSwap<Present>>,
     revoking: JoinHandle<()>,
-    sessions: Arc<Sessions>,
-    signin: Arc<SignIn>,
     tending: JoinHandle<()>,
     warming: JoinHandle<()>,
-    asserting: Option<JoinHandle<()>>,
-    watching: JoinHandle<()>,
 }
 
 impl Running {
@@ -96,88 +129,77 @@ impl Running {
     ///
     /// # Errors
     /// When an address is taken, the key cannot be read or made, or the store does not open.
-    pub async fn start(settings: Settings, parts: Parts) -> Result<Self, StartError> {
-        let Parts { clock, entropy, store: given } = parts;
-        let mut sockets = Vec::new();
-        for address in &settings.listen {
-            let bound = listener::bind(*address).await;
-            sockets.push(bound.map_err(|source| StartError::Bind { address: address.to_string(), source })?);
-        }
-        let sealer = Arc::new(key_file::load(settings.encryption_key_file.as_deref(), &settings.state_dir, &*entropy)?);
-        let apple = Arc::new(Apple::new(settings.apple, Arc::clone(&clock), Arc::clone(&entropy))?);
-        let store = match given {
-            Some(store) => store,
-            None => {
-                let codec = Codec::new(Arc::clone(&sealer), Arc::clone(&entropy));
-                let surroundings = (Arc::clone(&clock), Arc::clone(&entropy));
-                store::open(settings.store, &settings.state_dir, settings.session, codec, surroundings).await?
-            }
-        };
-        let sessions = Sessions::new(settings.session, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&entropy));
-        let queue = RevocationQueue::new(
-            store,
-            Arc::<Apple>::clone(&apple),
-            Arc::clone(&clock),
-            Arc::clone(&entropy),
-            sessions.bell(),
-        );
+    pub async fn start(settings: Settings, mut parts: Parts) -> Result<Self, StartError> {
+        let has_heirs = !parts.sockets.is_empty();
+        let sockets = open(&settings.listen, &mut parts.sockets).await?;
+        let core = Core::open(&settings, parts).await?;
+        let (fixed, grace) = (Fixed::of(&settings), settings.shutdown_grace);
+        let admin_listen = settings.admin_listen.clone();
+        let (mut serving, generation) = Serving::first(&core, Wanted::of(settings))?;
         let (drain, drains) = watch::channel(false);
+        let present = Arc::new(ArcSwap::from_pointee(serving.present.clone()));
         let operators = admin::Parts {
-            apple: Arc::clone(&apple),
-            sessions: Arc::clone(&sessions),
-            queue: queue.clone(),
-            entropy: Arc::clone(&entropy),
-            refresh_before: settings.signin.refresh_before,
-            revoke: if settings.signin.revoke_on_sign_out { Revoke::Yes } else { Revoke::No },
+            present: Arc::clone(&present),
+            sessions: Arc::clone(&core.sessions),
+            queue: core.queue.clone(),
+            entropy: Arc::clone(&core.entropy),
             draining: drains.clone(),
         };
-        let signin = SignIn::new(
-            settings.signin,
-            Arc::clone(&apple),
-            Arc::clone(&sessions),
-            sealer,
-            queue.clone(),
-            Arc::clone(&clock),
-            Arc::clone(&entropy),
-        );
-        let admin = admin(&settings.admin_listen, operators).await?;
-        let connections = Connections::new(&settings.proxy, Arc::clone(&sessions), Arc::clone(&entropy));
-        let waker = Arc::clone(&clock);
-        let assertions = settings
-            .assertion
-            .map(|settings| Assertions::new(settings, Arc::clone(&sessions), Arc::clone(&clock), Arc::clone(&entropy)));
-        let asserting = assertions.clone().map(|assertions| tokio::spawn(assertions.tend()));
-        let gateway = Gateway::new(settings.proxy, settings.table, Arc::clone(&signin), clock, entropy)?;
-        let gateway = gateway.asserting(assertions);
-        let upstreams = gateway.upstreams();
-        let acceptor = Acceptor::new(proxy::proxy(gateway), connections, drains);
+        let admin = admin(&admin_listen, operators).await?;
+        // Nothing can fail from here on.
+        let generations = Generations::new(generation);
+        let streams = TaskTracker::new();
+        let service = Service { generations: generations.clone(), drain: drains, streams: streams.clone() };
+        let acceptor = Acceptor::new(service);
         let addresses: Vec<_> = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
-        let tasks = acceptor.tasks().clone();
+        let connections = acceptor.tasks().clone();
         let listeners = sockets.into_iter().map(|socket| tokio::spawn(acceptor.clone().accept_all(socket))).collect();
-        // Apple may be down: public routes work all the same, and sign-ins say what is wrong.
-        let warming = tokio::spawn(async move { apple.warm_keys().await });
-        let revoking = tokio::spawn({
-            let queue = queue.clone();
-            async move { queue.run().await }
-        });
-        let tending = tokio::spawn(Arc::clone(&sessions).tend());
-        let watching = tokio::spawn(async move { upstreams.watch(&*waker).await });
+        serving.work(&core);
+        let queue = core.queue.clone();
+        let revoking = tokio::spawn(async move { queue.run().await });
+        let tending = tokio::spawn(Arc::clone(&core.sessions).tend());
+        let warming = warm(&serving.apple);
         tracing::info!(event = "started", listen = ?addresses);
         Ok(Self {
             addresses,
             admin,
             drain,
             listeners,
-            connections: tasks,
-            queue,
+            connections,
+            streams,
+            has_heirs,
+            core,
+            fixed,
+            grace,
+            generations,
+            serving,
+            present,
             revoking,
-            sessions,
-            signin,
             tending,
             warming,
-            asserting,
-            watching,
         })
+    }
+
+    /// Serves by other settings from the next request on, all of them or none. Requests under way keep theirs, and
+    /// sessions and streams stay. Gives back what only a restart can change and was left as it is.
+    ///
+    /// # Errors
+    /// When what the settings ask for cannot be built: then nothing has changed.
+    pub async fn reload(&mut self, settings: Settings) -> Result<Vec<NeedsRestart>, StartError> {
+        let (fixed, grace) = (Fixed::of(&settings), settings.shutdown_grace);
+        let (mut next, generation) = self.serving.next(&self.core, Wanted::of(settings))?;
+        // Before it serves: nobody should wait for keys that were there a moment ago.
+        let mut warming = warm(&next.apple);
+        let _ = timeout(LAST_KEYS, &mut warming).await;
+        self.core.apple.replace(Arc::clone(&next.apple));
+        self.present.store(Arc::new(next.present.clone()));
+        self.generations.replace(generation);
+        self.serving.rest();
+        next.work(&self.core);
+        self.serving = next;
+        self.grace = grace;
+        self.warming = warming;
+        Ok(self.fixed.changed(&fixed))
     }
 
     /// Where browsers connect: with the ports that the system chose.
@@ -192,14 +214,31 @@ impl Running {
         self.admin.address()
     }
 
+    /// How long requests in flight may go on when it stops.
+    #[must_use]
+    pub fn grace(&self) -> Duration {
+        self.grace
+    }
+
     /// How many revocations wait; very many, when the store cannot tell.
     pub async fn revocations_waiting(&self) -> usize {
-        self.queue.length().await.unwrap_or(usize::MAX)
+        self.core.queue.length().await.unwrap_or(usize::MAX)
     }
 
     /// Accepts nothing more, lets requests in flight and refreshes finish within `grace`, and gives the last
     /// revocations a moment.
-    pub async fn drain(self, grace: Duration) {
+    ///
+    /// Where the sockets are somebody else's, who connects after the end waits for the next process. Nobody should wait
+    /// for the streams of others, so that it accepts until they are over.
+    pub async fn drain(mut self, mut grace: Duration) {
+        if self.has_heirs {
+            self.streams.close();
+            if !self.streams.is_empty() {
+                tracing::info!(event = "draining_streams", streams = self.streams.len());
+                let _ = timeout(grace, self.streams.wait()).await;
+            }
+            grace = LAST_REQUESTS;
+        }
         // Before it is said: who reads the log may ask at once.
         self.drain.send_replace(true);
         tracing::info!(event = "draining", connections = self.connections.len());
@@ -211,20 +250,20 @@ impl Running {
         if timeout(grace, self.connections.wait()).await.is_err() {
             tracing::warn!(event = "drain_incomplete", connections = self.connections.len());
         }
-        self.watching.abort();
         // No browser waits for a refresh ahead of time, but what Apple answers to it must not be lost.
         let rest = grace.saturating_sub(stopwatch.elapsed()).max(LAST_REFRESHES);
-        if timeout(rest, self.signin.renewed()).await.is_err() {
+        if timeout(rest, self.serving.signin.renewed()).await.is_err() {
             tracing::warn!(event = "refreshes_cut_off");
         }
         // Cut off in the middle it would say that Apple is away.
         let _ = timeout(FIRST_KEYS, self.warming).await;
         self.tending.abort();
-        self.asserting.inspect(JoinHandle::abort);
-        self.sessions.write_seen().await;
+        self.serving.rest();
+        let Core { sessions, queue, .. } = self.core;
+        sessions.write_seen().await;
         self.revoking.abort();
-        let _ = timeout(LAST_REVOCATIONS, self.queue.finish()).await;
-        match self.queue.length().await {
+        let _ = timeout(LAST_REVOCATIONS, queue.finish()).await;
+        match queue.length().await {
             Ok(0) => {}
             Ok(count) => tracing::warn!(event = "revocations_waiting", count),
             Err(error) => tracing::warn!(event = "revocation_queue_unavailable", reason = %error),
@@ -233,6 +272,21 @@ impl Running {
         self.admin.stop().await;
         tracing::info!(event = "stopped");
     }
+}
+
+async fn open(addresses: &[SocketAddr], given: &mut Sockets) -> Result<Vec<TcpListener>, StartError> {
+    let mut sockets = Vec::new();
+    for address in addresses {
+        sockets.push(given.at(*address).await?);
+    }
+    given.all_taken()?;
+    Ok(sockets)
+}
+
+/// Fetches Apple's keys. Apple may be down: public routes work all the same, and sign-ins say what is wrong.
+fn warm(apple: &Arc<Apple>) -> JoinHandle<()> {
+    let apple = Arc::clone(apple);
+    tokio::spawn(async move { apple.warm_keys().await })
 }
 
 async fn admin(address: &AdminAddress, parts: admin::Parts) -> Result<Admin, StartError> {

@@ -74,10 +74,23 @@ pub struct SignIn {
     queue: RevocationQueue,
     clock: SharedClock,
     entropy: SharedEntropy,
-    renewing: Mutex<HashMap<SessionKey, renew::Renewal>>,
-    renewals: TaskTracker,
+    renewals: Arc<Renewals>,
+}
+
+/// The refreshes of this process. They go on when the settings change.
+#[derive(Debug)]
+struct Renewals {
+    running: Mutex<HashMap<SessionKey, renew::Renewal>>,
+    tasks: TaskTracker,
     /// When a session whose refresh failed may try again.
     cooling: Cache<SessionKey, Timestamp>,
+}
+
+impl Default for Renewals {
+    fn default() -> Self {
+        let cooling = Cache::builder().max_capacity(MOST_COOLING).time_to_live(Duration::from_secs(3600)).build();
+        Self { running: Mutex::default(), tasks: TaskTracker::new(), cooling }
+    }
 }
 
 impl SignIn {
@@ -101,9 +114,23 @@ impl SignIn {
             queue,
             clock,
             entropy,
-            renewing: Mutex::default(),
-            renewals: TaskTracker::new(),
-            cooling: Cache::builder().max_capacity(MOST_COOLING).time_to_live(Duration::from_secs(3600)).build(),
+            renewals: Arc::default(),
+        })
+    }
+
+    /// The same with other settings and another client of Apple's. What is under way goes on, and is known to both.
+    #[must_use]
+    pub fn with(&self, settings: Settings, apple: Arc<Apple>) -> Arc<Self> {
+        Arc::new(Self {
+            names: CookieNames::new(settings.external_scheme),
+            settings,
+            apple,
+            sessions: Arc::clone(&self.sessions),
+            sealer: Arc::clone(&self.sealer),
+            queue: self.queue.clone(),
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+            renewals: Arc::clone(&self.renewals),
         })
     }
 

@@ -109,7 +109,7 @@ struct Entry<'a> {
 
 impl Drop for Entry<'_> {
     fn drop(&mut self) {
-        self.signin.renewing.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+        self.signin.renewals.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
     }
 }
 
@@ -141,7 +141,7 @@ impl SignIn {
         session: ActiveSession,
         now: Timestamp,
     ) -> Result<ActiveSession, RenewProblem> {
-        let outcome = match self.cooling.get(session.key()).filter(|until| *until > now) {
+        let outcome = match self.renewals.cooling.get(session.key()).filter(|until| *until > now) {
             Some(until) => Err(RenewProblem::Unavailable { retry_after: until.since(now) }),
             None => self.join(&session).await,
         };
@@ -181,19 +181,19 @@ impl SignIn {
     }
 
     fn is_cooling(&self, session: &ActiveSession, now: Timestamp) -> bool {
-        self.cooling.get(session.key()).is_some_and(|until| until > now)
+        self.renewals.cooling.get(session.key()).is_some_and(|until| until > now)
     }
 
     /// The refresh of this session that is under way, or a new one. It runs to its end whether or not
     /// anybody waits: a rotated refresh token must not be lost with an impatient browser.
     fn join(self: &Arc<Self>, session: &ActiveSession) -> Renewal {
-        let mut renewing = self.renewing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut renewing = self.renewals.running.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(renewal) = renewing.get(session.key()) {
             return renewal.clone();
         }
         let (this, session_) = (Arc::clone(self), session.clone());
         let (waiters, told) = oneshot::channel();
-        self.renewals.spawn(async move {
+        self.renewals.tasks.spawn(async move {
             let _entry = Entry { signin: &this, key: *session_.key() };
             let mut waiters = Waiters(Some(waiters));
             let outcome = this.renew(&session_, &mut waiters).await;
@@ -208,8 +208,8 @@ impl SignIn {
 
     /// Resolves when no refresh is under way any more: a process that ends before has lost what Apple answers.
     pub async fn renewed(&self) {
-        self.renewals.close();
-        self.renewals.wait().await;
+        self.renewals.tasks.close();
+        self.renewals.tasks.wait().await;
     }
 
     /// One refresh, of all processes at once: whoever has the lease calls Apple, the others wait for what
@@ -245,7 +245,7 @@ impl SignIn {
                 }
                 Lease::Cooling(rest) => {
                     let retry_after = rest.max(Duration::from_secs(1));
-                    self.cooling.insert(*session.key(), now.plus(retry_after));
+                    self.renewals.cooling.insert(*session.key(), now.plus(retry_after));
                     return Err(RenewProblem::Unavailable { retry_after });
                 }
                 Lease::Held if now.since(begun) >= LONGEST_WAIT => {
@@ -358,7 +358,7 @@ impl SignIn {
             | CallError::Malformed(_) => COOL_DOWN,
         };
         let retry_after = asked.clamp(Duration::from_secs(1), LONGEST_COOL_DOWN);
-        self.cooling.insert(*session.key(), self.clock.now().plus(retry_after));
+        self.renewals.cooling.insert(*session.key(), self.clock.now().plus(retry_after));
         tracing::warn!(event = "refresh_failed", session = %session.record().handle, reason = %error);
         RenewProblem::Unavailable { retry_after }
     }

@@ -51,6 +51,13 @@ impl Balancer {
         self.failures.get(index).is_some_and(|failures| failures.swap(0, Ordering::Relaxed) >= PATIENCE)
     }
 
+    /// Takes over what another balancer knows of one of its upstreams.
+    pub(super) fn learn(&self, index: usize, other: &Self, there: usize) {
+        if let (Some(failures), Some(known)) = (self.failures.get(index), other.failures.get(there)) {
+            failures.store(known.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+
     fn is_healthy(&self, index: usize) -> bool {
         self.failures.get(index).is_some_and(|failures| failures.load(Ordering::Relaxed) < PATIENCE)
     }

@@ -81,6 +81,15 @@ impl Upstreams {
         Ok(Self { pools, resolver: Resolver::default() })
     }
 
+    /// Takes over what others know of the health of the upstreams that both have.
+    pub(super) fn learn(&self, others: &Self) {
+        for (name, pool) in &self.pools {
+            if let Some(other) = others.pools.get(name) {
+                pool.learn(other);
+            }
+        }
+    }
+
     /// The most upstreams that an app has.
     pub(super) fn most(&self) -> usize {
         self.pools.values().map(|pool| pool.app.upstreams.len()).max().unwrap_or_default()

@@ -35,6 +35,19 @@ impl Pool {
         Self { app, balancer, group, trusted }
     }
 
+    /// Takes over what another pool knows of the upstreams that both have, if it asks them in the same way.
+    pub(super) fn learn(&self, other: &Self) {
+        let asks = |app: &App| (app.health_path.clone(), app.upstream_authorities.clone());
+        if asks(&self.app) != asks(&other.app) {
+            return;
+        }
+        for (index, upstream) in self.app.upstreams.iter().enumerate() {
+            if let Some(there) = other.app.upstreams.iter().position(|known| known == upstream) {
+                self.balancer.learn(index, &other.balancer, there);
+            }
+        }
+    }
+
     /// How pingora connects to an upstream at this address.
     pub(super) fn peer(&self, upstream: &Upstream, address: SocketAddr) -> pingora::Result<HttpPeer> {
         let mut peer = match upstream.scheme {

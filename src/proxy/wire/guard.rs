@@ -15,7 +15,7 @@ use futures_util::task::AtomicWaker;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::watch,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 
 use super::{
@@ -25,6 +25,8 @@ use super::{
 
 /// What is read at once into memory of our own. It is on the stack: an idle connection has no buffer.
 pub(super) const STRIDE: usize = 4096;
+/// How long an idle client may still send a request when the server drains.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// How long a client may take to fetch a refusal.
 const REFUSING: Duration = Duration::from_secs(3);
 
@@ -98,6 +100,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> Guard<S> {
     pub fn holding(mut self, bytes: &[u8]) -> Self {
         self.held.extend_from_slice(bytes);
         self
+    }
+
+    /// The same with other limits, from the next request on.
+    #[must_use]
+    pub fn under(self, settings: Settings) -> Self {
+        Self { settings, ..self }
     }
 
     /// Who is at the other end.
@@ -241,9 +249,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> Guard<S> {
     }
 }
 
-/// Resolves when the server drains; also when nobody is left who could say so.
-async fn drained(drain: &mut watch::Receiver<bool>) {
+/// Resolves a moment after the server begins to drain; also when nobody is left who could say so. A client that asks
+/// again and again, as they do, is told with its next answer that the connection ends, and loses no request.
+pub async fn drained(drain: &mut watch::Receiver<bool>) {
     let _ = drain.wait_for(|drains| *drains).await;
+    sleep(FAREWELL).await;
 }
 
 /// Shows no byte of what was sent.

@@ -1,0 +1,35 @@
+//! What of a changed configuration a reload cannot bring.
+
+use super::Settings;
+
+/// A key of the configuration that is read at the start only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NeedsRestart(pub &'static str);
+
+/// The settings that only a start reads, to be compared with those of a later file.
+#[derive(Clone, Debug)]
+pub(super) struct Fixed(Vec<(&'static str, String)>);
+
+impl Fixed {
+    /// Those among all settings.
+    pub(super) fn of(settings: &Settings) -> Self {
+        // As text: they are compared and never used. None of it is shown.
+        let text = |value: &dyn std::fmt::Debug| format!("{value:?}");
+        Self(vec![
+            ("server.listen", text(&settings.listen)),
+            ("server.admin_listen", text(&settings.admin_listen)),
+            ("server.state_dir", text(&settings.state_dir)),
+            ("session.store", text(&settings.store)),
+            ("session.idle_timeout", text(&settings.session.idle_timeout)),
+            ("session.max_lifetime", text(&settings.session.max_lifetime)),
+            ("session.encryption_key_file", text(&settings.encryption_key_file)),
+            ("log.format", text(&settings.log_format)),
+        ])
+    }
+
+    /// The keys that have changed.
+    pub(super) fn changed(&self, later: &Self) -> Vec<NeedsRestart> {
+        let pairs = self.0.iter().zip(&later.0);
+        pairs.filter(|(here, there)| here != there).map(|((key, _), _)| NeedsRestart(key)).collect()
+    }
+}
