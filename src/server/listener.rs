@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
 };
 use tokio_util::task::TaskTracker;
 
@@ -20,13 +20,14 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 pub(super) struct Acceptor {
     service: Service,
+    shut: watch::Receiver<bool>,
     tasks: TaskTracker,
     places: Arc<Semaphore>,
 }
 
 impl Acceptor {
-    pub(super) fn new(service: Service) -> Self {
-        Self { service, tasks: TaskTracker::new(), places: Arc::new(Semaphore::new(MOST)) }
+    pub(super) fn new(service: Service, shut: watch::Receiver<bool>) -> Self {
+        Self { service, shut, tasks: TaskTracker::new(), places: Arc::new(Semaphore::new(MOST)) }
     }
 
     /// The connections that are open.
@@ -34,13 +35,13 @@ impl Acceptor {
         &self.tasks
     }
 
-    /// Accepts until the gateway drains.
+    /// Accepts until it is shut.
     pub(super) async fn accept_all(self, listener: TcpListener) {
-        let mut drain = self.service.drain.clone();
+        let mut shut = self.shut.clone();
         loop {
             let accepted = tokio::select! {
                 accepted = self.accept(&listener) => accepted,
-                _ = drain.wait_for(|drains| *drains) => return,
+                _ = shut.wait_for(|shut| *shut) => return,
             };
             match accepted {
                 Ok((socket, place)) => self.serve(socket, place),

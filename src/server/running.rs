@@ -3,7 +3,12 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
 use tokio_util::task::TaskTracker;
 
 use super::{
@@ -20,7 +25,7 @@ use crate::{
     apple::{Apple, BuildError},
     clock::{SharedClock, Stopwatch, SystemClock},
     entropy::{SharedEntropy, SystemEntropy},
-    proxy::{Generations, Service, UpstreamsError},
+    proxy::{Generations, Service, UpstreamsError, wire::FAREWELL},
     session::Store,
 };
 
@@ -109,6 +114,7 @@ pub struct Running {
     addresses: Vec<SocketAddr>,
     admin: Admin,
     drain: watch::Sender<bool>,
+    shut: watch::Sender<bool>,
     listeners: Vec<JoinHandle<()>>,
     connections: TaskTracker,
     streams: TaskTracker,
@@ -121,7 +127,8 @@ pub struct Running {
     present: Arc<ArcSwap<Present>>,
     revoking: JoinHandle<()>,
     tending: JoinHandle<()>,
-    warming: JoinHandle<()>,
+    /// The fetch of Apple's keys, while it is under way.
+    warming: Option<JoinHandle<()>>,
 }
 
 impl Running {
@@ -150,7 +157,8 @@ impl Running {
         let generations = Generations::new(generation);
         let streams = TaskTracker::new();
         let service = Service { generations: generations.clone(), drain: drains, streams: streams.clone() };
-        let acceptor = Acceptor::new(service);
+        let (shut, shuts) = watch::channel(false);
+        let acceptor = Acceptor::new(service, shuts);
         let addresses: Vec<_> = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
         let connections = acceptor.tasks().clone();
         let listeners = sockets.into_iter().map(|socket| tokio::spawn(acceptor.clone().accept_all(socket))).collect();
@@ -158,12 +166,13 @@ impl Running {
         let queue = core.queue.clone();
         let revoking = tokio::spawn(async move { queue.run().await });
         let tending = tokio::spawn(Arc::clone(&core.sessions).tend());
-        let warming = warm(&serving.apple);
+        let warming = Some(warm(&serving.apple));
         tracing::info!(event = "started", listen = ?addresses);
         Ok(Self {
             addresses,
             admin,
             drain,
+            shut,
             listeners,
             connections,
             streams,
@@ -190,7 +199,7 @@ impl Running {
         let (mut next, generation) = self.serving.next(&self.core, Wanted::of(settings))?;
         // Before it serves: nobody should wait for keys that were there a moment ago.
         let mut warming = warm(&next.apple);
-        let _ = timeout(LAST_KEYS, &mut warming).await;
+        let in_time = timeout(LAST_KEYS, &mut warming).await.is_ok();
         self.core.apple.replace(Arc::clone(&next.apple));
         self.present.store(Arc::new(next.present.clone()));
         self.generations.replace(generation);
@@ -198,7 +207,7 @@ impl Running {
         next.work(&self.core);
         self.serving = next;
         self.grace = grace;
-        self.warming = warming;
+        self.warming = (!in_time).then_some(warming);
         Ok(self.fixed.changed(&fixed))
     }
 
@@ -242,6 +251,11 @@ impl Running {
         // Before it is said: who reads the log may ask at once.
         self.drain.send_replace(true);
         tracing::info!(event = "draining", connections = self.connections.len());
+        if self.has_heirs {
+            // Whoever is told to connect again should not wait for those who have not been told yet.
+            sleep(FAREWELL).await;
+        }
+        self.shut.send_replace(true);
         for listener in self.listeners {
             let _ = listener.await;
         }
@@ -256,7 +270,9 @@ impl Running {
             tracing::warn!(event = "refreshes_cut_off");
         }
         // Cut off in the middle it would say that Apple is away.
-        let _ = timeout(FIRST_KEYS, self.warming).await;
+        if let Some(warming) = self.warming {
+            let _ = timeout(FIRST_KEYS, warming).await;
+        }
         self.tending.abort();
         self.serving.rest();
         let Core { sessions, queue, .. } = self.core;

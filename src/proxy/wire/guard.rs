@@ -26,7 +26,7 @@ use super::{
 /// What is read at once into memory of our own. It is on the stack: an idle connection has no buffer.
 pub(super) const STRIDE: usize = 4096;
 /// How long an idle client may still send a request when the server drains.
-const FAREWELL: Duration = Duration::from_secs(1);
+pub const FAREWELL: Duration = Duration::from_secs(1);
 /// How long a client may take to fetch a refusal.
 const REFUSING: Duration = Duration::from_secs(3);
 

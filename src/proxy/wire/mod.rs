@@ -53,7 +53,7 @@ mod through_pingora;
 
 pub use body::Body;
 pub use framing::BodyKind;
-pub use guard::{Guard, Next, drained};
+pub use guard::{FAREWELL, Guard, Next, drained};
 pub use head::Head;
 pub use introduction::{Introduction, IntroductionError, introduction, may_introduce};
 pub use peer::Peer;
