@@ -47,6 +47,7 @@ impl Machine {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         assert!(rustix::process::geteuid().is_root(), "these tests boot a machine in a container: run them as root");
         let name = format!("schoolgate-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let complaints = tempfile::NamedTempFile::new().unwrap();
         let mut nspawn = Command::new("sh")
             .args(["-c", START])
             .env("NAME", &name)
@@ -54,10 +55,13 @@ impl Machine {
             .env("PACKAGES", packages)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
+            .stderr(complaints.reopen().unwrap())
             .spawn()
             .unwrap();
         let init = eventually("the machine boots", || {
-            assert!(nspawn.try_wait().unwrap().is_none(), "systemd-nspawn has ended: is it installed?");
+            if nspawn.try_wait().unwrap().is_some() {
+                panic!("scripts/setup test? {}", fs::read_to_string(complaints.path()).unwrap());
+            }
             let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", nspawn.id())).ok()?;
             let init = children.split_whitespace().next()?.parse().ok()?;
             let name = fs::read_to_string(format!("/proc/{init}/comm")).ok()?;
