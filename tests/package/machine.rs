@@ -24,7 +24,7 @@ for tree in /sys/fs/cgroup /sys/fs/cgroup/systemd /sys/fs/cgroup/unified; do
     mkdir $tree/$NAME && echo $$ >$tree/$NAME/cgroup.procs || exit 1
 done
 exec systemd-nspawn --register=no --keep-unit --quiet --console=pipe --machine=$NAME \
-    --directory="$ROOT" --volatile=overlay --bind-ro="$PACKAGES:/packages" --boot
+    --directory="$ROOT" --volatile=overlay --bind-ro="$PACKAGES:/packages" $MORE --boot
 "#;
 
 pub struct Machine {
@@ -44,6 +44,15 @@ pub struct Said {
 impl Machine {
     /// Boots; `packages` is there as `/packages`.
     pub fn boot(packages: &Path) -> Self {
+        Self::boot_with(packages, "")
+    }
+
+    /// Boots without any network but its own loopback, with every port free.
+    pub fn boot_alone(packages: &Path) -> Self {
+        Self::boot_with(packages, "--private-network")
+    }
+
+    fn boot_with(packages: &Path, more: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         assert!(rustix::process::geteuid().is_root(), "these tests boot a machine in a container: run them as root");
         let name = format!("schoolgate-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
@@ -53,6 +62,7 @@ impl Machine {
             .env("NAME", &name)
             .env("ROOT", BOOKWORM)
             .env("PACKAGES", packages)
+            .env("MORE", more)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(complaints.reopen().unwrap())

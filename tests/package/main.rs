@@ -9,6 +9,8 @@ mod school;
 #[path = "../support/mod.rs"]
 mod support;
 
+/// What the documents tell to do.
+mod documents;
 /// What dpkg does.
 mod installing;
 /// What systemd does.
