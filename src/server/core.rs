@@ -6,7 +6,7 @@ use super::{Parts, Settings, StartError, key_file, store};
 use crate::{
     clock::SharedClock,
     entropy::SharedEntropy,
-    session::{Codec, RevocationQueue, Sealer, Sessions},
+    session::{Codec, LiveLifetimes, RevocationQueue, Sealer, Sessions},
 };
 
 use super::current::CurrentApple;
@@ -18,6 +18,7 @@ pub(super) struct Core {
     pub(super) entropy: SharedEntropy,
     pub(super) sealer: Arc<Sealer>,
     pub(super) sessions: Arc<Sessions>,
+    pub(super) lifetimes: LiveLifetimes,
     pub(super) queue: RevocationQueue,
     pub(super) apple: Arc<CurrentApple>,
 }
@@ -28,15 +29,16 @@ impl Core {
         let Parts { clock, entropy, store: given, sockets: _ } = parts;
         let sealer = Arc::new(key_file::load(settings.encryption_key_file.as_deref(), &settings.state_dir, &*entropy)?);
         let apple = CurrentApple::new(settings.apple.clone(), Arc::clone(&clock), Arc::clone(&entropy))?;
+        let lifetimes = LiveLifetimes::from(settings.session);
         let store = match given {
             Some(store) => store,
             None => {
                 let codec = Codec::new(Arc::clone(&sealer), Arc::clone(&entropy));
                 let surroundings = (Arc::clone(&clock), Arc::clone(&entropy));
-                store::open(settings.store.clone(), &settings.state_dir, settings.session, codec, surroundings).await?
+                store::open(settings.store.clone(), &settings.state_dir, lifetimes.clone(), codec, surroundings).await?
             }
         };
-        let sessions = Sessions::new(settings.session, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&entropy));
+        let sessions = Sessions::new(lifetimes.clone(), Arc::clone(&store), Arc::clone(&clock), Arc::clone(&entropy));
         let queue = RevocationQueue::new(
             store,
             Arc::<CurrentApple>::clone(&apple),
@@ -44,6 +46,6 @@ impl Core {
             Arc::clone(&entropy),
             sessions.bell(),
         );
-        Ok(Self { clock, entropy, sealer, sessions, queue, apple })
+        Ok(Self { clock, entropy, sealer, sessions, lifetimes, queue, apple })
     }
 }

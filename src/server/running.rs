@@ -195,12 +195,13 @@ impl Running {
     /// # Errors
     /// When what the settings ask for cannot be built: then nothing has changed.
     pub async fn reload(&mut self, settings: Settings) -> Result<Vec<NeedsRestart>, StartError> {
-        let (fixed, grace) = (Fixed::of(&settings), settings.shutdown_grace);
+        let (fixed, grace, lifetimes) = (Fixed::of(&settings), settings.shutdown_grace, settings.session);
         let (mut next, generation) = self.serving.next(&self.core, Wanted::of(settings))?;
         // Before it serves: nobody should wait for keys that were there a moment ago.
         let mut warming = warm(&next.apple);
         let in_time = timeout(LAST_KEYS, &mut warming).await.is_ok();
         self.core.apple.replace(Arc::clone(&next.apple));
+        self.core.lifetimes.replace(lifetimes);
         self.present.store(Arc::new(next.present.clone()));
         self.generations.replace(generation);
         self.serving.rest();

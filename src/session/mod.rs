@@ -26,7 +26,7 @@ pub use active::ActiveSession;
 pub use codec::{Codec, SealedRecord};
 pub use ending::Revoke;
 pub use id::{Handle, SessionId, SessionKey};
-pub use lifetimes::Lifetimes;
+pub use lifetimes::{Lifetimes, LiveLifetimes};
 pub use listing::Listed;
 pub use manager::{NewSession, Sessions};
 pub use record::{Device, Grant, Record};
