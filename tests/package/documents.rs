@@ -43,7 +43,8 @@ fn answers(machine: &Machine, address: &str) -> bool {
 
 /// The key that Apple's portal gives.
 fn key(machine: &Machine, path: &str) {
-    let key = Command::new("openssl").args(["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]).output();
+    let key =
+        Command::new("openssl").args(["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]).output();
     machine.write(path, key.unwrap().stdout, 0o600);
 }
 

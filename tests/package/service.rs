@@ -26,7 +26,8 @@ async fn people_sign_in_through_a_gateway_without_rights() {
     let user = school.machine.run("id --user schoolgate");
     assert_eq!(status_of(&school, "Uid").split_whitespace().collect::<Vec<_>>(), [user.trim(); 4]);
     let inside = |command: &str| {
-        let said = format!("nsenter --target {} --mount setpriv --reuid schoolgate --clear-groups {command}", school.pid());
+        let said =
+            format!("nsenter --target {} --mount setpriv --reuid schoolgate --clear-groups {command}", school.pid());
         school.machine.try_run(&said).status
     };
     assert_ne!(inside("touch /etc/schoolgate/mine"), 0, "it can write its configuration");
@@ -47,9 +48,11 @@ async fn everything_that_people_and_operators_do_needs_no_forbidden_system_call(
     assert!(list.lines().count() >= 2, "{list}");
     school.machine.run("schoolgate sessions end --all");
     assert!(!school.knows(&mut teacher).await);
-    let ready = school.machine.run("perl -MIO::Socket::UNIX -e '
+    let ready = school.machine.run(
+        "perl -MIO::Socket::UNIX -e '
         $s = IO::Socket::UNIX->new(Peer => \"/run/schoolgate/admin.sock\") or die;
-        print $s \"GET /metrics HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n\"; print <$s>'");
+        print $s \"GET /metrics HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n\"; print <$s>'",
+    );
     assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
     let mut teacher = school.signed_in("teacher-1").await;
     assert_eq!(teacher.open(&at("/.schoolgate/sign-out")).await.status, 200);
@@ -63,7 +66,10 @@ async fn everything_that_people_and_operators_do_needs_no_forbidden_system_call(
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_and_apps_with_tls_work_in_the_sandbox() {
     let redis = Server::start();
-    let store = format!("store = \"redis://127.0.0.1:{}/0\"\nencryption_key_file = \"/etc/schoolgate/session.key\"", redis.port());
+    let store = format!(
+        "store = \"redis://127.0.0.1:{}/0\"\nencryption_key_file = \"/etc/schoolgate/session.key\"",
+        redis.port()
+    );
     let school = School::installed().await;
     let authority = Authority::new("School");
     let app = TlsApp::before(school.site.echo.address, authority.signs(&["localhost"])).await;
