@@ -72,7 +72,7 @@ pub(super) fn in_short(error: &Error) -> String {
 }
 
 /// Why the guard refused the body, when that was the reason that it could not be read.
-fn refused(session: &Session) -> Option<Refusal> {
+pub(super) fn refused(session: &Session) -> Option<Refusal> {
     session.stream()?.as_any().downcast_ref::<Guard<Lent<TcpStream>>>()?.refusal()
 }
 
