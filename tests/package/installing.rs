@@ -13,6 +13,12 @@ fn lintian_finds_nothing() {
 }
 
 #[test]
+fn the_package_has_the_version_of_the_program() {
+    let changelog = include_str!("../../packaging/debian/changelog");
+    assert!(changelog.starts_with(&format!("schoolgate ({}-1) ", env!("CARGO_PKG_VERSION"))), "{changelog}");
+}
+
+#[test]
 fn the_units_are_well_formed_and_shut_in() {
     let machine = Machine::boot(Packages::made().folder());
     machine.run("dpkg --install /packages/schoolgate-1.deb");
