@@ -161,6 +161,13 @@ const MISTAKES: &[Mistake] = &[
         "more than there is anywhere",
         "smaller",
     ),
+    (
+        "\"memory\"",
+        "\"memory\"\n[server.tls]\ncertificate_file = \"$CREDENTIALS_DIRECTORY/tls.pem\"\nprivate_key_file = \"$CREDENTIALS_DIRECTORY/tls.key\"\n[[server.tls.certificate]]\nprivate_key_file = \"x\"",
+        "\"x\"",
+        "no certificate_file beside it",
+        "certificate_file =",
+    ),
     // [apple]
     ("team_id = \"A1B2C3D4E5\"\n", "", "", "is missing", "team_id = \"A1B2C3D4E5\""),
     ("\"org.example.gateway\"", "\"\"", "\"\"", "is empty", "client_id ="),
