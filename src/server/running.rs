@@ -174,9 +174,10 @@ impl Running {
         let addresses: Vec<_> = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
         let connections = acceptor.tasks().clone();
         let redirected: Vec<_> = redirects.iter().filter_map(|socket| socket.local_addr().ok()).collect();
+        let certificates = keeper.as_ref().map(|keeper| Arc::clone(keeper.certificates()));
         let door = Door::Public(tls.map(Arc::new));
         let doors = sockets.into_iter().map(|socket| (socket, door.clone()));
-        let doors = doors.chain(redirects.into_iter().map(|socket| (socket, Door::Redirect)));
+        let doors = doors.chain(redirects.into_iter().map(|socket| (socket, Door::Redirect(certificates.clone()))));
         let open = |(socket, door)| tokio::spawn(acceptor.clone().accept_all(socket, door));
         let listeners = doors.map(open).collect();
         let keeping = keeper.clone().map(|keeper| tokio::spawn(keeper.watch()));
