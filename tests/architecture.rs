@@ -24,6 +24,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("telemetry", &[]),
     ("tls", &["clock", "web"]),
     // Protocol cores.
+    ("acme", &["clock", "crypto", "entropy", "tls", "web"]),
     ("apple", &["secret", "clock", "entropy", "identity", "web"]),
     ("session", &["secret", "clock", "crypto", "entropy", "identity", "apple"]),
     ("assertion", &["clock", "entropy", "identity", "web", "session"]),
@@ -54,6 +55,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "server",
         &[
+            "acme",
             "clock",
             "entropy",
             "telemetry",
@@ -71,6 +73,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "config",
         &[
+            "acme",
             "identity",
             "web",
             "telemetry",

@@ -21,6 +21,7 @@ use super::{
     store::StoreProblem,
 };
 use crate::{
+    acme::Orderer,
     admin::{self, Admin, Present},
     apple::{Apple, BuildError},
     clock::{SharedClock, Stopwatch, SystemClock},
@@ -119,6 +120,7 @@ pub struct Running {
     redirected: Vec<SocketAddr>,
     keeper: Option<Arc<Keeper>>,
     keeping: Option<JoinHandle<()>>,
+    ordering: Option<JoinHandle<()>>,
     admin: Admin,
     drain: watch::Sender<bool>,
     shut: watch::Sender<bool>,
@@ -153,6 +155,7 @@ impl Running {
         let (fixed, grace) = (Fixed::of(&settings), settings.shutdown_grace);
         let admin_listen = settings.admin_listen.clone();
         let keeper = settings.tls.as_ref().map(|tls| Keeper::new(tls.certificates.clone(), Arc::clone(&core.clock)));
+        let acme = settings.tls.as_ref().and_then(|tls| tls.acme.clone());
         let tls = keeper.as_ref().map(|keeper| tls::Acceptor::new(Arc::clone(keeper.certificates()))).transpose()?;
         let (mut serving, generation) = Serving::first(&core, Wanted::of(settings))?;
         let (drain, drains) = watch::channel(false);
@@ -181,6 +184,10 @@ impl Running {
         let open = |(socket, door)| tokio::spawn(acceptor.clone().accept_all(socket, door));
         let listeners = doors.map(open).collect();
         let keeping = keeper.clone().map(|keeper| tokio::spawn(keeper.watch()));
+        let ordering = keeper.clone().zip(acme).map(|(keeper, acme)| {
+            let orderer = Orderer::new(acme, keeper, Arc::clone(&core.clock), Arc::clone(&core.entropy));
+            tokio::spawn(orderer.run())
+        });
         serving.work(&core);
         let queue = core.queue.clone();
         let revoking = tokio::spawn(async move { queue.run().await });
@@ -192,6 +199,7 @@ impl Running {
             redirected,
             keeper,
             keeping,
+            ordering,
             admin,
             drain,
             shut,
@@ -314,6 +322,7 @@ impl Running {
         }
         self.tending.abort();
         self.keeping.inspect(JoinHandle::abort);
+        self.ordering.inspect(JoinHandle::abort);
         self.serving.rest();
         let Core { sessions, queue, .. } = self.core;
         sessions.write_seen().await;

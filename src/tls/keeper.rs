@@ -60,7 +60,8 @@ impl Keeper {
     #[must_use]
     pub fn new(kept: Vec<Kept>, clock: SharedClock) -> Arc<Self> {
         let certificates = Arc::new(Certificates::new(Vec::new()));
-        let keeper = Self { certificates, clock, state: Mutex::new(State { watched: Vec::new(), ordered: None, warned: None }) };
+        let keeper =
+            Self { certificates, clock, state: Mutex::new(State { watched: Vec::new(), ordered: None, warned: None }) };
         keeper.replace(kept);
         Arc::new(keeper)
     }
