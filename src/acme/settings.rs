@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use aws_lc_rs::digest::{SHA256, digest};
+
 use crate::web::Host;
 
 /// Where certificates are ordered, and for which names.
@@ -30,6 +32,16 @@ pub struct ExternalAccount {
     pub key_id: String,
     /// The key, decoded.
     pub key: zeroize::Zeroizing<Vec<u8>>,
+}
+
+impl ExternalAccount {
+    /// What tells this key from another, and nothing else about it.
+    #[must_use]
+    pub fn mark(&self) -> [u8; 32] {
+        let mut mark = [0; 32];
+        mark.copy_from_slice(digest(&SHA256, &self.key).as_ref());
+        mark
+    }
 }
 
 /// Without the key.

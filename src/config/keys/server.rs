@@ -191,7 +191,7 @@ pub(super) const ACME: Section = Section {
             kind: Kind::Flag,
             default: Default::Required,
             example: "true",
-            change: Change::Restart,
+            change: Change::Reload,
             doc: "That you agree to the terms of the authority. Without it nothing is ordered.",
         },
         Key {
