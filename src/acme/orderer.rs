@@ -125,3 +125,65 @@ fn is_old(pair: &Pair, now: Timestamp) -> bool {
     let life = pair.until().since(pair.from());
     now.plus(life / 3) >= pair.until()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{clock::ManualClock, entropy::SystemEntropy, tls::Keeper, web::Host};
+    use std::path::Path;
+
+    fn orderer(state: &Path, clock: &Arc<ManualClock>, names: &[&str]) -> Orderer {
+        let settings = Settings {
+            directory_url: "https://ca.example/".into(),
+            contact: Vec::new(),
+            ca_file: None,
+            external_account: None,
+            names: names.iter().map(|name| Host::parse(name).unwrap()).collect(),
+            folder: state.join("acme"),
+            has_plain_http: false,
+        };
+        let clock: SharedClock = Arc::<ManualClock>::clone(clock);
+        let keeper = Keeper::new(Vec::<Kept>::new(), Arc::clone(&clock));
+        Orderer::new(settings, keeper, clock, Arc::new(SystemEntropy))
+    }
+
+    #[test]
+    fn it_is_time_when_there_is_none_when_it_is_old_and_when_a_name_is_new() {
+        let state = tempfile::tempdir().unwrap();
+        let clock = ManualClock::at(Timestamp::parse("2026-01-02T00:00:00Z").unwrap());
+        let names = ["a.school.example"];
+        let first = orderer(state.path(), &clock, &names);
+        assert!(first.is_time());
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(names.map(str::to_owned)).unwrap();
+        (params.not_before, params.not_after) = (rcgen::date_time_ymd(2026, 1, 1), rcgen::date_time_ymd(2026, 4, 1));
+        first.folder.keep_pair(&params.self_signed(&key).unwrap().pem(), &key.serialize_pem()).unwrap();
+        let second = orderer(state.path(), &clock, &names);
+        assert!(!second.is_time());
+        assert_eq!(second.keeper.certificates().expiries().len(), 1, "it is in use");
+        assert!(orderer(state.path(), &clock, &["a.school.example", "b.school.example"]).is_time());
+        // Two thirds of 90 days.
+        clock.advance(Duration::from_secs(59 * 86_400 - 1));
+        assert!(!second.is_time());
+        clock.advance(Duration::from_secs(1));
+        assert!(second.is_time());
+        let until = crate::clock::Clock::now(&*clock).seconds() + 60;
+        second.folder.keep_attempts(Attempts { failures: 1, not_before: until }).unwrap();
+        assert!(!second.is_time());
+        clock.advance(Duration::from_secs(60));
+        assert!(second.is_time());
+        std::fs::write(state.path().join("acme/certificate.pem"), "nonsense").unwrap();
+        assert!(second.is_time());
+    }
+
+    #[test]
+    fn after_failures_it_waits_twice_as_long_up_to_half_a_day() {
+        let state = tempfile::tempdir().unwrap();
+        let clock = ManualClock::at(Timestamp::from_seconds(0));
+        let orderer = orderer(state.path(), &clock, &["a.school.example"]);
+        for (failures, minutes) in [(0, 15), (1, 30), (2, 60), (5, 480), (6, 720), (40, 720), (u32::MAX, 720)] {
+            let (wait, least) = (orderer.wait_after(failures), Duration::from_secs(minutes * 60));
+            assert!(wait >= least && wait < least + least / 4, "{failures}: {wait:?}");
+        }
+    }
+}
