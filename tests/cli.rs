@@ -107,10 +107,23 @@ impl Folder {
             .envs(variables.iter().copied())
             .output()
             .unwrap();
-        Answer {
+        let answer = Answer {
             status: output.status.code().unwrap(),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
+        };
+        if answer.status == 0 && arguments.contains(&"check") {
+            self.obeys_the_schema();
+        }
+        answer
+    }
+
+    /// What `check` calls valid, an editor must not underline.
+    fn obeys_the_schema(&self) {
+        let Ok(text) = fs::read_to_string(self.0.path().join("gateway.toml")) else { return };
+        let file = serde_json::to_value(toml::from_str::<toml::Table>(&text).unwrap()).unwrap();
+        if let Err(error) = jsonschema::draft7::validate(&schoolgate::config::keys::schema(), &file) {
+            panic!("{}: {error}", error.instance_path());
         }
     }
 
@@ -540,6 +553,17 @@ fn check_looks_at_certificates() {
 }
 
 #[test]
+fn check_prints_the_schema_without_a_configuration() {
+    let folder = Folder::new();
+    let answer = folder.run(&["check", "--schema"]);
+    assert_eq!((answer.status, &*answer.stderr), (0, ""), "{answer:#?}");
+    let schema: serde_json::Value = serde_json::from_str(&answer.stdout).unwrap();
+    let listen = &schema["properties"]["server"]["properties"]["listen"];
+    assert_eq!(listen["default"], serde_json::json!(["127.0.0.1:8080"]));
+    assert!(listen["description"].as_str().unwrap().contains("takes effect at the next restart"));
+}
+
+#[test]
 fn explain_tells_what_a_request_meets() {
     let folder = Folder::new();
     let answer = folder.explain("GET", "https://LIBRARY.school.example:443/roster/5?x=1");
@@ -628,6 +652,7 @@ fn every_command_has_help_and_wrong_usage_is_status_2() {
         &["run"],
         &["check"],
         &["explain"],
+        &["doctor"],
         &["demo"],
         &["sessions"],
         &["sessions", "list"],
@@ -637,8 +662,6 @@ fn every_command_has_help_and_wrong_usage_is_status_2() {
         assert_eq!((answer.status, &*answer.stderr), (0, ""), "{command:?}");
         assert!(answer.stdout.contains("Usage: schoolgate"), "{}", answer.stdout);
     }
-    let help = folder.run(&["--help"]).stdout;
-    assert!(!help.contains("doctor"), "{help}");
     assert_eq!(folder.run(&["--version"]).stdout, format!("schoolgate {}\n", env!("CARGO_PKG_VERSION")));
     for wrong in [&[][..], &["chek"], &["check", "--confg", "x"], &["explain", "GET"], &["demo", "--listen", "x"]] {
         assert_eq!(folder.run(wrong).status, 2, "{wrong:?}");

@@ -8,20 +8,23 @@ use http::{Method, Request, Response, StatusCode, header, request::Parts as Head
 use http_body_util::Full;
 use hyper::body::Body;
 use tokio::sync::watch;
+use tracing::Instrument;
 
 use super::{
     Report,
     guard::{self, Via},
     health::Health,
-    metrics::{self, Metrics},
+    metrics,
     query::{End, Page},
     reply::{Refusal, Reply},
     sessions::SessionsEndpoint,
 };
 use crate::{
     apple::Apple,
+    assertion::Assertions,
     entropy::{self, SharedEntropy},
     session::{RevocationQueue, Revoke, Sessions},
+    telemetry::Metrics,
 };
 
 /// What a reload of the configuration may change.
@@ -33,6 +36,8 @@ pub struct Present {
     pub refresh_before: Duration,
     /// Whether tokens are revoked when sessions end.
     pub revoke: Revoke,
+    /// The assertions, when apps get any.
+    pub assertions: Option<Arc<Assertions>>,
 }
 
 /// What the admin listener needs of the gateway.
@@ -44,6 +49,8 @@ pub struct Parts {
     pub sessions: Arc<Sessions>,
     /// The revocations that wait.
     pub queue: RevocationQueue,
+    /// What is counted and measured.
+    pub metrics: Arc<Metrics>,
     /// For request numbers.
     pub entropy: SharedEntropy,
     /// Whether the gateway stops.
@@ -54,7 +61,7 @@ pub struct Parts {
 #[derive(Debug)]
 pub(super) struct Router {
     health: Health,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
     sessions: SessionsEndpoint,
     entropy: SharedEntropy,
 }
@@ -90,16 +97,19 @@ impl Endpoint {
 
 impl Router {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { present, sessions, queue, entropy, draining } = parts;
+        let Parts { present, sessions, queue, metrics, entropy, draining } = parts;
         let health = Health::new(Arc::clone(&present), Arc::clone(&sessions), queue, draining);
-        Self { health, metrics: Metrics::new(), sessions: SessionsEndpoint::new(sessions, present), entropy }
+        let sessions = SessionsEndpoint::new(sessions, present, Arc::clone(&metrics));
+        Self { health, metrics, sessions, entropy }
     }
 
     /// The answer to a request.
     pub(super) async fn answer(&self, request: Request<impl Body>, via: Via) -> Response<Full<Bytes>> {
         let request_id = entropy::hex::<16>(&*self.entropy);
         let (head, body) = request.into_parts();
-        let reply = self.reply(&head, body.is_end_stream(), via, &request_id).await.unwrap_or_else(|refusal| {
+        let span = tracing::error_span!("admin_request", request_id);
+        let reply = self.reply(&head, body.is_end_stream(), via, &request_id).instrument(span);
+        let reply = reply.await.unwrap_or_else(|refusal| {
             let (status, reason) = (refusal.status.as_u16(), &refusal.detail);
             if refusal.status.is_server_error() {
                 tracing::warn!(event = "admin_request_failed", status, reason, %request_id);
@@ -129,9 +139,10 @@ impl Router {
             }
             Endpoint::Metrics => {
                 let accept = head.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-                let text = self.metrics.text(&self.health.ask().await);
+                let format = metrics::Format::wanted(accept);
+                let text = metrics::text(&self.metrics, &self.health.ask().await, format);
                 let text = text.map_err(|_| Refusal::mistake("The metrics do not become text."))?;
-                Ok(Reply::new(StatusCode::OK, metrics::format_for(accept), text))
+                Ok(Reply::new(StatusCode::OK, format.content_type(), text))
             }
             Endpoint::Sessions if head.method == Method::DELETE => {
                 let end = End::read(head.uri.query())?;

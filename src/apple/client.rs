@@ -1,13 +1,14 @@
 //! The way in: [`Apple`], with every call that the gateway makes.
 
-use std::fmt;
-use std::time::Duration;
+use std::{fmt, sync::Arc, time::Duration};
 
+use tracing::Instrument;
 use url::Url;
 
 use crate::{
     clock::{SharedClock, Stopwatch, Timestamp},
     entropy::{self, SharedEntropy},
+    telemetry::Metrics,
 };
 
 use super::{
@@ -22,7 +23,7 @@ use super::{
     id_token::Rules,
     key_ring::KeyRing,
     notification,
-    report::report,
+    report::{Call, report, span},
     transport::{NotBuilt, Transport},
 };
 
@@ -50,10 +51,11 @@ pub enum Revocable {
 
 /// Apple's OAuth service. Shared by all as one `Arc<Apple>`.
 pub struct Apple {
-    settings: Settings,
-    clock: SharedClock,
+    pub(super) settings: Settings,
+    pub(super) clock: SharedClock,
     entropy: SharedEntropy,
-    transport: Transport,
+    metrics: Arc<Metrics>,
+    pub(super) transport: Transport,
     secrets: ClientSecrets,
     keys: KeyRing,
 }
@@ -63,11 +65,16 @@ impl Apple {
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    pub fn new(settings: Settings, clock: SharedClock, entropy: SharedEntropy) -> Result<Self, BuildError> {
+    pub fn new(
+        settings: Settings,
+        clock: SharedClock,
+        entropy: SharedEntropy,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, BuildError> {
         let transport =
             Transport::new(&settings.endpoints, settings.timeout).map_err(|NotBuilt(cause)| BuildError::Tls(cause))?;
-        let keys = KeyRing::new(&settings, transport.clone(), SharedClock::clone(&clock));
-        Ok(Self { settings, clock, entropy, transport, secrets: ClientSecrets::default(), keys })
+        let keys = KeyRing::new(&settings, transport.clone(), SharedClock::clone(&clock), Arc::clone(&metrics));
+        Ok(Self { settings, clock, entropy, metrics, transport, secrets: ClientSecrets::default(), keys })
     }
 
     /// A client with other settings, which knows the keys that this one knows when they come from the same address.
@@ -79,7 +86,8 @@ impl Apple {
             Transport::new(&settings.endpoints, settings.timeout).map_err(|NotBuilt(cause)| BuildError::Tls(cause))?;
         let keys = KeyRing::after(&self.keys, &settings, transport.clone());
         let (clock, entropy) = (SharedClock::clone(&self.clock), SharedEntropy::clone(&self.entropy));
-        Ok(Self { settings, clock, entropy, transport, secrets: ClientSecrets::default(), keys })
+        let metrics = Arc::clone(&self.metrics);
+        Ok(Self { settings, clock, entropy, metrics, transport, secrets: ClientSecrets::default(), keys })
     }
 
     /// The longest that one call takes.
@@ -127,7 +135,7 @@ impl Apple {
             ("redirect_uri", self.settings.redirect_uri.as_str()),
         ];
         fields.extend(verifier.map(|verifier| ("code_verifier", verifier.expose())));
-        self.tokens("redeem", fields).await
+        self.tokens(Call::Redeem, fields).await
     }
 
     /// Gets a fresh access token (RFC 6749, section 6). An answer without a refresh token is the normal
@@ -136,7 +144,7 @@ impl Apple {
     /// # Errors
     /// See [`CallError`]; only [`CallError::InvalidGrant`] ends a session.
     pub async fn refresh(&self, token: &RefreshToken) -> Result<TokenAnswer, CallError> {
-        self.tokens("refresh", vec![("grant_type", "refresh_token"), ("refresh_token", token.expose())]).await
+        self.tokens(Call::Refresh, vec![("grant_type", "refresh_token"), ("refresh_token", token.expose())]).await
     }
 
     /// Revokes a token (RFC 7009). Apple says yes to one that is dead already.
@@ -149,7 +157,7 @@ impl Apple {
             Revocable::Access(token) => (token.expose(), "access_token"),
         };
         let fields = vec![("token", token), ("token_type_hint", hint)];
-        self.call("revoke", &self.settings.endpoints.revoke, fields, |answer, _| answer.nothing()).await
+        self.call(Call::Revoke, &self.settings.endpoints.revoke, fields, |answer, _| answer.nothing()).await
     }
 
     /// Verifies an ID token: signature, then every claim.
@@ -159,8 +167,8 @@ impl Apple {
     pub async fn verify(&self, token: &RawIdToken, expected: &Expected<'_>) -> Result<VerifiedIdToken, VerifyError> {
         let outcome = self.judge(token, expected).await;
         match &outcome {
-            Ok(_) => tracing::debug!(outcome = "ok", "ID token verified"),
-            Err(error) => tracing::warn!(outcome = error.outcome(), %error, "ID token refused"),
+            Ok(_) => tracing::debug!(event = "id_token_verified"),
+            Err(error) => tracing::info!(event = "id_token_refused", outcome = error.outcome(), reason = %error),
         }
         outcome
     }
@@ -198,7 +206,7 @@ impl Apple {
         unverified.check(&key)
     }
 
-    async fn tokens(&self, call: &'static str, fields: Vec<(&str, &str)>) -> Result<TokenAnswer, CallError> {
+    async fn tokens(&self, call: Call, fields: Vec<(&str, &str)>) -> Result<TokenAnswer, CallError> {
         self.call(call, &self.settings.endpoints.token, fields, |answer, started| {
             Ok(TokenAnswer::read(answer.object()?, started)?)
         })
@@ -208,7 +216,7 @@ impl Apple {
     /// One call with the client's credentials in the form, where alone Apple takes them.
     async fn call<T>(
         &self,
-        call: &'static str,
+        call: Call,
         url: &Url,
         mut fields: Vec<(&str, &str)>,
         read: impl FnOnce(&Answer, Timestamp) -> Result<T, CallError>,
@@ -217,14 +225,17 @@ impl Apple {
         let secret = self.secrets.current(&self.settings, started).map_err(|_| Unavailable::NotSigned)?;
         fields.push(("client_id", &self.settings.client_id));
         fields.push(("client_secret", secret.expose()));
-        let answer = self.transport.post(url, &fields, LARGEST_ANSWER).await;
-        let status = answer.as_ref().ok().map(|answer| answer.status);
-        let outcome = match &answer {
-            Ok(answer) => read(answer, started),
-            Err(why) => Err(why.clone().into()),
+        let called = async {
+            let answer = self.transport.post(url, &fields, LARGEST_ANSWER).await;
+            let status = answer.as_ref().ok().map(|answer| answer.status);
+            let outcome = match &answer {
+                Ok(answer) => read(answer, started),
+                Err(why) => Err(why.clone().into()),
+            };
+            report(&self.metrics, call, status, watch, outcome.as_ref().err());
+            outcome
         };
-        report(call, status, watch, outcome.as_ref().err());
-        outcome
+        called.instrument(span(call.word(), "POST", url)).await
     }
 }
 
@@ -246,7 +257,6 @@ mod tests {
         entropy::SystemEntropy,
         identity::ScopeSet,
     };
-    use std::{sync::Arc, time::Duration};
 
     const TOKENS: &str = r#"{"access_token":"a.new","token_type":"Bearer","expires_in":3600}"#;
 
@@ -379,7 +389,13 @@ mod tests {
 
     #[test]
     fn construction_needs_nobody_and_debug_shows_no_secret() {
-        let apple = Apple::new(testing::settings(), Arc::new(SystemClock), Arc::new(SystemEntropy)).unwrap();
+        let apple = Apple::new(
+            testing::settings(),
+            Arc::new(SystemClock),
+            Arc::new(SystemEntropy),
+            Metrics::new(Arc::new(SystemClock)),
+        )
+        .unwrap();
         let text = format!("{apple:?}");
         assert!(text.contains("signing_key: [redacted]"), "{text}");
     }

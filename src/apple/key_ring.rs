@@ -9,21 +9,25 @@ use futures_util::{
     FutureExt,
     future::{BoxFuture, Shared},
 };
+use tracing::Instrument;
 use url::Url;
 
-use crate::clock::{SharedClock, Stopwatch};
+use crate::{
+    clock::{SharedClock, Stopwatch},
+    telemetry::Metrics,
+};
 
 use super::{
     CallError, Settings, Unavailable, VerifyError,
     key::VerificationKey,
     key_cache::{KeyCache, Lookup},
     key_set::KeySet,
-    report::report,
+    report::{Call, report, span},
     transport::Transport,
 };
 
 /// Largest key set in bytes; Apple's has about 2 KiB.
-const LARGEST_SET: usize = 256 * 1024;
+pub(super) const LARGEST_SET: usize = 256 * 1024;
 
 /// How things stand with Apple's keys, for readiness and for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +53,7 @@ struct Inner {
     transport: Transport,
     url: Url,
     clock: SharedClock,
+    metrics: Arc<Metrics>,
     state: Mutex<State>,
 }
 
@@ -64,9 +69,9 @@ enum Step {
 }
 
 impl KeyRing {
-    pub(super) fn new(settings: &Settings, transport: Transport, clock: SharedClock) -> Self {
+    pub(super) fn new(settings: &Settings, transport: Transport, clock: SharedClock, metrics: Arc<Metrics>) -> Self {
         let state = Mutex::new(State { cache: KeyCache::new(settings), running: None });
-        Self(Arc::new(Inner { transport, url: settings.endpoints.keys.clone(), clock, state }))
+        Self(Arc::new(Inner { transport, url: settings.endpoints.keys.clone(), clock, metrics, state }))
     }
 
     /// A ring after another, with its keys when both are fetched from one address.
@@ -76,7 +81,8 @@ impl KeyRing {
         if url == old.0.url {
             cache = cache.with_set_of(&old.0.lock().cache);
         }
-        Self(Arc::new(Inner { transport, url, clock, state: Mutex::new(State { cache, running: None }) }))
+        let (state, metrics) = (Mutex::new(State { cache, running: None }), Arc::clone(&old.0.metrics));
+        Self(Arc::new(Inner { transport, url, clock, metrics, state }))
     }
 
     /// The key of that name. Waits for a fetch when there must be one.
@@ -142,7 +148,7 @@ impl KeyRing {
     fn start(&self, state: &mut State) -> Fetch {
         state.cache.begin();
         let flight = Flight { inner: Arc::clone(&self.0), landed: false };
-        let task = tokio::spawn(flight.fly());
+        let task = tokio::spawn(flight.fly().in_current_span());
         let fetch: Fetch =
             async move { task.await.unwrap_or_else(|_| Err(Unavailable::Interrupted.into())) }.boxed().shared();
         state.running = Some(fetch.clone());
@@ -157,14 +163,17 @@ impl Inner {
 
     async fn fetch(&self) -> Result<Arc<KeySet>, CallError> {
         let watch = Stopwatch::start();
-        let answer = self.transport.fetch(&self.url, LARGEST_SET).await;
-        let status = answer.as_ref().ok().map(|answer| answer.status);
-        let outcome = match answer {
-            Ok(answer) => answer.object().and_then(|set| KeySet::read(&set).map_err(CallError::from)),
-            Err(why) => Err(why.into()),
+        let called = async {
+            let answer = self.transport.fetch(&self.url, LARGEST_SET).await;
+            let status = answer.as_ref().ok().map(|answer| answer.status);
+            let outcome = match answer {
+                Ok(answer) => answer.object().and_then(|set| KeySet::read(&set).map_err(CallError::from)),
+                Err(why) => Err(why.into()),
+            };
+            report(&self.metrics, Call::Keys, status, watch, outcome.as_ref().err());
+            outcome.map(Arc::new)
         };
-        report("keys", status, watch, outcome.as_ref().err());
-        outcome.map(Arc::new)
+        called.instrument(span(Call::Keys.word(), "GET", &self.url)).await
     }
 }
 
@@ -231,7 +240,7 @@ mod tests {
         change(&mut settings);
         let clock = ManualClock::at(NOW);
         let transport = Transport::new(&settings.endpoints, settings.timeout).unwrap();
-        let ring = KeyRing::new(&settings, transport, clock.clone());
+        let ring = KeyRing::new(&settings, transport, clock.clone(), Metrics::new(clock.clone()));
         World { server, clock, ring }
     }
 

@@ -1,19 +1,82 @@
 //! What the log says about a call to Apple: the same fields for every call, and never a secret.
 
-use crate::clock::Stopwatch;
+use tracing::{Span, field::Empty};
+use url::Url;
+
+use crate::{
+    clock::Stopwatch,
+    telemetry::{AppleEndpoint, CallOutcome, Metrics},
+};
 
 use super::CallError;
 
-/// Tells the log how a call went. Wrong client credentials are the
-/// operator's to mend, and the only `error`; whatever a visitor or an outage can cause is less.
-pub(super) fn report(call: &'static str, status: Option<u16>, watch: Stopwatch, error: Option<&CallError>) {
-    let millis = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
-    match error {
-        None => tracing::info!(call, outcome = "ok", status, millis, "called Apple"),
-        Some(error @ CallError::InvalidClient) => {
-            tracing::error!(call, outcome = error.outcome(), status, millis, %error, "called Apple");
+/// A call to Apple.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    /// Fetches the keys.
+    Keys,
+    /// Redeems a code.
+    Redeem,
+    /// Refreshes an access token.
+    Refresh,
+    /// Revokes a token.
+    Revoke,
+}
+
+impl Call {
+    /// The word in the log.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Keys => "keys",
+            Self::Redeem => "redeem",
+            Self::Refresh => "refresh",
+            Self::Revoke => "revoke",
         }
-        Some(error) => tracing::warn!(call, outcome = error.outcome(), status, millis, %error, "called Apple"),
+    }
+
+    const fn endpoint(self) -> AppleEndpoint {
+        match self {
+            Self::Keys => AppleEndpoint::Keys,
+            Self::Redeem | Self::Refresh => AppleEndpoint::Token,
+            Self::Revoke => AppleEndpoint::Revoke,
+        }
+    }
+}
+
+/// The span of a call, for traces.
+pub(super) fn span(call: &'static str, method: &'static str, url: &Url) -> Span {
+    tracing::trace_span!(
+        target: "schoolgate::trace", "apple",
+        kind = "client", name = format!("{method} {}", url.path()), http.request.method = method,
+        server.address = url.host_str(), server.port = url.port_or_known_default(), url.full = url.as_str(),
+        http.response.status_code = Empty, "error.type" = Empty, schoolgate.apple_call = call,
+    )
+}
+
+/// Tells the log and the metrics how a call went. Wrong client credentials are the operator's to mend, and the only
+/// `error`. A code or a token that Apple does not take is what anybody can cause who comes back with a made-up one.
+pub(super) fn report(metrics: &Metrics, call: Call, status: Option<u16>, watch: Stopwatch, error: Option<&CallError>) {
+    let took = watch.elapsed();
+    metrics.called_apple(call.endpoint(), error.map_or(CallOutcome::Done, CallError::kind), took);
+    let (call, millis) = (call.word(), u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+    let span = Span::current();
+    if let Some(status) = status {
+        span.record("http.response.status_code", status);
+    }
+    if let Some(error) = error {
+        span.record("error.type", error.outcome());
+    }
+    match error {
+        None => tracing::info!(event = "apple_call", call, outcome = "ok", status, millis),
+        Some(error @ CallError::InvalidClient) => {
+            tracing::error!(event = "apple_call", call, outcome = error.outcome(), status, millis, reason = %error);
+        }
+        Some(error @ CallError::InvalidGrant) => {
+            tracing::info!(event = "apple_call", call, outcome = error.outcome(), status, millis, reason = %error);
+        }
+        Some(error) => {
+            tracing::warn!(event = "apple_call", call, outcome = error.outcome(), status, millis, reason = %error);
+        }
     }
 }
 
@@ -96,7 +159,7 @@ mod tests {
         let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let calls: Vec<_> = lines
             .iter()
-            .filter(|line| line["fields"]["message"] == "called Apple")
+            .filter(|line| line["fields"]["event"] == "apple_call")
             .map(|line| {
                 assert!(line["fields"]["millis"].is_u64(), "{line}");
                 let fields = &line["fields"];
@@ -108,7 +171,7 @@ mod tests {
             json!([
                 ["INFO", "redeem", "ok", 200],
                 ["INFO", "keys", "ok", 200],
-                ["WARN", "refresh", "invalid_grant", 400],
+                ["INFO", "refresh", "invalid_grant", 400],
                 ["ERROR", "revoke", "invalid_client", 400],
             ])
         );

@@ -8,6 +8,7 @@ use pingora::{
 };
 use tokio::{net::TcpStream, sync::watch};
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use super::{
     Answer, Endpoint, Exchange, Facts, Gateway, Hsts, OwnHosts, Service, Settings, TrustedProxies, access_log,
@@ -24,6 +25,7 @@ use crate::{
     pages::{self, Explanation, Failure},
     policy::Admission,
     session::{Over, Sessions},
+    telemetry::{Metrics, Sampling, TraceContext},
     tls::{self, Pair},
     web::{Kind, Scheme},
 };
@@ -55,6 +57,7 @@ pub fn proxy(gateway: Gateway) -> Arc<Proxy> {
 /// Serves one connection until it ends, or has to end between two requests. With `tls` it begins with a handshake.
 pub async fn serve(service: Service, tls: Option<Arc<tls::Acceptor>>, socket: TcpStream) {
     let Service { generations, mut drain, streams } = service;
+    let _open = generations.now().connections.metrics.opened();
     let arrived = enter(socket, tls.as_deref(), &generations.now().connections, &mut drain).await;
     let visitor = match arrived {
         Some(Arrival::Visitor(visitor)) => visitor,
@@ -72,24 +75,26 @@ pub async fn serve(service: Service, tls: Option<Arc<tls::Acceptor>>, socket: Tc
         match next {
             Next::Request => {}
             Next::Closed => return,
-            Next::Refused(refusal) => return refuse(guard, refusal, connections.hsts, &*connections.entropy).await,
+            Next::Refused(refusal) => return refuse(guard, refusal, connections.hsts, connections).await,
         }
         let trusted = speaker.believed(&connections.trusted);
-        let read = |head| facts(head, &peer, trusted, certificate.as_deref(), &*connections.entropy);
+        let read = |head| facts(head, &peer, trusted, certificate.as_deref(), connections);
         let exchange = match guard.head().map(read) {
             Some(Ok(facts)) => Exchange::new(facts),
-            Some(Err(refusal)) => return refuse(guard, refusal, connections.hsts, &*connections.entropy).await,
+            Some(Err(refusal)) => return refuse(guard, refusal, connections.hsts, connections).await,
             None => return,
         };
-        let served = serve_one(&generation.proxy, guard, &exchange, &drain);
+        let (span, traced) = access_log::spans(&exchange.facts, connections.scheme);
+        let served =
+            serve_one(&generation.proxy, guard, &exchange, &drain).instrument(traced.clone()).instrument(span.clone());
         let reused = tokio::select! {
             reused = served => reused,
             never = becomes_a_stream(&streams) => match never {},
             () = exchange.overdue() => {
-                return too_late(&home, &peer, &exchange, connections).await;
+                return too_late(&home, &peer, &exchange, connections).instrument(traced).instrument(span).await;
             }
             over = exchange.session_over(&connections.sessions) => {
-                return cut(&home, &peer, &exchange, connections, over).await;
+                return cut(&home, &peer, &exchange, connections, over).instrument(traced).instrument(span).await;
             }
         };
         match reused {
@@ -112,7 +117,9 @@ pub struct Connections {
     pub(super) limits: wire::Settings,
     scheme: Scheme,
     pub(super) trusted: TrustedProxies,
+    sampling: Sampling,
     sessions: Arc<Sessions>,
+    metrics: Arc<Metrics>,
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) hosts: OwnHosts,
     hsts: Option<Hsts>,
@@ -121,7 +128,13 @@ pub struct Connections {
 impl Connections {
     /// From the settings of the listeners.
     #[must_use]
-    pub fn new(settings: &Settings, hosts: OwnHosts, sessions: Arc<Sessions>, entropy: Arc<dyn Entropy>) -> Self {
+    pub fn new(
+        settings: &Settings,
+        hosts: OwnHosts,
+        sessions: Arc<Sessions>,
+        entropy: Arc<dyn Entropy>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let limits = wire::Settings {
             header_timeout: settings.header_timeout,
             idle_timeout: settings.idle_timeout,
@@ -129,7 +142,8 @@ impl Connections {
             max_header_bytes: settings.max_header_bytes,
         };
         let (scheme, trusted) = (settings.external_scheme, settings.trusted_proxies.clone());
-        Self { limits, scheme, trusted, sessions, entropy, hosts, hsts: settings.hsts }
+        let (sampling, hsts) = (settings.sampling, settings.hsts);
+        Self { limits, scheme, trusted, sampling, sessions, entropy, metrics, hosts, hsts }
     }
 }
 
@@ -156,7 +170,7 @@ fn facts(
     peer: &Peer,
     trusted: &TrustedProxies,
     certificate: Option<&Pair>,
-    source: &dyn Entropy,
+    connections: &Connections,
 ) -> Result<Facts, Refusal> {
     let Forwarded { client, hops, scheme, host, trusted } = Forwarded::read(head, peer.remote().ip(), trusted);
     // RFC 9110, section 7.4: a name that the certificate is not for must be refused, unless a trusted gateway asks.
@@ -167,6 +181,12 @@ fn facts(
     // There it is the host of the request that is asked about, and judged with the rest of it.
     let host = host.filter(|_| !asks);
     let host = host.unwrap_or_else(|| Ok(head.host().clone())).map_err(Refusal::ForwardedHost)?;
+    let entropy = &*connections.entropy;
+    let request_id = entropy::hex::<16>(entropy);
+    let before = trusted.then(|| TraceContext::go_on(head.field("traceparent"), head.field("tracestate"), entropy));
+    // A trace that begins here has the number of its first request.
+    let begin = || TraceContext::begin(&request_id, connections.sampling, entropy);
+    let trace = before.flatten().unwrap_or_else(begin);
     Ok(Facts {
         client,
         hops,
@@ -179,7 +199,8 @@ fn facts(
         kind: kind(head),
         websocket: head.websocket(),
         may_redirect: true,
-        request_id: entropy::hex::<16>(source),
+        request_id,
+        trace,
     })
 }
 
@@ -195,6 +216,9 @@ pub(super) fn kind(head: &Head) -> Kind {
 async fn too_late(home: &Home<Client>, peer: &Peer, exchange: &Exchange, connections: &Connections) {
     let Some(socket) = home.take() else { return };
     let facts = &exchange.facts;
+    if let Some((upstream, _)) = exchange.upstream() {
+        upstream.timed_out();
+    }
     let answer = Answer::failure(Failure::GatewayTimeout, facts.kind, &facts.request_id);
     let answer = exchange.parting(answer.because("the app did not begin to answer within upstream_timeout"));
     let answer = answer.secured(connections.hsts);
@@ -234,15 +258,21 @@ async fn turn_away(visitor: Visitor, connections: &Connections, drain: &mut watc
     let (_, lent) = Home::lend(client);
     let mut guard = Guard::new(lent, peer, connections.limits).holding(&begun);
     match guard.next_head(drain).await {
-        Next::Request | Next::Refused(_) => refuse(guard, Refusal::NotEncrypted, None, &*connections.entropy).await,
+        Next::Request | Next::Refused(_) => refuse(guard, Refusal::NotEncrypted, None, connections).await,
         Next::Closed => {}
     }
 }
 
 /// A head that can be read in two ways gets an answer, and no second chance. Over plain HTTP there is no `hsts` (RFC
 /// 6797, section 7.2).
-pub(super) async fn refuse(guard: Guard<Lent<Client>>, refusal: Refusal, hsts: Option<Hsts>, source: &dyn Entropy) {
-    let request_id = entropy::hex::<16>(source);
+pub(super) async fn refuse(
+    guard: Guard<Lent<Client>>,
+    refusal: Refusal,
+    hsts: Option<Hsts>,
+    connections: &Connections,
+) {
+    connections.metrics.unreadable.count(refusal.kind());
+    let request_id = entropy::hex::<16>(&*connections.entropy);
     let status = refusal.status();
     let client = guard.peer().remote().ip().to_canonical();
     tracing::info!(target: "schoolgate::access", event = "refused", %client, status, reason = %refusal, %request_id);

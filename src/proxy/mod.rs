@@ -45,4 +45,4 @@ pub use phases::Context;
 pub use redirect::redirect;
 pub use settings::Settings;
 pub use trusted_proxies::{Network, NetworkError, TrustedProxies};
-pub use upstreams::{Upstreams, UpstreamsError, certificate_name, is_authority};
+pub use upstreams::{Found, Probed, Upstreams, UpstreamsError, certificate_name, is_authority};

@@ -25,7 +25,7 @@ pub async fn redirect(service: Service, certificates: Option<Arc<Certificates>>,
     let mut guard = Guard::new(lent, peer, connections.limits).holding(&begun);
     match guard.next_head(&mut drain).await {
         Next::Request => answer(guard, connections, certificates.as_deref()).await,
-        Next::Refused(refusal) => refuse(guard, refusal, None, &*connections.entropy).await,
+        Next::Refused(refusal) => refuse(guard, refusal, None, connections).await,
         Next::Closed => {}
     }
 }

@@ -17,7 +17,7 @@ mod signals;
 mod sockets;
 mod store;
 
-pub use key_file::KeyFileError;
+pub use key_file::{KeyFileError, session_key, session_key_file};
 pub use restart::NeedsRestart;
 pub use run::{Reread, run, run_until};
 pub use running::{Parts, Running, StartError};

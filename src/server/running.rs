@@ -28,6 +28,7 @@ use crate::{
     entropy::{SharedEntropy, SystemEntropy},
     proxy::{Generations, Service, UpstreamsError, wire::FAREWELL},
     session::Store,
+    telemetry::Metrics,
     tls::{self, Certificates, Keeper},
 };
 
@@ -164,6 +165,7 @@ impl Running {
             present: Arc::clone(&present),
             sessions: Arc::clone(&core.sessions),
             queue: core.queue.clone(),
+            metrics: Arc::clone(&core.metrics),
             entropy: Arc::clone(&core.entropy),
             draining: drains.clone(),
         };
@@ -244,6 +246,12 @@ impl Running {
         self.grace = grace;
         self.warming = (!in_time).then_some(warming);
         Ok(self.fixed.changed(&fixed))
+    }
+
+    /// What is counted and measured.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.core.metrics
     }
 
     /// Where browsers connect: with the ports that the system chose.

@@ -5,12 +5,14 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use super::{Revocation, Store, StoreError, Waiting};
 use crate::{
     apple::{Apple, CallError, Revocable},
     clock::{SharedClock, Timestamp},
     entropy::{self, SharedEntropy},
+    telemetry::{Metrics, RevocationOutcome},
 };
 
 /// Most calls to Apple at once.
@@ -87,6 +89,7 @@ struct Inner {
     revoker: Arc<dyn Revoker>,
     clock: SharedClock,
     entropy: SharedEntropy,
+    metrics: Arc<Metrics>,
     bell: Arc<Notify>,
     calls: Arc<Semaphore>,
     tasks: TaskTracker,
@@ -100,10 +103,11 @@ impl RevocationQueue {
         revoker: Arc<dyn Revoker>,
         clock: SharedClock,
         entropy: SharedEntropy,
+        metrics: Arc<Metrics>,
         bell: Arc<Notify>,
     ) -> Self {
         let (calls, tasks) = (Arc::new(Semaphore::new(AT_ONCE)), TaskTracker::new());
-        Self { inner: Arc::new(Inner { store, revoker, clock, entropy, bell, calls, tasks }) }
+        Self { inner: Arc::new(Inner { store, revoker, clock, entropy, metrics, bell, calls, tasks }) }
     }
 
     /// Queues a revocation that belongs to no session. When the store cannot keep it, it is tried at least
@@ -115,7 +119,7 @@ impl RevocationQueue {
             Ok(true) => inner.bell.notify_one(),
             Ok(false) | Err(_) => {
                 let inner = Arc::clone(inner);
-                self.inner.tasks.spawn(async move { inner.only_try(&waiting).await });
+                self.inner.tasks.spawn(async move { inner.only_try(&waiting).await }.in_current_span());
             }
         }
     }
@@ -181,14 +185,17 @@ impl Inner {
         let outcome = match self.revoker.revoke(&waiting.revocation.token).await {
             Verdict::Done => {
                 tracing::info!(event = "revoked", %session);
+                self.metrics.revocations.count(RevocationOutcome::Done);
                 self.store.settle(&waiting).await
             }
             Verdict::Refused => {
-                tracing::warn!(event = "revocation_given_up", %session, reason = "refused by Apple");
+                tracing::warn!(event = "revocation_refused", %session);
+                self.metrics.revocations.count(RevocationOutcome::Refused);
                 self.store.settle(&waiting).await
             }
             Verdict::Later if self.clock.now().since(waiting.queued) >= GIVE_UP_AFTER => {
-                tracing::warn!(event = "revocation_given_up", %session, reason = "a week has passed");
+                tracing::warn!(event = "revocation_given_up", %session);
+                self.metrics.revocations.count(RevocationOutcome::Expired);
                 self.store.settle(&waiting).await
             }
             Verdict::Later => self.postpone(&waiting).await,
@@ -203,6 +210,7 @@ impl Inner {
         let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(waiting.tries)).min(LONGEST_PAUSE);
         let session = &waiting.revocation.handle;
         tracing::warn!(event = "revocation_delayed", %session, seconds = pause.as_secs(), reason = "Apple did not take it");
+        self.metrics.revocations.count(RevocationOutcome::Delayed);
         let due = self.clock.now().plus(pause + self.jitter(pause));
         let next = Waiting { tries: waiting.tries.saturating_add(1), ..waiting.clone() };
         self.store.postpone(&next, due).await?;
@@ -213,13 +221,20 @@ impl Inner {
     /// For what no store keeps.
     async fn only_try(&self, waiting: &Waiting) {
         let session = &waiting.revocation.handle;
-        match self.revoker.revoke(&waiting.revocation.token).await {
-            Verdict::Done => tracing::info!(event = "revoked", %session),
-            Verdict::Refused => tracing::warn!(event = "revocation_given_up", %session, reason = "refused by Apple"),
-            Verdict::Later => {
-                tracing::error!(event = "revocation_given_up", %session, reason = "it could not be queued")
+        self.metrics.revocations.count(match self.revoker.revoke(&waiting.revocation.token).await {
+            Verdict::Done => {
+                tracing::info!(event = "revoked", %session);
+                RevocationOutcome::Done
             }
-        }
+            Verdict::Refused => {
+                tracing::warn!(event = "revocation_refused", %session);
+                RevocationOutcome::Refused
+            }
+            Verdict::Later => {
+                tracing::error!(event = "revocation_lost", %session, reason = "it could not be queued");
+                RevocationOutcome::Lost
+            }
+        });
     }
 
     /// Up to a quarter of `pause`, so that many do not come back at once.
@@ -273,11 +288,13 @@ mod tests {
             let clock = ManualClock::at(Timestamp::from_seconds(1_000));
             let shared: SharedClock = Arc::<ManualClock>::clone(&clock);
             let store = Arc::new(MemoryStore::new(lifetimes(), Arc::clone(&shared)));
+            let metrics = Metrics::new(Arc::clone(&shared));
             let queue = RevocationQueue::new(
                 store,
                 Arc::<Scripted>::clone(&revoker),
                 shared,
                 Arc::new(SystemEntropy),
+                metrics,
                 Arc::default(),
             );
             Self { queue, revoker, clock }

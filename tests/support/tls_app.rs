@@ -4,10 +4,12 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use schoolgate::clock::{Clock, SystemClock};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig, rustls::crypto::aws_lc_rs};
 
@@ -71,6 +73,14 @@ impl Authority {
         let mut params = params(names);
         params.not_before = date_time_ymd(2020, 1, 1);
         params.not_after = date_time_ymd(2021, 1, 1);
+        self.sign(params)
+    }
+
+    /// One whose time is over so long from now.
+    pub fn signed_for(&self, names: &[&str], time: Duration) -> Certificate {
+        let mut params = params(names);
+        let end = i64::try_from(SystemClock.now().plus(time).seconds()).unwrap();
+        params.not_after = time::OffsetDateTime::from_unix_timestamp(end).unwrap();
         self.sign(params)
     }
 
