@@ -9,7 +9,10 @@ use http::Method;
 use pingora::{
     apps::HttpServerApp, protocols::http::ServerSession, proxy::HttpProxy, server::configuration::ServerConf,
 };
-use tokio::{net::TcpStream, sync::watch};
+use tokio::{
+    net::TcpStream,
+    sync::{Semaphore, watch},
+};
 
 use super::{
     Answer, Endpoint, Exchange, Facts, Gateway, Generations, Settings, TrustedProxies, access_log,
@@ -35,7 +38,10 @@ pub type Proxy = HttpProxy<Gateway>;
 const KEEPALIVE_SECONDS: u64 = 60;
 
 /// A client that takes nothing of an answer for so long has gone: its place is needed.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(120);
+pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Most requests of HTTP/2 at once, over all connections: each costs about what a connection of HTTP/1.1 costs.
+const MOST_STREAMS: usize = 20_000;
 
 /// Puts pingora around a gateway.
 #[must_use]
@@ -92,7 +98,7 @@ pub async fn serve(generations: Generations, mut socket: TcpStream, mut drain: w
 
 /// For whom somebody speaks who opens a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Speaker {
+pub enum Speaker {
     /// For the address that it connects from, or that it was introduced with.
     Address,
     /// For somebody whom a trusted proxy does not name: what `X-Forwarded-For` says may be theirs.
@@ -104,7 +110,7 @@ static NONE_TRUSTED: LazyLock<TrustedProxies> = LazyLock::new(TrustedProxies::de
 
 impl Speaker {
     /// Whom of the trusted proxies to believe on this connection.
-    fn believed(self, trusted: &TrustedProxies) -> &TrustedProxies {
+    pub(super) fn believed(self, trusted: &TrustedProxies) -> &TrustedProxies {
         match self {
             Self::Address => trusted,
             Self::Nobody => &NONE_TRUSTED,
@@ -151,11 +157,13 @@ async fn introduced(
 /// What a connection needs beside pingora.
 #[derive(Clone, Debug)]
 pub struct Connections {
-    limits: wire::Settings,
+    pub(super) limits: wire::Settings,
     scheme: Scheme,
-    trusted: TrustedProxies,
-    sessions: Arc<Sessions>,
-    entropy: Arc<dyn Entropy>,
+    pub(super) trusted: TrustedProxies,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) entropy: Arc<dyn Entropy>,
+    /// Places for requests of HTTP/2.
+    pub(super) streams: Arc<Semaphore>,
 }
 
 impl Connections {
@@ -169,7 +177,7 @@ impl Connections {
             max_header_bytes: settings.max_header_bytes,
         };
         let (scheme, trusted) = (settings.external_scheme, settings.trusted_proxies.clone());
-        Self { limits, scheme, trusted, sessions, entropy }
+        Self { limits, scheme, trusted, sessions, entropy, streams: Arc::new(Semaphore::new(MOST_STREAMS)) }
     }
 }
 
@@ -191,7 +199,12 @@ async fn serve_one(
 }
 
 /// What the head says, and trusted proxies with it.
-fn facts(head: &Head, peer: &Peer, trusted: &TrustedProxies, source: &dyn Entropy) -> Result<Facts, Refusal> {
+pub(super) fn facts(
+    head: &Head,
+    peer: &Peer,
+    trusted: &TrustedProxies,
+    source: &dyn Entropy,
+) -> Result<Facts, Refusal> {
     let Forwarded { client, hops, scheme, host, trusted } = Forwarded::read(head, peer.remote().ip(), trusted);
     let asks = Endpoint::of(head.target().path()) == Some(Endpoint::Auth);
     // Web servers ask by the name itself. Another spelling is their client's, who went around a rule that keeps it out.
@@ -204,6 +217,7 @@ fn facts(head: &Head, peer: &Peer, trusted: &TrustedProxies, source: &dyn Entrop
         hops,
         trusted,
         scheme,
+        version: head.version(),
         method: Method::from_bytes(head.method().as_bytes()).map_err(|_| Refusal::Method)?,
         host,
         target: head.target().clone(),
@@ -225,19 +239,29 @@ fn kind(head: &Head) -> Kind {
 /// The app has let its time pass: pingora's part is gone, and the socket has come home.
 async fn too_late(home: &Home<TcpStream>, peer: &Peer, exchange: &Exchange, limits: wire::Settings) {
     let Some(socket) = home.take() else { return };
+    let bytes = late(exchange).to_last_bytes(&exchange.facts.request_id, exchange.facts.method == Method::HEAD);
+    Guard::new(socket, peer.clone(), limits).refuse(&bytes).await;
+}
+
+/// The answer in the place of an app that has let its time pass.
+pub(super) fn late(exchange: &Exchange) -> Answer {
     let facts = &exchange.facts;
     let answer = Answer::failure(Failure::GatewayTimeout, facts.kind, &facts.request_id);
     let answer = exchange.parting(answer.because("the app did not begin to answer within upstream_timeout"));
     exchange.explain(&answer);
     access_log::line(exchange, answer.status());
-    Guard::new(socket, peer.clone(), limits)
-        .refuse(&answer.to_last_bytes(&facts.request_id, facts.method == Method::HEAD))
-        .await;
+    answer
 }
 
 /// The session of a stream has ended, or may have: the connection ends with it. Who has no answer yet is told why.
 async fn cut(home: &Home<TcpStream>, peer: &Peer, exchange: &Exchange, connections: &Connections, over: Over) {
-    let Some(socket) = home.take() else { return };
+    let (Some(socket), Some(answer)) = (home.take(), ended(exchange, connections, over)) else { return };
+    let bytes = answer.to_last_bytes(&exchange.facts.request_id, exchange.facts.method == Method::HEAD);
+    Guard::new(socket, peer.clone(), connections.limits).refuse(&bytes).await;
+}
+
+/// The answer to a request whose session has ended, or may have; `None` when another has begun.
+pub(super) fn ended(exchange: &Exchange, connections: &Connections, over: Over) -> Option<Answer> {
     let facts = &exchange.facts;
     let session = exchange.admission().and_then(Admission::session).map(|session| session.record().handle.as_str());
     tracing::info!(event = "stream_closed", session, request_id = %facts.request_id, reason = match &over {
@@ -245,7 +269,8 @@ async fn cut(home: &Home<TcpStream>, peer: &Peer, exchange: &Exchange, connectio
         Over::Doubtful(_) => "the session store cannot say whether the session lives",
     });
     if let Some(status) = exchange.status() {
-        return access_log::line(exchange, status);
+        access_log::line(exchange, status);
+        return None;
     }
     let answer = match over {
         Over::Ended => judge::signed_out_meanwhile(facts, connections.scheme),
@@ -253,23 +278,28 @@ async fn cut(home: &Home<TcpStream>, peer: &Peer, exchange: &Exchange, connectio
     };
     exchange.explain(&answer);
     access_log::line(exchange, answer.status());
-    let bytes = answer.to_last_bytes(&facts.request_id, facts.method == Method::HEAD);
-    Guard::new(socket, peer.clone(), connections.limits).refuse(&bytes).await;
+    Some(answer)
 }
 
 /// A head that can be read in two ways gets an answer, and no second chance.
 async fn refuse(guard: Guard<Lent<TcpStream>>, refusal: Refusal, source: &dyn Entropy) {
+    let looks = guard.head().map_or(guard.unjudged(), |head| head.text());
+    let (answer, request_id) = refused(refusal, looks, guard.peer(), source);
+    let head_only = looks.trim_ascii_start().starts_with(b"HEAD ");
+    guard.refuse(&answer.to_last_bytes(&request_id, head_only)).await;
+}
+
+/// The answer to a refused head of these looks, and its number.
+pub(super) fn refused(refusal: Refusal, looks: &[u8], peer: &Peer, source: &dyn Entropy) -> (Answer, String) {
     let request_id = entropy::hex::<16>(source);
     let status = refusal.status();
-    let client = guard.peer().remote().ip().to_canonical();
+    let client = peer.remote().ip().to_canonical();
     tracing::info!(target: "schoolgate::access", event = "refused", %client, status, reason = %refusal, %request_id);
-    let looks = guard.head().map_or(guard.unjudged(), |head| head.text());
     let mut answer = refusal_answer(refusal, guess_kind(looks), &request_id);
     if let Some(allow) = refusal.allow() {
         answer = answer.with(http::header::ALLOW, allow);
     }
-    let head_only = looks.trim_ascii_start().starts_with(b"HEAD ");
-    guard.refuse(&answer.to_last_bytes(&request_id, head_only)).await;
+    (answer, request_id)
 }
 
 /// A page for somebody who mistyped an address, a problem document for everybody else.

@@ -71,6 +71,14 @@ impl ProxyHttp for Gateway {
         context.exchange = exchange.downcast::<Arc<Exchange>>().ok().map(|exchange| *exchange);
     }
 
+    /// The same for a request of HTTP/2, which brings it along.
+    async fn early_request_filter(&self, session: &mut Session, context: &mut Context) -> pingora::Result<()> {
+        if let Some(exchange) = session.req_header_mut().extensions_mut().remove::<Arc<Exchange>>() {
+            context.exchange = Some(exchange);
+        }
+        Ok(())
+    }
+
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> pingora::Result<bool> {
         let exchange = context.exchange.clone().ok_or_else(|| Error::new(ErrorType::InternalError))?;
         let facts = &exchange.facts;

@@ -61,6 +61,18 @@ pub enum Refusal {
     /// A `Host` that is none.
     #[error("Host {0}")]
     Host(HostError),
+    /// A `Host` beside an `:authority` that it does not equal (RFC 9113, section 8.3.1).
+    #[error("Host is not what :authority says")]
+    HostDiffers,
+    /// A `:scheme` other than `https`: HTTP/2 is spoken within TLS only.
+    #[error(":scheme is not https")]
+    Scheme,
+    /// White space around a value, in HTTP/2 (RFC 9113, section 8.2.1).
+    #[error("a field value begins or ends in white space")]
+    FieldValue,
+    /// A field of one connection of HTTP/1.1, in HTTP/2 (RFC 9113, section 8.2.2).
+    #[error("a field of HTTP/1.1 connections in an HTTP/2 request")]
+    HopByHop,
     /// The `X-Forwarded-Host` of a trusted proxy that is none.
     #[error("X-Forwarded-Host {0}")]
     ForwardedHost(HostError),
@@ -122,6 +134,10 @@ impl Refusal {
             | Self::HostMissing
             | Self::HostRepeated
             | Self::Host(_)
+            | Self::HostDiffers
+            | Self::Scheme
+            | Self::FieldValue
+            | Self::HopByHop
             | Self::ForwardedHost(_)
             | Self::ContentLength
             | Self::ContentLengthRepeated
