@@ -101,7 +101,7 @@ struct Guest {
 
 /// How a request has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     /// It had its answer, or the app has failed it.
     Served,
     /// It could be read in two ways, or was taken back: work for nothing.
@@ -110,14 +110,14 @@ enum End {
 
 /// What a client makes of its requests.
 #[derive(Debug, Default)]
-struct Tally {
+pub(super) struct Tally {
     begun: usize,
     wasted: usize,
 }
 
 impl Tally {
     /// Notes an end. Says whether the client asks too much: browsers take requests back too, but not most of them.
-    fn note(&mut self, end: End) -> bool {
+    pub(super) fn note(&mut self, end: End) -> bool {
         self.begun += 1;
         self.wasted += usize::from(end == End::Wasted);
         end == End::Wasted && self.wasted >= PATIENCE && self.wasted * 2 > self.begun

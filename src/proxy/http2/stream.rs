@@ -17,7 +17,7 @@ use futures_util::Stream as Messages;
 use h2::{Reason, RecvStream};
 use http::{HeaderMap, HeaderValue, header};
 use pingora::{
-    Error, ErrorType, Result,
+    Error, ErrorSource, ErrorType, Result,
     http::{RequestHeader, ResponseHeader},
     protocols::{
         Digest,
@@ -168,6 +168,14 @@ impl Stream {
     }
 }
 
+/// Whose fault it is that an answer does not go out, when nothing else is known.
+fn of_client(error: Box<Error>) -> Box<Error> {
+    match error.esource() {
+        ErrorSource::Unset => error.into_down(),
+        ErrorSource::Upstream | ErrorSource::Downstream | ErrorSource::Internal => error,
+    }
+}
+
 #[async_trait]
 impl Session for Stream {
     fn req_header(&self) -> &RequestHeader {
@@ -208,7 +216,7 @@ impl Session for Stream {
     }
 
     async fn write_response_header(&mut self, mut head: Box<ResponseHeader>, end: bool) -> Result<()> {
-        self.voice()?.head(&mut head, end).map_err(Error::into_down)?;
+        self.voice()?.head(&mut head, end).map_err(of_client)?;
         if head.status.is_informational() {
             // The client may send now.
             self.slowness.pace.resume();
@@ -226,13 +234,13 @@ impl Session for Stream {
 
     async fn write_body(&mut self, data: Bytes, end: bool) -> Result<()> {
         let (length, patience) = (data.len(), self.patience);
-        self.voice()?.body(data, end, patience).await.map_err(Error::into_down)?;
+        self.voice()?.body(data, end, patience).await.map_err(of_client)?;
         self.sent += length;
         Ok(())
     }
 
     async fn write_trailers(&mut self, trailers: HeaderMap) -> Result<()> {
-        self.voice()?.trailers(trailers).map_err(Error::into_down)
+        self.voice()?.trailers(trailers).map_err(of_client)
     }
 
     async fn response_duplex_vec(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
@@ -267,7 +275,7 @@ impl Session for Stream {
     }
 
     async fn finish(&mut self) -> Result<()> {
-        self.voice()?.end().map_err(Error::into_down)
+        self.voice()?.end().map_err(of_client)
     }
 
     async fn shutdown(&mut self, _code: u32, _why: &str) {

@@ -47,7 +47,7 @@ impl Voice {
     pub(super) fn head(&mut self, head: &mut ResponseHeader, end: bool) -> pingora::Result<()> {
         let Self::Silent(response) = self else { return Err(unexpected("a second head of an answer")) };
         if head.status.as_u16() == 101 {
-            return Err(unexpected("an upgrade in HTTP/2"));
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, "an upgrade in HTTP/2").into_up());
         }
         for name in OF_HTTP_1 {
             head.remove_header(*name);
