@@ -4,13 +4,25 @@ use std::{path::Path, process::ExitCode};
 
 use super::{describe, load, output};
 use crate::{
-    config::{Loaded, Weight},
+    config::{Loaded, Weight, keys},
     policy::{App, AppSessions, Route},
     web::PathPrefix,
 };
 
-/// Checks the configuration and prints it as a table.
-pub(super) fn run(path: &Path) -> ExitCode {
+/// What `check` can be asked.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Print the JSON schema of the configuration for editors, and check nothing.
+    #[arg(long)]
+    schema: bool,
+}
+
+/// Checks the configuration and prints it as a table; or prints what a configuration looks like.
+pub(super) fn run(path: &Path, arguments: &Arguments) -> ExitCode {
+    if arguments.schema {
+        output::say(&format!("{:#}", keys::schema()));
+        return ExitCode::SUCCESS;
+    }
     match load(path) {
         Ok(loaded) => {
             output::say(&report(path, &loaded));

@@ -16,7 +16,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::{self, Loaded};
 
@@ -51,7 +51,7 @@ enum Command {
     ///
     /// Prints hosts, routes, access and scopes as a table, and what looks odd. The exit status is 0 when
     /// the configuration is valid, and 2 when it is not: then every error is told at once.
-    Check,
+    Check(check::Arguments),
     /// Say what a request would meet.
     ///
     /// Which app and route it meets, whether it is let in without a sign-in, what scopes and people the
@@ -67,12 +67,17 @@ enum Command {
     Demo(demo::Arguments),
 }
 
+/// The command line, for what is made of it: the man page and the completions of shells.
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
+
 /// Runs the command that the arguments name, and gives back the exit status.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match Arguments::try_parse_from(arguments) {
         Ok(Arguments { config, command }) => match command {
             Command::Run => run::run(&config),
-            Command::Check => check::run(&config),
+            Command::Check(arguments) => check::run(&config, &arguments),
             Command::Explain(arguments) => explain::run(&config, &arguments),
             Command::Sessions(command) => sessions::run(&config, &command),
             Command::Demo(arguments) => demo::run(&arguments),
@@ -96,16 +101,15 @@ fn load(path: &Path) -> Result<Loaded, ExitCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_arguments_are_well_formed() {
-        Arguments::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]
     fn commands_of_later_releases_are_not_offered() {
-        let help = Arguments::command().render_long_help().to_string();
+        let help = command().render_long_help().to_string();
         assert!(help.contains("explain") && help.contains("sessions") && !help.contains("doctor"));
     }
 }

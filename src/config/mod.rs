@@ -3,7 +3,8 @@
 //! [`load`] reads the file into [`Loaded`], or says everything that is wrong with it. Each section has a
 //! file here that knows its keys, and hands typed values to the rooms that own them; no room knows the
 //! file. `section` reads keys and notices unknown ones, `report` collects what is wrong, `cross` and
-//! `conflict` look at what must agree, and `lint` at what is allowed but odd.
+//! `conflict` look at what must agree, and `lint` at what is allowed but odd. What each key is for is written down in
+//! [`keys`], and nowhere else.
 
 mod address;
 mod allow;
@@ -15,6 +16,7 @@ mod cross;
 mod duration;
 mod headers;
 mod key_file;
+pub mod keys;
 mod lint;
 mod lint_hosts;
 mod location;

@@ -8,12 +8,18 @@ use toml::{
 };
 
 use super::{
+    keys,
     report::{Entry, Fault, Place, Report},
     suggest,
 };
 
-/// The sections of a file, for keys that are written as if they were of another.
-const SECTIONS: [&str; 5] = ["server", "apple", "session", "assertion", "log"];
+#[cfg(test)]
+thread_local! {
+    /// Every key that was asked for, with its sections, such as `app.route.path`.
+    pub(super) static ASKED: std::cell::RefCell<std::collections::BTreeSet<String>> = const {
+        std::cell::RefCell::new(std::collections::BTreeSet::new())
+    };
+}
 
 /// One table of the file; an empty one when the file has none.
 #[derive(Debug)]
@@ -191,6 +197,8 @@ impl<'a> Section<'a> {
         // A key that may be written in two ways is asked for twice, and told once.
         if !self.asked.contains(&key) {
             self.asked.push(key);
+            #[cfg(test)]
+            ASKED.with_borrow_mut(|asked| asked.insert(self.name_of(key)));
         }
         let value = self.table?.get(key)?;
         Some(self.item(key, value))
@@ -213,8 +221,8 @@ impl<'a> Section<'a> {
             let place = Place { span: name.span(), key: self.place.key.clone() };
             let cure = match suggest::nearest(name.get_ref(), &self.asked) {
                 Some(near) => format!("did you mean {near}?"),
-                None if SECTIONS.contains(&&**name.get_ref()) => {
-                    format!("write it outside, as a section of its own: [{}]", name.get_ref())
+                None if let Some(section) = keys::SECTIONS.iter().find(|one| one.path == name.get_ref()) => {
+                    format!("write it outside, as a section of its own: {}", section.header())
                 }
                 None if name.get_ref() == "allow" => "write it below one of the routes: [app.route.allow]".into(),
                 None => format!("known here: {}", self.asked.join(", ")),

@@ -61,7 +61,21 @@ pub(super) fn read(text: &str) -> Result<Loaded, Problems> {
     fs::write(folder.path().join("ca.pem"), &*CA).unwrap();
     let environment =
         |name: &str| (name == "CREDENTIALS_DIRECTORY").then(|| folder.path().to_str().unwrap().to_owned());
-    from_text(Path::new("/etc/schoolgate/gateway.toml"), text, &environment)
+    let read = from_text(Path::new("/etc/schoolgate/gateway.toml"), text, &environment);
+    if read.is_ok() {
+        obeys_the_schema(text);
+    }
+    read
+}
+
+/// What the gateway takes, an editor must not underline.
+fn obeys_the_schema(text: &str) {
+    static SCHEMA: LazyLock<jsonschema::Validator> =
+        LazyLock::new(|| jsonschema::draft7::new(&keys::schema()).unwrap());
+    let file = toml::from_str::<toml::Table>(text).unwrap();
+    if let Err(error) = SCHEMA.validate(&serde_json::to_value(file).unwrap()) {
+        panic!("{}: {error}\n{text}", error.instance_path());
+    }
 }
 
 fn settings(text: &str) -> Settings {
@@ -490,8 +504,9 @@ fn where_the_admin_listener_is_can_be_read_alone() {
 
 /// Reads without key files, which is quick.
 fn survives(text: &str) {
-    if let Err(problems) = from_text(Path::new("gateway.toml"), text, &|_| None) {
-        assert!(problems.iter().next().is_some() && !problems.to_string().is_empty());
+    match from_text(Path::new("gateway.toml"), text, &|_| None) {
+        Ok(_) => obeys_the_schema(text),
+        Err(problems) => assert!(problems.iter().next().is_some() && !problems.to_string().is_empty()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! One client connection: head after head, each judged before pingora sees it.
 
 use std::{
+    convert::Infallible,
     sync::{Arc, LazyLock},
     time::Duration,
 };
@@ -9,13 +10,11 @@ use http::Method;
 use pingora::{
     apps::HttpServerApp, protocols::http::ServerSession, proxy::HttpProxy, server::configuration::ServerConf,
 };
-use tokio::{
-    net::TcpStream,
-    sync::{Semaphore, watch},
-};
+use tokio::{net::TcpStream, sync::watch};
+use tokio_util::task::TaskTracker;
 
 use super::{
-    Answer, Endpoint, Exchange, Facts, Gateway, Generations, Settings, TrustedProxies, access_log,
+    Answer, Endpoint, Exchange, Facts, Gateway, Service, Settings, TrustedProxies, access_log,
     forwarded::Forwarded,
     judge,
     lent::{Home, Lent},
@@ -40,8 +39,8 @@ const KEEPALIVE_SECONDS: u64 = 60;
 /// A client that takes nothing of an answer for so long has gone: its place is needed.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Most requests of HTTP/2 at once, over all connections: each costs about what a connection of HTTP/1.1 costs.
-const MOST_STREAMS: usize = 20_000;
+/// A request that lasts so long is a stream: a WebSocket, events, a large download.
+const STREAM: Duration = Duration::from_secs(2);
 
 /// Puts pingora around a gateway.
 #[must_use]
@@ -55,8 +54,9 @@ pub fn proxy(gateway: Gateway) -> Arc<Proxy> {
     Arc::new(proxy)
 }
 
-/// Serves one connection until it ends, or until `drain` says so between two requests.
-pub async fn serve(generations: Generations, mut socket: TcpStream, mut drain: watch::Receiver<bool>) {
+/// Serves one connection until it ends, or has to end between two requests.
+pub async fn serve(service: Service, mut socket: TcpStream) {
+    let Service { generations, mut drain, streams } = service;
     // Answers are written in few pieces: waiting to join them only delays.
     let Ok(peer) = socket.set_nodelay(true).and_then(|()| Peer::of(&socket)) else { return };
     let introduced = introduced(&mut socket, peer, &generations.now().connections, &mut drain).await;
@@ -82,6 +82,7 @@ pub async fn serve(generations: Generations, mut socket: TcpStream, mut drain: w
         let served = serve_one(&generation.proxy, guard, &exchange, &drain);
         let reused = tokio::select! {
             reused = served => reused,
+            never = becomes_a_stream(&streams) => match never {},
             () = exchange.overdue() => {
                 return too_late(&home, &peer, &exchange, connections.limits).await;
             }
@@ -94,6 +95,13 @@ pub async fn serve(generations: Generations, mut socket: TcpStream, mut drain: w
             None => return,
         }
     }
+}
+
+/// Counts a request that lasts among the streams, for as long as it is polled.
+pub(super) async fn becomes_a_stream(streams: &TaskTracker) -> Infallible {
+    tokio::time::sleep(STREAM).await;
+    let _counted = streams.token();
+    std::future::pending().await
 }
 
 /// For whom somebody speaks who opens a connection.
@@ -136,7 +144,7 @@ async fn introduced(
         biased;
         read = socket.peek(&mut first) => if read.unwrap_or(0) == 0 { return None },
         () = tokio::time::sleep(limits.idle_timeout) => return None,
-        _ = drain.wait_for(|drains| *drains) => return None,
+        () = wire::drained(drain) => return None,
     }
     if !wire::may_introduce(first[0]) {
         return Some((peer, Speaker::Address, Vec::new()));
@@ -162,8 +170,6 @@ pub struct Connections {
     pub(super) trusted: TrustedProxies,
     pub(super) sessions: Arc<Sessions>,
     pub(super) entropy: Arc<dyn Entropy>,
-    /// Places for requests of HTTP/2.
-    pub(super) streams: Arc<Semaphore>,
 }
 
 impl Connections {
@@ -177,7 +183,7 @@ impl Connections {
             max_header_bytes: settings.max_header_bytes,
         };
         let (scheme, trusted) = (settings.external_scheme, settings.trusted_proxies.clone());
-        Self { limits, scheme, trusted, sessions, entropy, streams: Arc::new(Semaphore::new(MOST_STREAMS)) }
+        Self { limits, scheme, trusted, sessions, entropy }
     }
 }
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
 
 use super::{Connections, Proxy};
 
@@ -48,4 +50,15 @@ impl std::fmt::Debug for Generations {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Generations").finish_non_exhaustive()
     }
+}
+
+/// What every connection of the process shares.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// What serves requests.
+    pub generations: Generations,
+    /// Says when connections have to end between two requests.
+    pub drain: watch::Receiver<bool>,
+    /// Has a token for each request that has become a stream: it lasts, and nobody knows how long.
+    pub streams: TaskTracker,
 }

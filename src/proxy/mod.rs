@@ -34,7 +34,7 @@ pub use answer::Answer;
 pub use connection::{Connections, Proxy, Speaker, proxy, serve};
 pub use exchange::{Exchange, Facts};
 pub use gateway::Gateway;
-pub use generation::{Generation, Generations};
+pub use generation::{Generation, Generations, Service};
 pub use http2::serve as serve_http2;
 pub use own::{Endpoint, is_own};
 pub use phases::Context;

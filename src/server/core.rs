@@ -25,7 +25,7 @@ pub(super) struct Core {
 impl Core {
     /// Reads the key and opens the store.
     pub(super) async fn open(settings: &Settings, parts: Parts) -> Result<Self, StartError> {
-        let Parts { clock, entropy, store: given } = parts;
+        let Parts { clock, entropy, store: given, sockets: _ } = parts;
         let sealer = Arc::new(key_file::load(settings.encryption_key_file.as_deref(), &settings.state_dir, &*entropy)?);
         let apple = CurrentApple::new(settings.apple.clone(), Arc::clone(&clock), Arc::clone(&entropy))?;
         let store = match given {

@@ -8,7 +8,7 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use crate::proxy::{self, Generations};
+use crate::proxy::{self, Service};
 
 /// Most connections at once. Who comes then waits in the kernel's queue.
 const MOST: usize = 20_000;
@@ -19,15 +19,15 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Everything that accepted connections share.
 #[derive(Clone)]
 pub(super) struct Acceptor {
-    generations: Generations,
-    drain: watch::Receiver<bool>,
+    service: Service,
+    shut: watch::Receiver<bool>,
     tasks: TaskTracker,
     places: Arc<Semaphore>,
 }
 
 impl Acceptor {
-    pub(super) fn new(generations: Generations, drain: watch::Receiver<bool>) -> Self {
-        Self { generations, drain, tasks: TaskTracker::new(), places: Arc::new(Semaphore::new(MOST)) }
+    pub(super) fn new(service: Service, shut: watch::Receiver<bool>) -> Self {
+        Self { service, shut, tasks: TaskTracker::new(), places: Arc::new(Semaphore::new(MOST)) }
     }
 
     /// The connections that are open.
@@ -35,13 +35,13 @@ impl Acceptor {
         &self.tasks
     }
 
-    /// Accepts until the gateway drains.
+    /// Accepts until it is shut.
     pub(super) async fn accept_all(self, listener: TcpListener) {
-        let mut drain = self.drain.clone();
+        let mut shut = self.shut.clone();
         loop {
             let accepted = tokio::select! {
                 accepted = self.accept(&listener) => accepted,
-                _ = drain.wait_for(|drains| *drains) => return,
+                _ = shut.wait_for(|shut| *shut) => return,
             };
             match accepted {
                 Ok((socket, place)) => self.serve(socket, place),
@@ -61,7 +61,7 @@ impl Acceptor {
     }
 
     fn serve(&self, socket: TcpStream, place: OwnedSemaphorePermit) {
-        let serving = proxy::serve(self.generations.clone(), socket, self.drain.clone());
+        let serving = proxy::serve(self.service.clone(), socket);
         self.tasks.spawn(async move {
             serving.await;
             drop(place);

@@ -1,20 +1,27 @@
-//! The running gateway: build, run, drain.
+//! The running gateway: build, run, reload, drain.
+//!
+//! `core` lives as long as the process; `serving` is what a reload replaces; `running` holds both.
 
 mod core;
 mod current;
 mod descriptors;
 mod key_file;
 mod listener;
+mod notify;
 mod restart;
+mod run;
 mod running;
 mod serving;
 mod settings;
 mod signals;
+mod sockets;
 mod store;
 
 pub use key_file::KeyFileError;
 pub use restart::NeedsRestart;
+pub use run::{Reread, run, run_until};
 pub use running::{Parts, Running, StartError};
 pub use settings::{AdminAddress, Settings, StoreChoice};
-pub use signals::{Stops, run, run_until};
+pub use signals::{Signals, Told};
+pub use sockets::Sockets;
 pub use store::StoreProblem;

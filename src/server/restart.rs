@@ -33,3 +33,11 @@ impl Fixed {
         pairs.filter(|(here, there)| here != there).map(|((key, _), _)| NeedsRestart(key)).collect()
     }
 }
+
+impl Settings {
+    /// What a reload to `later` leaves as it is here.
+    #[must_use]
+    pub fn needs_restart(&self, later: &Self) -> Vec<NeedsRestart> {
+        Fixed::of(self).changed(&Fixed::of(later))
+    }
+}

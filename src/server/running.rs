@@ -3,14 +3,21 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+use tokio_util::task::TaskTracker;
 
 use super::{
     AdminAddress, KeyFileError, NeedsRestart, Settings,
     core::Core,
-    listener::{self, Acceptor},
+    listener::Acceptor,
     restart::Fixed,
     serving::{Serving, Wanted},
+    sockets::Sockets,
     store::StoreProblem,
 };
 use crate::{
@@ -18,7 +25,7 @@ use crate::{
     apple::{Apple, BuildError},
     clock::{SharedClock, Stopwatch, SystemClock},
     entropy::{SharedEntropy, SystemEntropy},
-    proxy::{Generations, UpstreamsError},
+    proxy::{Generations, Service, UpstreamsError, wire::FAREWELL},
     session::Store,
 };
 
@@ -30,6 +37,9 @@ const FIRST_KEYS: Duration = Duration::from_secs(1);
 
 /// How long Apple's keys may hold up a reload.
 const LAST_KEYS: Duration = Duration::from_secs(5);
+
+/// How long requests in flight may take once the streams are over.
+const LAST_REQUESTS: Duration = Duration::from_secs(10);
 
 /// How long the last refreshes may take beyond the time that requests have.
 const LAST_REFRESHES: Duration = Duration::from_secs(5);
@@ -60,13 +70,22 @@ pub enum StartError {
     /// Apps cannot be reached as the settings say.
     #[error(transparent)]
     Upstreams(#[from] UpstreamsError),
+    /// A socket that systemd hands over cannot be used.
+    #[error("cannot use a socket that systemd hands over: {0}; ListenStream= in the socket unit must be TCP addresses")]
+    HandedOver(io::Error),
+    /// systemd hands over a socket that nobody wants.
+    #[error(
+        "systemd listens on {0} for the gateway, and the configuration does not: [server] listen and ListenStream= in \
+         the socket unit must name the same addresses, as ADDRESS:PORT"
+    )]
+    Unclaimed(SocketAddr),
     /// The system refuses to tell of signals.
     #[error("cannot listen for signals: {0}")]
     Signals(io::Error),
 }
 
 /// What a gateway takes from its surroundings.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Parts {
     /// The clock.
     pub clock: SharedClock,
@@ -74,11 +93,18 @@ pub struct Parts {
     pub entropy: SharedEntropy,
     /// Where sessions are kept, when that is not what the settings say.
     pub store: Option<Arc<dyn Store>>,
+    /// Sockets that listen already.
+    pub sockets: Sockets,
 }
 
 impl Default for Parts {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy), store: None }
+        Self {
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            store: None,
+            sockets: Sockets::default(),
+        }
     }
 }
 
@@ -88,8 +114,11 @@ pub struct Running {
     addresses: Vec<SocketAddr>,
     admin: Admin,
     drain: watch::Sender<bool>,
+    shut: watch::Sender<bool>,
     listeners: Vec<JoinHandle<()>>,
-    connections: tokio_util::task::TaskTracker,
+    connections: TaskTracker,
+    streams: TaskTracker,
+    has_heirs: bool,
     core: Core,
     fixed: Fixed,
     grace: Duration,
@@ -98,7 +127,8 @@ pub struct Running {
     present: Arc<ArcSwap<Present>>,
     revoking: JoinHandle<()>,
     tending: JoinHandle<()>,
-    warming: JoinHandle<()>,
+    /// The fetch of Apple's keys, while it is under way.
+    warming: Option<JoinHandle<()>>,
 }
 
 impl Running {
@@ -106,8 +136,9 @@ impl Running {
     ///
     /// # Errors
     /// When an address is taken, the key cannot be read or made, or the store does not open.
-    pub async fn start(settings: Settings, parts: Parts) -> Result<Self, StartError> {
-        let sockets = bind(&settings.listen).await?;
+    pub async fn start(settings: Settings, mut parts: Parts) -> Result<Self, StartError> {
+        let has_heirs = !parts.sockets.is_empty();
+        let sockets = open(&settings.listen, &mut parts.sockets).await?;
         let core = Core::open(&settings, parts).await?;
         let (fixed, grace) = (Fixed::of(&settings), settings.shutdown_grace);
         let admin_listen = settings.admin_listen.clone();
@@ -124,7 +155,10 @@ impl Running {
         let admin = admin(&admin_listen, operators).await?;
         // Nothing can fail from here on.
         let generations = Generations::new(generation);
-        let acceptor = Acceptor::new(generations.clone(), drains);
+        let streams = TaskTracker::new();
+        let service = Service { generations: generations.clone(), drain: drains, streams: streams.clone() };
+        let (shut, shuts) = watch::channel(false);
+        let acceptor = Acceptor::new(service, shuts);
         let addresses: Vec<_> = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
         let connections = acceptor.tasks().clone();
         let listeners = sockets.into_iter().map(|socket| tokio::spawn(acceptor.clone().accept_all(socket))).collect();
@@ -132,14 +166,17 @@ impl Running {
         let queue = core.queue.clone();
         let revoking = tokio::spawn(async move { queue.run().await });
         let tending = tokio::spawn(Arc::clone(&core.sessions).tend());
-        let warming = warm(&serving.apple);
+        let warming = Some(warm(&serving.apple));
         tracing::info!(event = "started", listen = ?addresses);
         Ok(Self {
             addresses,
             admin,
             drain,
+            shut,
             listeners,
             connections,
+            streams,
+            has_heirs,
             core,
             fixed,
             grace,
@@ -162,7 +199,7 @@ impl Running {
         let (mut next, generation) = self.serving.next(&self.core, Wanted::of(settings))?;
         // Before it serves: nobody should wait for keys that were there a moment ago.
         let mut warming = warm(&next.apple);
-        let _ = timeout(LAST_KEYS, &mut warming).await;
+        let in_time = timeout(LAST_KEYS, &mut warming).await.is_ok();
         self.core.apple.replace(Arc::clone(&next.apple));
         self.present.store(Arc::new(next.present.clone()));
         self.generations.replace(generation);
@@ -170,7 +207,7 @@ impl Running {
         next.work(&self.core);
         self.serving = next;
         self.grace = grace;
-        self.warming = warming;
+        self.warming = (!in_time).then_some(warming);
         Ok(self.fixed.changed(&fixed))
     }
 
@@ -199,10 +236,26 @@ impl Running {
 
     /// Accepts nothing more, lets requests in flight and refreshes finish within `grace`, and gives the last
     /// revocations a moment.
-    pub async fn drain(mut self, grace: Duration) {
+    ///
+    /// Where the sockets are somebody else's, who connects after the end waits for the next process. Nobody should wait
+    /// for the streams of others, so that it accepts until they are over.
+    pub async fn drain(mut self, mut grace: Duration) {
+        if self.has_heirs {
+            self.streams.close();
+            if !self.streams.is_empty() {
+                tracing::info!(event = "draining_streams", streams = self.streams.len());
+                let _ = timeout(grace, self.streams.wait()).await;
+            }
+            grace = LAST_REQUESTS;
+        }
         // Before it is said: who reads the log may ask at once.
         self.drain.send_replace(true);
         tracing::info!(event = "draining", connections = self.connections.len());
+        if self.has_heirs {
+            // Whoever is told to connect again should not wait for those who have not been told yet.
+            sleep(FAREWELL).await;
+        }
+        self.shut.send_replace(true);
         for listener in self.listeners {
             let _ = listener.await;
         }
@@ -217,7 +270,9 @@ impl Running {
             tracing::warn!(event = "refreshes_cut_off");
         }
         // Cut off in the middle it would say that Apple is away.
-        let _ = timeout(FIRST_KEYS, self.warming).await;
+        if let Some(warming) = self.warming {
+            let _ = timeout(FIRST_KEYS, warming).await;
+        }
         self.tending.abort();
         self.serving.rest();
         let Core { sessions, queue, .. } = self.core;
@@ -235,12 +290,12 @@ impl Running {
     }
 }
 
-async fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, StartError> {
+async fn open(addresses: &[SocketAddr], given: &mut Sockets) -> Result<Vec<TcpListener>, StartError> {
     let mut sockets = Vec::new();
     for address in addresses {
-        let bound = listener::bind(*address).await;
-        sockets.push(bound.map_err(|source| StartError::Bind { address: address.to_string(), source })?);
+        sockets.push(given.at(*address).await?);
     }
+    given.all_taken()?;
     Ok(sockets)
 }
 

@@ -1,48 +1,31 @@
-//! From start to a clean stop: SIGTERM and SIGINT drain, a second one ends at once. SIGHUP ends nothing.
+//! The signals that a service is told with: SIGTERM and SIGINT stop it, SIGHUP has it read its configuration again.
 
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Parts, Running, Settings, StartError, descriptors};
+use super::StartError;
 
-/// Runs a gateway until it is told to stop.
-///
-/// # Errors
-/// When it does not start.
-pub async fn run(settings: Settings) -> Result<(), StartError> {
-    run_until(settings, &mut Stops::listen()?, || {}).await
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// To end in order.
+    Stop,
+    /// To read the configuration again.
+    Reload,
 }
 
-/// Runs a gateway until one of `stops` comes; `started` is called when it listens.
-///
-/// # Errors
-/// When it does not start.
-pub async fn run_until(settings: Settings, stops: &mut Stops, started: impl FnOnce()) -> Result<(), StartError> {
-    descriptors::raise_limit();
-    let grace = settings.shutdown_grace;
-    let running = Running::start(settings, Parts::default()).await?;
-    started();
-    stops.next().await;
-    tokio::select! {
-        () = running.drain(grace) => {}
-        () = stops.next() => tracing::warn!(event = "stopped_at_once"),
-    }
-    Ok(())
-}
-
-/// The signals that stop a program. One that comes before [`Stops::next`] waits for it.
+/// The signals of this process. One that comes before [`Signals::next`] waits for it.
 #[derive(Debug)]
-pub struct Stops {
+pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
     hangup_stops: bool,
 }
 
-impl Stops {
-    /// SIGTERM and SIGINT end the program no longer by themselves, and SIGHUP does not end it at all:
-    /// whoever sends that to a service wants anything but its end.
+impl Signals {
+    /// From now on none of the three ends the program by itself.
     ///
     /// # Errors
     /// When the system refuses to tell of signals.
@@ -63,18 +46,25 @@ impl Stops {
     }
 
     /// Waits for the next of them.
-    pub async fn next(&mut self) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv() => {
-                    if self.hangup_stops {
-                        return;
-                    }
-                    tracing::warn!(event = "reload_not_supported", "restart to read the configuration again");
-                }
-            }
+    pub async fn next(&mut self) -> Told {
+        tokio::select! {
+            biased;
+            () = told(&mut self.terminate) => Told::Stop,
+            () = told(&mut self.interrupt) => Told::Stop,
+            () = told(&mut self.hangup) => if self.hangup_stops { Told::Stop } else { Told::Reload },
         }
+    }
+
+    /// Waits until it is told to stop, and hears nothing else.
+    pub async fn stop(&mut self) {
+        while self.next().await != Told::Stop {}
+    }
+}
+
+/// The signal has come.
+async fn told(signal: &mut Signal) {
+    // The system tells of signals for as long as the program runs; an end is not one.
+    if signal.recv().await.is_none() {
+        std::future::pending::<()>().await;
     }
 }

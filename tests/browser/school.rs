@@ -7,7 +7,7 @@ use schoolgate::{
     config,
     demo::StandIn,
     entropy::SystemEntropy,
-    server::{Parts, Running},
+    server::{Parts, Running, Sockets},
 };
 
 use super::support::{
@@ -44,7 +44,7 @@ impl School {
             .replace("library.school.example", "localhost");
         let loaded = config::from_text(&folder.path().join("gateway.toml"), &text, &|_| None)
             .unwrap_or_else(|problems| panic!("{problems}"));
-        let parts = Parts { clock: shared, entropy: Arc::new(SystemEntropy), store: None };
+        let parts = Parts { clock: shared, entropy: Arc::new(SystemEntropy), store: None, sockets: Sockets::default() };
         let running = Running::start(loaded.settings, parts).await.unwrap();
         Self { apple, clock, base, wire, _running: running, _folder: folder }
     }

@@ -1,7 +1,8 @@
 //! The real program as a process of its own, as an administrator starts it.
 
 use std::{
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
+    os::fd::AsRawFd,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     sync::Arc,
@@ -77,6 +78,32 @@ impl Site {
         said
     }
 
+    /// Writes a configuration for a program that runs already.
+    pub fn rewrite(&self, text: &str) {
+        std::fs::write(self.path("gateway.toml"), text).unwrap();
+    }
+
+    /// Starts the program as systemd does, with what else `environment` has: it listens on `socket`, which stays open
+    /// when the program ends.
+    pub fn spawn_with(&self, text: &str, socket: Option<&TcpListener>, environment: &[(&str, &str)]) -> Program {
+        self.rewrite(text);
+        let path = self.path("gateway.toml");
+        // systemd hands its sockets over as the descriptors from 3 on, to one process (sd_listen_fds(3)). The shell
+        // has the number that the program will have.
+        let script = socket.map_or("exec \"$@\"".into(), |socket| {
+            rustix::io::fcntl_setfd(socket, rustix::io::FdFlags::empty()).unwrap();
+            format!("exec 3<&{}; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$@\"", socket.as_raw_fd())
+        });
+        let mut command = Command::new("bash");
+        command.args(["-c", &script, "bash", env!("CARGO_BIN_EXE_schoolgate")]);
+        command.args(["run", "--config", path.to_str().unwrap()]).kill_on_drop(true);
+        for variable in ["SCHOOLGATE_CONFIG", "STATE_DIRECTORY", "CREDENTIALS_DIRECTORY"] {
+            command.env_remove(variable);
+        }
+        command.env("RUST_LOG", "info,schoolgate::access=off").envs(environment.iter().copied());
+        Program::watched(command)
+    }
+
     /// The program, once it listens.
     pub async fn run(&self, lines: &[(&str, &str)]) -> Program {
         let mut program = self.spawn(&self.configuration(lines));
@@ -105,7 +132,10 @@ impl Program {
     }
 
     fn spawn(configuration: &Path) -> Self {
-        let mut command = Self::command(&["run", "--config", configuration.to_str().unwrap()]);
+        Self::watched(Self::command(&["run", "--config", configuration.to_str().unwrap()]))
+    }
+
+    fn watched(mut command: Command) -> Self {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (writer, log) = watch::channel(String::new());
@@ -158,6 +188,18 @@ impl Program {
     /// Sends SIGTERM, as systemd does.
     pub async fn terminate(&self) {
         self.signal("TERM").await;
+    }
+
+    /// Sends SIGHUP, as `systemctl reload` does.
+    pub async fn hang_up(&self) {
+        self.signal("HUP").await;
+    }
+
+    /// Waits until it has said something so many times.
+    pub async fn logged_times(&self, text: &str, times: usize) {
+        let mut log = self.log.clone();
+        let waited = timeout(PATIENCE, log.wait_for(|log| log.matches(text).count() >= times)).await;
+        assert!(matches!(waited, Ok(Ok(_))), "it does not say {text:?} {times} times: {}", self.log());
     }
 
     /// Stops it in its tracks, as a machine that swaps does.

@@ -7,7 +7,7 @@ use schoolgate::{
     config,
     demo::{Client, ClientKey, Endpoint, PERSON_HEADER, StandIn, StandInSettings},
     entropy::SystemEntropy,
-    server::{Parts, Running},
+    server::{Parts, Running, Sockets},
     session::Store,
 };
 use url::Url;
@@ -141,7 +141,7 @@ impl World {
         let text = configuration(folder.path(), &apple, app, lines);
         let loaded = config::from_text(&folder.path().join("gateway.toml"), &text, &|_| None)
             .unwrap_or_else(|problems| panic!("{problems}"));
-        let parts = Parts { clock: shared, entropy: Arc::new(SystemEntropy), store };
+        let parts = Parts { clock: shared, entropy: Arc::new(SystemEntropy), store, sockets: Sockets::default() };
         let running = Running::start(loaded.settings, parts).await.unwrap();
         let (address, admin) = (running.addresses()[0], running.admin_address().unwrap());
         Self { apple, echo, clock, address, admin, running, folder }

@@ -25,7 +25,7 @@ use crate::{
     config,
     demo::{Client, ClientKey, GradeBook, NoticeBoard, StandIn, StandInSettings},
     entropy::SystemEntropy,
-    server::{self, StartError, Stops},
+    server::{self, Signals, StartError},
     telemetry::{self, LogFormat},
 };
 
@@ -69,10 +69,10 @@ type Neighbours = (StandIn, GradeBook, NoticeBoard);
 async fn demo(arguments: &Arguments) -> Result<Neighbours, Failure> {
     telemetry::init(LogFormat::Text, telemetry::Level::WARN)?;
     // Before anything is written: whoever presses Ctrl-C now must not leave the folder behind.
-    let mut stops = Stops::listen()?.and_hangup();
+    let mut signals = Signals::listen()?.and_hangup();
     let place = Place::find(arguments.listen).await?;
     let folder = private_folder()?;
-    let ran = play_at(place, arguments, folder.path(), &mut stops).await;
+    let ran = play_at(place, arguments, folder.path(), &mut signals).await;
     let path = folder.path().to_owned();
     let cleared = folder.close().map_err(|why| format!("cannot delete {}: {why}", path.display()));
     let neighbours = ran?;
@@ -97,11 +97,11 @@ async fn play_at(
     mut place: Place,
     arguments: &Arguments,
     folder: &Path,
-    stops: &mut Stops,
+    signals: &mut Signals,
 ) -> Result<Neighbours, Failure> {
     let mut more = TRIES;
     loop {
-        match play(&place, folder, stops).await {
+        match play(&place, folder, signals).await {
             Err(why) if more > 0 && matches!(why.downcast_ref(), Some(StartError::Bind { .. })) => {
                 more -= 1;
                 place = Place::find(arguments.listen).await?;
@@ -112,7 +112,7 @@ async fn play_at(
 }
 
 /// Everything runs until a signal comes.
-async fn play(place: &Place, folder: &Path, stops: &mut Stops) -> Result<Neighbours, Failure> {
+async fn play(place: &Place, folder: &Path, signals: &mut Signals) -> Result<Neighbours, Failure> {
     let apple = stand_in(folder, &format!("{}/.schoolgate/callback", place.address())).await?;
     let book = GradeBook::start(ANYWHERE, apple.base_url()).await?;
     let board = NoticeBoard::start(ANYWHERE, &format!("{}/", place.address())).await?;
@@ -121,7 +121,7 @@ async fn play(place: &Place, folder: &Path, stops: &mut Stops) -> Result<Neighbo
     let text = scene.configuration();
     fs::write(&path, &text)?;
     let loaded = config::from_text(&path, &text, &|_| None).map_err(|problems| problems.to_string())?;
-    server::run_until(loaded.settings, stops, || output::say(&scene.welcome())).await?;
+    server::run_until(loaded.settings, signals, || output::say(&scene.welcome())).await?;
     Ok((apple, book, board))
 }
 

@@ -11,7 +11,7 @@ use http::{Method, Request};
 use pingora::{apps::HttpServerApp, protocols::http::ServerSession};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::{OwnedSemaphorePermit, watch},
+    sync::{Semaphore, SemaphorePermit, watch},
     task::JoinSet,
     time::{Instant, sleep_until, timeout},
 };
@@ -22,7 +22,7 @@ use super::{
     voice::Voice,
 };
 use crate::proxy::{
-    Exchange, Generation, Generations,
+    Exchange, Generation, Service,
     connection::{self, Speaker, WRITE_TIMEOUT},
     lent::Home,
     wire::{self, Peer, Transcript},
@@ -52,18 +52,21 @@ const PATIENCE: usize = 100;
 /// How long a client has to say goodbye.
 const PARTING: Duration = Duration::from_secs(3);
 
+/// Places for requests, over all connections: each costs about what a connection of HTTP/1.1 costs.
+static PLACES: Semaphore = Semaphore::const_new(20_000);
+
 /// Serves one connection until it ends. When the gateway drains, requests under way have their answers, and no others
 /// are taken.
 pub async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static>(
-    generations: Generations,
+    service: Service,
     socket: S,
     peer: Peer,
     speaker: Speaker,
-    mut drain: watch::Receiver<bool>,
 ) {
-    let limits = generations.now().connections.limits;
+    let mut drain = service.drain.clone();
+    let limits = service.generations.now().connections.limits;
     let socket = Lookout::new(socket, limits.header_timeout, WRITE_TIMEOUT);
-    let guest = Guest { generations, peer, speaker, brought: socket.brought(), drain: drain.clone() };
+    let guest = Guest { service, peer, speaker, brought: socket.brought() };
     let shaken = tokio::select! {
         shaken = timeout(limits.idle_timeout, options(limits).handshake(socket)) => shaken,
         () = drained(&mut drain) => return,
@@ -92,11 +95,10 @@ fn options(limits: wire::Settings) -> Builder {
 /// What all requests of a connection share.
 #[derive(Clone)]
 struct Guest {
-    generations: Generations,
+    service: Service,
     peer: Peer,
     speaker: Speaker,
     brought: Brought,
-    drain: watch::Receiver<bool>,
 }
 
 /// How a request has ended.
@@ -184,8 +186,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> Serving<S> {
     fn begin(&mut self, guest: &Guest, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) -> bool {
         // The library counts streams that were reset no more, but our work for them may go on.
         let room = self.streams.len() < MOST_STREAMS as usize;
-        let generation = guest.generations.now();
-        let place = Arc::clone(&generation.connections.streams).try_acquire_owned().ok().filter(|_| room);
+        let generation = guest.service.generations.now();
+        let place = PLACES.try_acquire().ok().filter(|_| room);
         let Some(place) = place else {
             // RFC 9113, section 8.7: nothing was done, and the client may ask again.
             respond.send_reset(Reason::REFUSED_STREAM);
@@ -208,7 +210,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> Serving<S> {
 
 impl Guest {
     fn idle_timeout(&self) -> Duration {
-        self.generations.now().connections.limits.idle_timeout
+        self.service.generations.now().connections.limits.idle_timeout
     }
 
     /// One request, from its head to the end of its answer.
@@ -217,7 +219,7 @@ impl Guest {
         generation: Arc<Generation>,
         request: Request<RecvStream>,
         respond: SendResponse<Bytes>,
-        _place: OwnedSemaphorePermit,
+        _place: SemaphorePermit<'static>,
     ) -> End {
         let connections = &generation.connections;
         let (parts, body) = request.into_parts();
@@ -246,10 +248,11 @@ impl Guest {
         let mut session = ServerSession::new_custom(Box::new(stream));
         session.set_write_timeout(Some(WRITE_TIMEOUT));
         let last_word = tokio::select! {
-            _ = generation.proxy.process_new_http(session, &self.drain) => {
+            _ = generation.proxy.process_new_http(session, &self.service.drain) => {
                 let reset = home.take().is_some_and(|mut voice| voice.was_reset());
                 return if reset { End::Wasted } else { End::Served };
             }
+            never = connection::becomes_a_stream(&self.service.streams) => match never {},
             () = exchange.overdue() => Some(connection::late(&exchange)),
             over = exchange.session_over(&connections.sessions) => connection::ended(&exchange, connections, over),
         };

@@ -15,7 +15,7 @@ use futures_util::task::AtomicWaker;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::watch,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 
 use super::{
@@ -25,6 +25,8 @@ use super::{
 
 /// What is read at once into memory of our own. It is on the stack: an idle connection has no buffer.
 pub(super) const STRIDE: usize = 4096;
+/// How long an idle client may still send a request when the server drains.
+pub const FAREWELL: Duration = Duration::from_secs(1);
 /// How long a client may take to fetch a refusal.
 const REFUSING: Duration = Duration::from_secs(3);
 
@@ -247,9 +249,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> Guard<S> {
     }
 }
 
-/// Resolves when the server drains; also when nobody is left who could say so.
-async fn drained(drain: &mut watch::Receiver<bool>) {
+/// Resolves a moment after the server begins to drain; also when nobody is left who could say so. A client that asks
+/// again and again, as they do, is told with its next answer that the connection ends, and loses no request.
+pub async fn drained(drain: &mut watch::Receiver<bool>) {
     let _ = drain.wait_for(|drains| *drains).await;
+    sleep(FAREWELL).await;
 }
 
 /// Shows no byte of what was sent.

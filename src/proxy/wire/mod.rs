@@ -54,7 +54,7 @@ mod through_pingora;
 
 pub use body::Body;
 pub use framing::BodyKind;
-pub use guard::{Guard, Next};
+pub use guard::{FAREWELL, Guard, Next, drained};
 pub use head::Head;
 pub use http2::Transcript;
 pub use introduction::{Introduction, IntroductionError, introduction, may_introduce};

@@ -1,0 +1,32 @@
+//! What systemd hears of the service (sd_notify(3)). Without systemd nobody is told.
+
+use sd_notify::NotifyState;
+
+/// It listens, and can be used.
+pub(super) fn ready() {
+    tell(&[NotifyState::Ready, NotifyState::Status("Serving")]);
+}
+
+/// It reads its configuration again. `Type=notify-reload` wants to know since when, on the clock of the system.
+pub(super) fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Err(why) => tracing::warn!(event = "systemd_not_told", reason = %why),
+    }
+}
+
+/// The reload is over, well or not: what came of it stands in the status.
+pub(super) fn reloaded(status: &str) {
+    tell(&[NotifyState::Ready, NotifyState::Status(status)]);
+}
+
+/// It ends.
+pub(super) fn stopping() {
+    tell(&[NotifyState::Stopping, NotifyState::Status("Finishing what is under way")]);
+}
+
+fn tell(states: &[NotifyState<'_>]) {
+    if let Err(why) = sd_notify::notify(states) {
+        tracing::warn!(event = "systemd_not_told", reason = %why);
+    }
+}

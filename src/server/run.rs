@@ -1,0 +1,80 @@
+//! From start to a clean stop, and the reloads in between.
+
+use super::{NeedsRestart, Parts, Running, Settings, Signals, StartError, Told, descriptors, notify, sockets::Sockets};
+
+/// Reads the configuration again; says in a few words why it is not used, once the details are in the log.
+pub type Reread<'a> = dyn FnMut() -> Result<Settings, String> + 'a;
+
+/// Runs a gateway as a service until it is told to stop. It takes the listening sockets that systemd holds for it,
+/// and tells systemd how it is.
+///
+/// # Errors
+/// When it does not start.
+pub async fn run(settings: Settings, reread: &mut Reread<'_>) -> Result<(), StartError> {
+    let mut signals = Signals::listen()?;
+    let parts = Parts { sockets: Sockets::of_systemd()?, ..Parts::default() };
+    run_with(settings, parts, &mut signals, reread, notify::ready).await
+}
+
+/// Runs a gateway until a signal stops it; `started` is called when it listens.
+///
+/// # Errors
+/// When it does not start.
+pub async fn run_until(settings: Settings, signals: &mut Signals, started: impl FnOnce()) -> Result<(), StartError> {
+    let mut nothing = || Err("there is nothing to read again".to_owned());
+    run_with(settings, Parts::default(), signals, &mut nothing, started).await
+}
+
+async fn run_with(
+    settings: Settings,
+    parts: Parts,
+    signals: &mut Signals,
+    reread: &mut Reread<'_>,
+    started: impl FnOnce(),
+) -> Result<(), StartError> {
+    descriptors::raise_limit();
+    let mut running = Running::start(settings, parts).await?;
+    started();
+    while signals.next().await == Told::Reload {
+        notify::reloading();
+        tokio::select! {
+            biased;
+            said = reload(&mut running, reread) => notify::reloaded(&said),
+            // It has not begun to change anything: there is nothing to await in that.
+            () = signals.stop() => break,
+        }
+    }
+    notify::stopping();
+    let grace = running.grace();
+    tokio::select! {
+        () = running.drain(grace) => {}
+        () = signals.stop() => tracing::warn!(event = "stopped_at_once"),
+    }
+    Ok(())
+}
+
+/// Serves by the configuration as it is now, if it is good. Gives back what came of it, in a sentence.
+async fn reload(running: &mut Running, reread: &mut Reread<'_>) -> String {
+    let reloaded = match reread() {
+        Ok(settings) => running.reload(settings).await.map_err(|why| why.to_string()),
+        Err(why) => Err(why),
+    };
+    match reloaded {
+        Err(reason) => {
+            tracing::error!(event = "reload_refused", reason, "the configuration before goes on");
+            format!("The last reload was refused: {reason}")
+        }
+        Ok(waiting) if waiting.is_empty() => {
+            tracing::info!(event = "reloaded");
+            "Reloaded".to_owned()
+        }
+        Ok(waiting) => {
+            for NeedsRestart(key) in &waiting {
+                tracing::warn!(event = "restart_needed", key, "this change needs a restart; the value before goes on");
+            }
+            let keys: Vec<_> = waiting.iter().map(|NeedsRestart(key)| *key).collect();
+            tracing::info!(event = "reloaded", restart_needed = keys.join(" "));
+            format!("Reloaded; a restart is needed for {}", keys.join(", "))
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! SIGHUP: the configuration is read again, and serves whole or not at all.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::{fs, os::unix::net::UnixDatagram, time::Duration};
+
+use support::{Connection, HOST, Load, Program, RawApp, Request, Site, program::ask, world::through_apple};
+
+const RELOADED: &str = "event=\"reloaded\"";
+const REFUSED: &str = "event=\"reload_refused\"";
+
+/// A route that everybody may use.
+const OPEN: (&str, &str) = ("routes", "[[app.route]]\npath = \"/closed\"\naccess = \"public\"");
+
+async fn status(program: &Program, path: &str) -> u16 {
+    Request::get(path).header("Host", HOST).send(program.address()).await.status
+}
+
+async fn started(site: &Site, text: &str) -> Program {
+    let mut program = site.spawn_with(text, None, &[]);
+    program.started().await;
+    program
+}
+
+#[tokio::test]
+async fn new_rules_hold_from_the_next_request_on_also_on_a_connection_that_is_kept() {
+    let site = Site::start().await;
+    let program = started(&site, &site.configuration(&[])).await;
+    let mut kept = Connection::open(program.address()).await;
+    let request = Request::get("/closed").header("Host", HOST);
+    kept.write(&request.bytes()).await;
+    assert_eq!(kept.answer().await.status, 401);
+    site.rewrite(&site.configuration(&[OPEN]));
+    program.hang_up().await;
+    program.logged_times(RELOADED, 1).await;
+    kept.write(&request.bytes()).await;
+    assert_eq!(kept.answer().await.status, 200);
+    site.rewrite(&site.configuration(&[]));
+    program.hang_up().await;
+    program.logged_times(RELOADED, 2).await;
+    kept.write(&request.bytes()).await;
+    assert_eq!(kept.answer().await.status, 401);
+}
+
+#[tokio::test]
+async fn a_wrong_configuration_is_refused_whole_with_the_reason_and_the_old_one_goes_on() {
+    let site = Site::start().await;
+    let program = started(&site, &site.configuration(&[])).await;
+    // The first half of the change is good.
+    site.rewrite(&site.configuration(&[
+        OPEN,
+        ("session", "refresh_before = \"soon\""),
+        ("server", "shutdwon_grace = 1"),
+    ]));
+    program.hang_up().await;
+    program.logged(REFUSED).await;
+    let log = program.log();
+    for told in
+        ["configuration_problem", "session.refresh_before", "\"\\\"soon\\\"\"", "shutdwon_grace", "schoolgate check"]
+    {
+        assert!(log.contains(told), "{told}: {log}");
+    }
+    assert_eq!(status(&program, "/closed").await, 401);
+    assert_eq!(status(&program, "/public/x").await, 200);
+    fs::remove_file(site.path("gateway.toml")).unwrap();
+    program.hang_up().await;
+    program.logged_times(REFUSED, 2).await;
+    site.rewrite(&site.configuration(&[OPEN]));
+    program.hang_up().await;
+    program.logged(RELOADED).await;
+    assert_eq!(status(&program, "/closed").await, 200, "a refused reload does not stand in the way of a good one");
+}
+
+#[tokio::test]
+async fn what_needs_a_restart_is_said_by_key_and_the_rest_holds() {
+    let site = Site::start().await;
+    let text = site.configuration(&[]);
+    let program = started(&site, &text).await;
+    let later = site
+        .configuration(&[OPEN, ("session", "idle_timeout = \"1h\"")])
+        .replace("listen = [\"127.0.0.1:0\"]", "listen = [\"127.0.0.1:1\"]")
+        .replace("store = \"memory\"", "store = \"file\"");
+    site.rewrite(&later);
+    program.hang_up().await;
+    program.logged(RELOADED).await;
+    let log = program.log();
+    for key in ["server.listen", "session.store", "session.idle_timeout"] {
+        assert!(log.contains(&format!("event=\"restart_needed\" key=\"{key}\"")), "{key}: {log}");
+    }
+    assert!(!log.contains("key=\"server.admin_listen\""), "{log}");
+    assert_eq!(status(&program, "/closed").await, 200);
+    site.rewrite(&text);
+    program.hang_up().await;
+    program.logged_times(RELOADED, 2).await;
+    assert_eq!(program.log().matches("restart_needed\" key=").count(), 3, "what it was before needs none");
+}
+
+#[tokio::test]
+async fn sessions_streams_and_sign_ins_under_way_go_on() {
+    let site = Site::start().await;
+    let app = RawApp::start().await;
+    let text = site.configuration(&[]).replace(&site.echo.address.to_string(), &app.address.to_string());
+    let program = started(&site, &text).await;
+    // The echo answers after the first reload.
+    let mut stream = Connection::open(program.address()).await;
+    stream.write(&Request::get("/public/events").header("Host", HOST).bytes()).await;
+    let (mut events, _) = app.request().await;
+    events.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n").await;
+    stream.until("data: 1\n\n").await;
+    let mut browser = program.browser();
+    let authorize = browser.open(&format!("https://{HOST}/start")).await;
+    assert_eq!(authorize.status, 302);
+    site.rewrite(&site.configuration(&[]));
+    program.hang_up().await;
+    program.logged(RELOADED).await;
+    let back = support::world::at_apple(authorize.location(), "teacher-1").await;
+    assert_eq!(browser.open(&back).await.status, 303, "the sign-in began before the reload");
+    assert_eq!(browser.open(&format!("https://{HOST}/start")).await.status, 200);
+    program.hang_up().await;
+    program.logged_times(RELOADED, 2).await;
+    assert_eq!(
+        browser.open(&format!("https://{HOST}/start")).await.status,
+        200,
+        "the session is older than the reload"
+    );
+    events.write(b"data: 2\n\n").await;
+    stream.until("data: 2\n\n").await;
+}
+
+#[tokio::test]
+async fn a_new_private_key_and_other_settings_of_apple_are_used() {
+    let site = Site::start().await;
+    let program = started(&site, &site.configuration(&[])).await;
+    program.logged("call=\"keys\"").await;
+    let calls = site.apple.calls().count(schoolgate::demo::Endpoint::Keys);
+    site.rewrite(&site.configuration(&[("apple", "scopes = [\"edu.users.read\"]")]));
+    program.hang_up().await;
+    program.logged(RELOADED).await;
+    let authorize = program.browser().open(&format!("https://{HOST}/start")).await;
+    assert!(authorize.location().contains("scope=edu.users.read"), "{authorize:?}");
+    assert_eq!(
+        site.apple.calls().count(schoolgate::demo::Endpoint::Keys),
+        calls,
+        "keys that are known are not fetched"
+    );
+    fs::write(site.path("apple.p8"), "no key any more").unwrap();
+    program.hang_up().await;
+    program.logged(REFUSED).await;
+    assert!(!program.log().contains("no key any more"), "{}", program.log());
+    program.signed_in("administrator").await;
+}
+
+#[tokio::test]
+async fn no_request_and_no_sign_in_fails_while_it_is_reloaded_fifty_times() {
+    let site = Site::start().await;
+    let texts = [site.configuration(&[]), site.configuration(&[OPEN, ("apple", "timeout = \"9s\"")])];
+    let program = started(&site, &texts[0]).await;
+    let mut browser = program.browser();
+    through_apple(&mut browser, "/start", "teacher-1").await;
+    let cookie = format!("__Host-schoolgate={}", browser.cookie(HOST, "__Host-schoolgate").unwrap());
+    let request = Request::get("/x").header("Host", HOST).header("Cookie", &cookie);
+    let load = Load::start(program.address(), &request, 20, 500);
+    let (stop, mut stops) = tokio::sync::watch::channel(false);
+    let address = program.address();
+    let signing_in = tokio::spawn(async move {
+        let mut count = 0;
+        while !*stops.borrow_and_update() {
+            let answer = through_apple(&mut support::Browser::new(address), "/start", "pupil-1").await;
+            assert_eq!((answer.status, answer.location()), (303, "/start"), "{}", answer.text());
+            count += 1;
+        }
+        count
+    });
+    for turn in 1..=50 {
+        site.rewrite(&texts[turn % 2]);
+        program.hang_up().await;
+        program.logged_times(RELOADED, turn).await;
+    }
+    stop.send_replace(true);
+    let (count, signed_in) = (load.stop().await, signing_in.await.unwrap());
+    assert_eq!(count.bad, Vec::<String>::new());
+    assert!(count.good > 100 && signed_in > 5, "{} requests, {signed_in} sign-ins", count.good);
+    println!("{} requests, {signed_in} sign-ins during 50 reloads", count.good);
+}
+
+#[tokio::test]
+async fn systemd_hears_of_every_step() {
+    let site = Site::start().await;
+    let path = site.path("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let hear = || {
+        let mut buffer = [0; 4096];
+        let length = socket.recv(&mut buffer).expect("it says something");
+        String::from_utf8(buffer[..length].to_vec()).unwrap()
+    };
+    let mut program = site.spawn_with(&site.configuration(&[]), None, &[("NOTIFY_SOCKET", path.to_str().unwrap())]);
+    program.started().await;
+    assert!(hear().lines().any(|line| line == "READY=1"));
+    for (text, status) in [
+        (site.configuration(&[]), "STATUS=Reloaded"),
+        (
+            site.configuration(&[("session", "idle_timeout = \"1h\"")]),
+            "STATUS=Reloaded; a restart is needed for session.idle_timeout",
+        ),
+        ("[server".to_owned(), "STATUS=The last reload was refused: "),
+    ] {
+        site.rewrite(&text);
+        program.hang_up().await;
+        let begins = hear();
+        let since = begins.lines().find_map(|line| line.strip_prefix("MONOTONIC_USEC=")).expect("a time").to_owned();
+        assert!(begins.lines().any(|line| line == "RELOADING=1") && since.parse::<u64>().unwrap() > 0, "{begins}");
+        let ends = hear();
+        assert!(ends.lines().any(|line| line == "READY=1"), "{ends}");
+        assert!(ends.lines().any(|line| line.starts_with(status)), "{ends}");
+    }
+    program.terminate().await;
+    assert!(hear().lines().any(|line| line == "STOPPING=1"));
+    let (status, said) = program.ended().await;
+    assert!(status.success(), "{status} {said}");
+}
+
+#[tokio::test]
+async fn the_admin_listener_follows_a_reload() {
+    let site = Site::start().await;
+    let program = started(&site, &site.configuration(&[])).await;
+    program.signed_in("teacher-1").await;
+    let due = || async {
+        let answer = ask(&site.path("admin.sock"), "GET", "/sessions").await;
+        answer.json()["sessions"][0]["next_refresh"].as_str().unwrap().to_owned()
+    };
+    let before = due().await;
+    site.rewrite(&site.configuration(&[("session", "refresh_before = \"20m\"")]));
+    program.hang_up().await;
+    program.logged(RELOADED).await;
+    assert!(due().await < before);
+}

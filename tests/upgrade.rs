@@ -1,0 +1,133 @@
+//! A restart with sockets that systemd holds: the old process ends, a new one takes its place, and nobody notices.
+//!
+//! The test is systemd here: it opens the socket, starts the program with it, ends it with SIGTERM, waits, and starts
+//! the next, as `systemctl restart` does.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    time::Duration,
+};
+
+use support::{
+    Browser, Connection, HOST, Load, Program, RawApp, Request, Site,
+    world::{at_apple, through_apple},
+};
+use tokio::{sync::watch, time::timeout};
+
+/// A socket that listens, and the configuration of a gateway on it that keeps its sessions in a file.
+fn socket(site: &Site, lines: &[(&str, &str)]) -> (TcpListener, SocketAddr, String) {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let text = site
+        .configuration(lines)
+        .replace("listen = [\"127.0.0.1:0\"]", &format!("listen = [\"{address}\"]"))
+        .replace("store = \"memory\"", "store = \"file\"");
+    (socket, address, text)
+}
+
+async fn start(site: &Site, text: &str, socket: &TcpListener) -> Program {
+    let mut program = site.spawn_with(text, Some(socket), &[]);
+    program.started().await;
+    program
+}
+
+/// Ends the program in order.
+async fn end(program: Program) {
+    program.terminate().await;
+    let (status, said) = program.ended().await;
+    assert!(status.success(), "{status} {said}");
+}
+
+#[tokio::test]
+async fn no_request_and_no_sign_in_fails_while_it_is_restarted_ten_times() {
+    let site = Site::start().await;
+    let (socket, address, text) = socket(&site, &[]);
+    let mut program = start(&site, &text, &socket).await;
+    let browser = program.signed_in("teacher-1").await;
+    let cookie = format!("__Host-schoolgate={}", browser.cookie(HOST, "__Host-schoolgate").unwrap());
+    let request = Request::get("/x").header("Host", HOST).header("Cookie", &cookie);
+    let load = Load::start(address, &request, 20, 500);
+    let (stop, stops) = watch::channel(false);
+    let signing_in = tokio::spawn(async move {
+        let mut count = 0;
+        while !*stops.borrow() {
+            let answer = through_apple(&mut Browser::new(address), "/start", "pupil-1").await;
+            assert_eq!((answer.status, answer.location()), (303, "/start"), "{}", answer.text());
+            count += 1;
+        }
+        count
+    });
+    for _ in 0..10 {
+        // A sign-in that begins before the restart ends after it.
+        let mut late = program.browser();
+        let authorize = late.open(&format!("https://{HOST}/start")).await;
+        end(program).await;
+        program = start(&site, &text, &socket).await;
+        let back = at_apple(authorize.location(), "teacher-2").await;
+        let answer = late.open(&back).await;
+        assert_eq!((answer.status, answer.location()), (303, "/start"), "{}", answer.text());
+    }
+    stop.send_replace(true);
+    let (count, signed_in) = (load.stop().await, signing_in.await.unwrap());
+    assert_eq!(count.bad, Vec::<String>::new());
+    assert!(count.good > 1_000 && signed_in > 10, "{} requests, {signed_in} sign-ins", count.good);
+    println!("{} requests, {signed_in} sign-ins during 10 restarts", count.good);
+}
+
+#[tokio::test]
+async fn a_stream_has_its_time_and_nobody_waits_for_it() {
+    let (site, app) = (Site::start().await, RawApp::start().await);
+    let (socket, address, text) = socket(&site, &[("server", "shutdown_grace = \"10m\"")]);
+    let text = text.replace(&site.echo.address.to_string(), &app.address.to_string());
+    let program = start(&site, &text, &socket).await;
+    let mut stream = Connection::open(address).await;
+    stream.write(&Request::get("/public/events").header("Host", HOST).bytes()).await;
+    let (mut events, _) = app.request().await;
+    events.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n").await;
+    stream.until("data: 1\n\n").await;
+    // It is one when it has lasted for a while.
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    program.terminate().await;
+    program.logged("draining_streams").await;
+    events.write(b"data: 2\n\n").await;
+    stream.until("data: 2\n\n").await;
+    let asked = tokio::spawn(async move { Request::get("/public/x").header("Host", HOST).send(address).await });
+    let (mut other, _) = app.request().await;
+    other.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+    assert_eq!(asked.await.unwrap().text(), "ok");
+    drop(events);
+    let (status, said) = timeout(Duration::from_secs(30), program.ended()).await.expect("the stream was the last");
+    assert!(status.success() && !said.contains("drain_incomplete"), "{said}");
+}
+
+#[tokio::test]
+async fn a_stream_that_does_not_end_is_cut_when_its_time_is_over() {
+    let (site, app) = (Site::start().await, RawApp::start().await);
+    let (socket, address, text) = socket(&site, &[("server", "shutdown_grace = \"1s\"")]);
+    let text = text.replace(&site.echo.address.to_string(), &app.address.to_string());
+    let program = start(&site, &text, &socket).await;
+    let mut stream = Connection::open(address).await;
+    stream.write(&Request::get("/public/events").header("Host", HOST).bytes()).await;
+    let (mut events, _) = app.request().await;
+    events.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n").await;
+    stream.until("data: 1\n\n").await;
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    program.terminate().await;
+    let (status, _) = program.ended().await;
+    assert!(status.success());
+    // The end of the chunk, and no end of the answer.
+    assert_eq!(stream.rest().await, b"\r\n");
+}
+
+#[tokio::test]
+async fn a_socket_that_the_configuration_does_not_name_is_an_error_with_its_cure() {
+    let site = Site::start().await;
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (status, said) = site.spawn_with(&site.configuration(&[]), Some(&socket), &[]).ended().await;
+    assert_eq!(status.code(), Some(1), "{said}");
+    let address = socket.local_addr().unwrap();
+    assert!(said.contains(&format!("systemd listens on {address}")) && said.contains("ListenStream="), "{said}");
+}
