@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use h2::Reason;
 use pingora::{Error, ErrorSource, ErrorType, proxy::Session};
 use tokio::net::TcpStream;
 
@@ -51,6 +52,16 @@ pub(super) fn reason(session: &Session, error: &Error) -> Cow<'static, str> {
         (None, ErrorType::HTTPStatus(503)) => NO_UPSTREAM.into(),
         (None, kind) => kind.as_str().to_owned().into(),
     }
+}
+
+/// Whether the app itself says that it has done nothing for the request (RFC 9113, section 8.7): it refused the stream,
+/// or went away and named a stream before this one as its last.
+pub(super) fn was_not_processed(error: &Error) -> bool {
+    error.root_cause().downcast_ref::<h2::Error>().is_some_and(|error| {
+        error.is_remote()
+            && ((error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM))
+                || (error.is_go_away() && error.reason() == Some(Reason::NO_ERROR)))
+    })
 }
 
 /// An error of pingora's for the log: its kind, and what the system or the TLS library said. Whole, it would have

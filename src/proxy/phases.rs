@@ -4,7 +4,7 @@ use std::{any::Any, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{StatusCode, header};
+use http::{StatusCode, Version, header};
 use pingora::{
     Error, ErrorSource, ErrorType,
     http::{RequestHeader, ResponseHeader},
@@ -20,7 +20,7 @@ use super::{
     forwarding, judge,
     own::{self, Endpoint},
     response_headers,
-    upstreams::Journey,
+    upstreams::{Asks, Journey},
 };
 use crate::{pages::Failure, policy::Admission};
 
@@ -56,6 +56,13 @@ impl Context {
 /// `100 Continue` and its kin are no answer yet.
 fn is_final(response: &ResponseHeader) -> bool {
     !response.status.is_informational() || response.status == StatusCode::SWITCHING_PROTOCOLS
+}
+
+/// Whether the client says that it takes trailers (RFC 9110, section 10.1.4).
+fn asks_for_trailers(request: &RequestHeader) -> bool {
+    let said =
+        request.headers.get_all(header::TE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    said.map(<[u8]>::trim_ascii).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
 }
 
 #[async_trait]
@@ -105,9 +112,10 @@ impl ProxyHttp for Gateway {
 
     async fn upstream_peer(&self, _: &mut Session, context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
         let Context { exchange, journey, .. } = context;
-        let admission = exchange.as_ref().and_then(|exchange| exchange.admission());
-        let admission = admission.ok_or_else(|| Error::new(ErrorType::InternalError))?;
-        self.upstreams.next(admission.app(), journey).await.map(Box::new)
+        let parts = exchange.as_ref().and_then(|exchange| Some((&exchange.facts, exchange.admission()?)));
+        let (facts, admission) = parts.ok_or_else(|| Error::new(ErrorType::InternalError))?;
+        let asks = if facts.websocket { Asks::WebSocket } else { Asks::Request };
+        self.upstreams.next(admission.app(), journey, asks).await.map(Box::new)
     }
 
     /// Nothing was sent: the next upstream may have the request, whatever its method.
@@ -131,22 +139,24 @@ impl ProxyHttp for Gateway {
     }
 
     /// Something was sent, or may have been: then nothing is sent again. pingora would, on a connection that was used
-    /// before, for RFC 9112, section 9.3.1, allows it for some methods; but nobody knows what the app has read.
+    /// before, for RFC 9112, section 9.3.1, allows it for some methods; but nobody knows what the app has read. Only
+    /// an app of HTTP/2 can say that it has not.
     fn error_while_proxy(
         &self,
         _: &HttpPeer,
-        _: &mut Session,
+        session: &mut Session,
         mut error: Box<Error>,
         _: &mut Context,
         _reused: bool,
     ) -> Box<Error> {
-        error.set_retry(false);
+        let untouched = failures::was_not_processed(&error) && session.response_written().is_none();
+        error.set_retry(untouched && !session.as_ref().retry_buffer_truncated());
         error
     }
 
     async fn upstream_request_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         request: &mut RequestHeader,
         context: &mut Context,
     ) -> pingora::Result<()> {
@@ -157,6 +167,10 @@ impl ProxyHttp for Gateway {
         let labels = self.labels_of(request, app);
         forwarding::clean(request, app, |name, value| self.keeps_back(name, value, &labels, exchange))?;
         forwarding::describe(request, &exchange.facts, self.settings.external_scheme, &*self.entropy)?;
+        // gRPC asks for it, and pingora takes it out as a field of one connection.
+        if request.version == Version::HTTP_2 && asks_for_trailers(session.req_header()) {
+            request.insert_header(header::TE, "trailers")?;
+        }
         for (name, value) in exchange.identity() {
             request.insert_header(name.clone(), value.clone())?;
         }
