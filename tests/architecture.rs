@@ -21,15 +21,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("entropy", &[]),
     ("identity", &[]),
     ("web", &[]),
-    ("telemetry", &[]),
+    ("telemetry", &["clock"]),
     // Protocol cores.
-    ("apple", &["secret", "clock", "entropy", "identity", "web"]),
-    ("session", &["secret", "clock", "crypto", "entropy", "identity", "apple"]),
+    ("apple", &["secret", "clock", "entropy", "identity", "web", "telemetry"]),
+    ("session", &["secret", "clock", "crypto", "entropy", "identity", "telemetry", "apple"]),
     ("assertion", &["clock", "entropy", "identity", "web", "session"]),
     // What happens, in our own words.
     ("policy", &["identity", "web", "session"]),
     ("pages", &["identity", "clock", "web"]),
-    ("signin", &["secret", "clock", "entropy", "identity", "web", "apple", "session"]),
+    ("signin", &["secret", "clock", "entropy", "identity", "web", "telemetry", "apple", "session"]),
     // The shell.
     (
         "proxy",
@@ -39,6 +39,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "entropy",
             "identity",
             "web",
+            "telemetry",
             "apple",
             "session",
             "assertion",
@@ -47,7 +48,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "pages",
         ],
     ),
-    ("admin", &["clock", "entropy", "identity", "web", "apple", "session", "pages"]),
+    ("admin", &["clock", "entropy", "identity", "web", "telemetry", "apple", "session", "assertion", "pages"]),
     ("demo", &["secret", "clock", "entropy", "identity"]),
     (
         "server",

@@ -95,10 +95,23 @@ impl Folder {
             .envs(variables.iter().copied())
             .output()
             .unwrap();
-        Answer {
+        let answer = Answer {
             status: output.status.code().unwrap(),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
+        };
+        if answer.status == 0 && arguments.contains(&"check") {
+            self.obeys_the_schema();
+        }
+        answer
+    }
+
+    /// What `check` calls valid, an editor must not underline.
+    fn obeys_the_schema(&self) {
+        let Ok(text) = fs::read_to_string(self.0.path().join("gateway.toml")) else { return };
+        let file = serde_json::to_value(toml::from_str::<toml::Table>(&text).unwrap()).unwrap();
+        if let Err(error) = jsonschema::draft7::validate(&schoolgate::config::keys::schema(), &file) {
+            panic!("{}: {error}", error.instance_path());
         }
     }
 
@@ -490,6 +503,17 @@ fn what_the_example_shows_as_comments_can_be_written_or_is_not_supported_yet() {
     for told in answer.stderr.split("\n\n").filter(|told| told.contains(": error: ")) {
         assert!(told.contains("is not supported yet"), "{told}");
     }
+}
+
+#[test]
+fn check_prints_the_schema_without_a_configuration() {
+    let folder = Folder::new();
+    let answer = folder.run(&["check", "--schema"]);
+    assert_eq!((answer.status, &*answer.stderr), (0, ""), "{answer:#?}");
+    let schema: serde_json::Value = serde_json::from_str(&answer.stdout).unwrap();
+    let listen = &schema["properties"]["server"]["properties"]["listen"];
+    assert_eq!(listen["default"], serde_json::json!(["127.0.0.1:8080"]));
+    assert!(listen["description"].as_str().unwrap().contains("takes effect at the next restart"));
 }
 
 #[test]

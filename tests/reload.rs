@@ -5,7 +5,7 @@ mod support;
 
 use std::{fs, os::unix::net::UnixDatagram, time::Duration};
 
-use support::{Connection, HOST, Load, Program, RawApp, Request, Site, program::ask, world::through_apple};
+use support::{Connection, HOST, Load, Program, RawApp, Request, Site, World, program::ask, world::through_apple};
 
 const RELOADED: &str = "event=\"reloaded\"";
 const REFUSED: &str = "event=\"reload_refused\"";
@@ -78,14 +78,14 @@ async fn what_needs_a_restart_is_said_by_key_and_the_rest_holds() {
     let text = site.configuration(&[]);
     let program = started(&site, &text).await;
     let later = site
-        .configuration(&[OPEN, ("session", "idle_timeout = \"1h\"")])
+        .configuration(&[OPEN])
         .replace("listen = [\"127.0.0.1:0\"]", "listen = [\"127.0.0.1:1\"]")
         .replace("store = \"memory\"", "store = \"file\"");
     site.rewrite(&later);
     program.hang_up().await;
     program.logged(RELOADED).await;
     let log = program.log();
-    for key in ["server.listen", "session.store", "session.idle_timeout"] {
+    for key in ["server.listen", "session.store"] {
         assert!(log.contains(&format!("event=\"restart_needed\" key=\"{key}\"")), "{key}: {log}");
     }
     assert!(!log.contains("key=\"server.admin_listen\""), "{log}");
@@ -93,7 +93,7 @@ async fn what_needs_a_restart_is_said_by_key_and_the_rest_holds() {
     site.rewrite(&text);
     program.hang_up().await;
     program.logged_times(RELOADED, 2).await;
-    assert_eq!(program.log().matches("restart_needed\" key=").count(), 3, "what it was before needs none");
+    assert_eq!(program.log().matches("restart_needed\" key=").count(), 2, "what it was before needs none");
 }
 
 #[tokio::test]
@@ -201,8 +201,8 @@ async fn systemd_hears_of_every_step() {
     for (text, status) in [
         (site.configuration(&[]), "STATUS=Reloaded"),
         (
-            site.configuration(&[("session", "idle_timeout = \"1h\"")]),
-            "STATUS=Reloaded; a restart is needed for session.idle_timeout",
+            site.configuration(&[]).replace("listen = [\"127.0.0.1:0\"]", "listen = [\"127.0.0.1:1\"]"),
+            "STATUS=Reloaded; a restart is needed for server.listen",
         ),
         ("[server".to_owned(), "STATUS=The last reload was refused: "),
     ] {
@@ -235,4 +235,17 @@ async fn the_admin_listener_follows_a_reload() {
     program.hang_up().await;
     program.logged(RELOADED).await;
     assert!(due().await < before);
+}
+
+#[tokio::test]
+async fn sessions_live_by_the_new_lifetimes_at_once() {
+    let mut world = World::start().await;
+    let mut browser = world.signed_in("teacher-1").await;
+    let page = format!("https://{HOST}/x");
+    world.clock.advance(Duration::from_secs(3600));
+    assert_eq!(browser.open(&page).await.status, 200);
+    world.reload(&[("session", "idle_timeout = \"30m\"")]).await;
+    assert_eq!(browser.open(&page).await.status, 200, "it was used just now");
+    world.clock.advance(Duration::from_secs(1800));
+    assert_eq!(browser.open(&page).await.status, 302);
 }

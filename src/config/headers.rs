@@ -111,14 +111,15 @@ fn header_name(text: &str) -> Result<HeaderName, Fault> {
 }
 
 fn template_fault(why: TemplateError) -> Fault {
-    let cure = match &why {
-        TemplateError::Unknown(name) => {
-            suggest::nearest(name, VARIABLES).map(|near| format!("did you mean {{{near}}}?"))
-        }
+    let near = match &why {
+        TemplateError::Unknown(name) => suggest::nearest(name, VARIABLES),
         TemplateError::Brace | TemplateError::Character => None,
     };
-    let usual = || "write text and variables, such as \"Bearer {access_token}\"".to_owned();
-    Fault::new(why.to_string(), cure.unwrap_or_else(usual))
+    // A message of the policy room is "what is wrong; what to do", or only the first.
+    let why = why.to_string();
+    let (message, cure) =
+        why.split_once("; ").unwrap_or((&why, "write text and variables, such as \"Bearer {access_token}\""));
+    Fault::new(message, near.map_or_else(|| cure.to_owned(), |near| format!("did you mean {{{near}}}?")))
 }
 
 fn folds_alike(one: &HeaderName, other: &HeaderName) -> bool {

@@ -1,6 +1,6 @@
 //! URLs: Apple's endpoints, and where Apple sends browsers back to.
 
-use url::{Host as UrlHost, Url};
+use url::{Host as UrlHost, ParseError, Url};
 
 use super::report::Fault;
 use crate::web::Scheme;
@@ -65,7 +65,13 @@ pub(super) fn redirect_uri(text: &str, scheme: Scheme) -> Result<Url, Fault> {
 
 /// A URL with a host, and without user, query and fragment.
 fn plain(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|why| format!("is not a URL ({why})"))?;
+    let url = Url::parse(text).map_err(|why| {
+        if why == ParseError::RelativeUrlWithoutBase {
+            "is not a URL: nothing like https:// is in front".to_owned()
+        } else {
+            format!("is not a URL ({why})")
+        }
+    })?;
     if url.host().is_none() {
         return Err("has no host".into());
     }

@@ -1,6 +1,11 @@
 //! A list of mistakes, one change of a valid file each, with what must be said about it.
 
-use super::tests::{changed, read};
+use std::collections::BTreeSet;
+
+use super::{
+    keys::SECTIONS,
+    tests::{changed, read},
+};
 
 /// What stands in the place of what, the text at fault, what is wrong with it, and the cure.
 type Mistake = (&'static str, &'static str, &'static str, &'static str, &'static str);
@@ -38,6 +43,32 @@ const MISTAKES: &[Mistake] = &[
         "not supported yet",
         "in front",
     ),
+    (
+        "[server]",
+        "upstream = \"http://a\"",
+        "upstream",
+        "no key of this section",
+        "below the header of its section: [[app]]",
+    ),
+    ("[server]", "tls = true", "true", "is a yes or no", "[server.tls]"),
+    ("\"127.0.0.1:8080\"", "\"localhost:8080\"", "\"localhost:8080\"", "not an address with a port", "127.0.0.1:8080"),
+    ("\"127.0.0.1:8080\"", "\":8080\"", "\":8080\"", "has no address", "127.0.0.1:8080"),
+    ("[server]", "admin_listen = \"unix:\"", "\"unix:\"", "is empty", "write a path"),
+    ("[server]", "admin_listen = \"/run/a.sock\"", "\"/run/a.sock\"", "not an address", "unix:/run"),
+    ("[server]", "state_dir = \"~/state\"", "\"~/state\"", "begins with a tilde", "whole path"),
+    ("[server]", "state_dir = \"\"", "\"\"", "is empty", "write a path"),
+    ("[server]", "shutdown_grace = \"1.5m\"", "\"1.5m\"", "not a duration", "whole number and a unit"),
+    ("[server]", "header_timeout = \"10 s\"", "\"10 s\"", "not a duration", "whole number and a unit"),
+    ("[server]", "sign_in_rate_per_ip = 1.5", "1.5", "is a number", "whole number"),
+    ("[server]", "min_body_rate = 1024", "1024", "is a number", "min_body_rate = \"1KiB\""),
+    ("[server]", "min_body_rate = \"1k\"", "\"1k\"", "not a size", "\"1KiB\""),
+    (
+        "[server]",
+        "max_header_bytes = \"99999999999GiB\"",
+        "\"99999999999GiB\"",
+        "more than there is anywhere",
+        "smaller",
+    ),
     // [apple]
     ("team_id = \"A1B2C3D4E5\"\n", "", "", "is missing", "team_id = \"A1B2C3D4E5\""),
     ("\"org.example.gateway\"", "\"\"", "\"\"", "is empty", "client_id ="),
@@ -72,6 +103,83 @@ const MISTAKES: &[Mistake] = &[
     ("[apple]", "token_url = \"appleid.apple.com\"", "\"appleid.apple.com\"", "not a URL", "https"),
     ("[apple]", "clock_skew = -1", "-1", "is a number", "\"60s\""),
     ("[apple]", "keys_max_age = 1979-05-27", "1979-05-27", "is a date", "\"1h\""),
+    ("[apple]", "client_secret = \"x\"", "client_secret", "no key", "made from private_key_file"),
+    ("[apple]", "name = \"x\"", "name", "no key", "below the header of its section: [[app]]"),
+    ("client_id = \"org.example.gateway\"\n", "", "", "is missing", "client_id ="),
+    ("key_id = \"K1L2M3N4O5\"\n", "", "", "is missing", "key_id ="),
+    ("private_key_file = \"$CREDENTIALS_DIRECTORY/apple.p8\"\n", "", "", "is missing", "private_key_file ="),
+    (
+        "redirect_uri = \"https://library.school.example/.schoolgate/callback\"\n",
+        "",
+        "",
+        "is missing",
+        "redirect_uri =",
+    ),
+    ("\"K1L2M3N4O5\"", "\"K1L2 M3N4O5\"", "\"K1L2 M3N4O5\"", "no identifier", "copy it"),
+    ("\"A1B2C3D4E5\"", "12345", "12345", "is a number", "team_id = \"A1B2C3D4E5\""),
+    ("$CREDENTIALS_DIRECTORY/apple.p8", "~/apple.p8", "\"~/apple.p8\"", "begins with a tilde", "whole path"),
+    (
+        "$CREDENTIALS_DIRECTORY/apple.p8",
+        "$CREDENTIALS_DIRECTORY/ca.pem",
+        "\"$CREDENTIALS_DIRECTORY/ca.pem\"",
+        "is a certificate",
+        ".p8 file",
+    ),
+    (
+        "https://library.school.example/.",
+        "https://192.0.2.1/.",
+        "\"https://192.0.2.1/.schoolgate/callback\"",
+        "has an IP address",
+        "https://library",
+    ),
+    (
+        "https://library.school.example/.",
+        "https://localhost/.",
+        "\"https://localhost/.schoolgate/callback\"",
+        "is on localhost",
+        "https://library",
+    ),
+    (
+        "example/.schoolgate/callback",
+        "example/.schoolgate/callback?x=1",
+        "\"https://library.school.example/.schoolgate/callback?x=1\"",
+        "has a query",
+        "https://library",
+    ),
+    (
+        "https://library.school.example/.",
+        "https://Library.school.example:443/.",
+        "\"https://Library.school.example:443/.schoolgate/callback\"",
+        "spelt in an unusual way",
+        "register exactly this",
+    ),
+    ("[apple]", "scopes = \"edu.users.read\"", "\"edu.users.read\"", "is a text", "scopes = [\"edu.users.read\"]"),
+    (
+        "[apple]",
+        "base_url = \"https://u:p@apple.example\"",
+        "\"https://***@apple.example\"",
+        "user name or password",
+        "https URL",
+    ),
+    (
+        "[apple]",
+        "authorize_url = \"ftp://apple.example/\"",
+        "\"ftp://apple.example/\"",
+        "not an https URL",
+        "write an https URL",
+    ),
+    (
+        "[apple]",
+        "keys_url = \"https://apple.example/keys#x\"",
+        "\"https://apple.example/keys#x\"",
+        "has a fragment",
+        "write an https URL",
+    ),
+    ("[apple]", "revoke_url = true", "true", "is a yes or no", "double quotes"),
+    ("[apple]", "timeout = \"0s\"", "\"0s\"", "no time at all", "above zero"),
+    ("[apple]", "keys_max_stale = \"1 day\"", "\"1 day\"", "not a duration", "7d"),
+    ("[apple]", "keys_min_interval = \"30\"", "\"30\"", "not a duration", "30s"),
+    ("[apple]", "keys_max_age = \"1w\"", "\"1w\"", "not a duration", "7d"),
     // [session], [assertion], [log]
     (
         "\"memory\"",
@@ -158,8 +266,22 @@ const MISTAKES: &[Mistake] = &[
     ("[[app]]", "allow = []", "allow", "no key", "[app.route.allow]"),
     ("\"memory\"", "\"memory\"\n[assertion]\nenable = true", "enable", "no key", "did you mean enabled"),
     ("\"memory\"", "\"memory\"\n[log]\nformat = \"xml\"", "\"xml\"", "no format", "json"),
-    ("\"memory\"", "\"memory\"\n[log]\nlevel = \"debug\"", "level", "no key", "format"),
+    ("\"memory\"", "\"memory\"\n[log]\nlevel = \"debug\"", "level", "no key", "RUST_LOG"),
     ("\"memory\"", "\"memory\"\n[logs]", "logs", "no section", "log"),
+    ("[session]", "max_lifetime = \"0d\"", "\"0d\"", "no time at all", "above zero"),
+    ("[session]", "timeout = \"1h\"", "timeout", "no key", "[apple]"),
+    ("[session]", "cookie_secret = \"x\"", "cookie_secret", "no key", "encryption_key_file"),
+    ("[session]", "revoke_on_sign_out = \"no\"", "\"no\"", "is a text", "revoke_on_sign_out = false"),
+    ("[session]", "refresh_before = \"5 minutes\"", "\"5 minutes\"", "not a duration", "30s"),
+    (
+        "[session]",
+        "encryption_key_file = \"$CREDENTIALS_DIRECTORY/none\"",
+        "\"$CREDENTIALS_DIRECTORY/none\"",
+        "is not there",
+        "correct the path",
+    ),
+    ("\"memory\"", "6379", "6379", "is a number", "store = \"file\""),
+    ("\"memory\"", "\"memory\"\n[log]\nformat = true", "true", "is a yes or no", "format = \"text\""),
     // [[app]]
     ("name = \"library\"\n", "", "", "is missing", "name ="),
     ("host = \"library.school.example\"\n", "", "", "is missing", "host ="),
@@ -276,12 +398,78 @@ const MISTAKES: &[Mistake] = &[
     ("[[app]]", "headers = { X-Forwarded-For = \"x\" }", "X-Forwarded-For", "the gateway itself", "remove"),
     ("[[app]]", "headers = { \"X A\" = \"x\" }", "\"X A\"", "no name", "X-Remote-User"),
     ("[[app]]", "headers = { X-A = \"{emial}\" }", "\"{emial}\"", "{emial}", "did you mean {email}?"),
-    ("[[app]]", "headers = { X-A = \"{sub\" }", "\"{sub\"", "brace", "Bearer"),
+    ("[[app]]", "headers = { X-A = \"{sub\" }", "\"{sub\"", "brace without", "write {{ or }}"),
     ("[[app]]", "headers = { X-A = 1 }", "1", "is a number", "double quotes"),
     ("[[app]]", "headers = { X-A = \"x\", x_a = \"y\" }", "x_a", "would get both", "remove one"),
     ("[[app]]", "headers = [\"X-A\"]", "[\"X-A\"]", "is a list", "braces"),
     ("[[app]]", "max_body = \"2000GiB\"", "\"2000GiB\"", "too large", "1024GiB"),
     ("[[app]]", "preserve_host = 1", "1", "is a number", "preserve_host = true"),
+    ("[[app]]", "access = \"public\"", "access", "no key", "[[app.route]]"),
+    ("[[app]]", "users = []", "users", "no key", "[app.route.allow]"),
+    ("[[app]]", "insecure_skip_verify = true", "insecure_skip_verify", "no key", "upstream_ca_file"),
+    ("\"library\"", "\" library\"", "\" library\"", "no name that reads well", "64 characters"),
+    ("\"library\"", "\"\"", "\"\"", "is empty", "name ="),
+    (
+        "\"library.school.example\"",
+        "\"library..example\"",
+        "\"library..example\"",
+        "empty label",
+        "\"library.school.example\"",
+    ),
+    (
+        "\"library.school.example\"",
+        "\"library.school.example:0\"",
+        "\"library.school.example:0\"",
+        "has a port",
+        "\"library.school.example\"",
+    ),
+    (
+        "\"public\"",
+        "\"public\"\n[[app]]\nname = \"library\"\nhost = \"b.example\"\nupstream = \"http://b\"",
+        "\"library\"",
+        "the name of another app",
+        "choose another",
+    ),
+    (
+        "\"public\"",
+        "\"public\"\n[[app]]\nname = \"b\"\nhost = \"LIBRARY.school.example.\"\nupstream = \"http://b\"",
+        "\"LIBRARY.school.example.\"",
+        "the host of another app",
+        "host of its own",
+    ),
+    (
+        "\"http://127.0.0.1:9000\"",
+        "\"http://u:p@app\"",
+        "\"http://***@app\"",
+        "user name or password",
+        "such as \"http://127.0.0.1:9000\"",
+    ),
+    (
+        "\"http://127.0.0.1:9000\"",
+        "\"unix:/run/app.sock\"",
+        "\"unix:/run/app.sock\"",
+        "not a URL",
+        "such as \"http://127.0.0.1:9000\"",
+    ),
+    (
+        "\"http://127.0.0.1:9000\"",
+        "\"ftp://app\"",
+        "\"ftp://app\"",
+        "neither an http nor",
+        "such as \"http://127.0.0.1:9000\"",
+    ),
+    (
+        "\"http://127.0.0.1:9000\"",
+        "\"http://127.1:9000\"",
+        "\"http://127.1:9000\"",
+        "unusual way",
+        "such as \"http://127.0.0.1:9000\"",
+    ),
+    ("[[app]]", "upstream_timeout = \"0s\"", "\"0s\"", "no time at all", "above zero"),
+    ("[[app]]", "max_body = \"100MB\"", "\"100MB\"", "not a size", "did you mean \"100MiB\"?"),
+    ("[[app]]", "max_body = 100", "100", "is a number", "max_body = \"100MiB\""),
+    ("[[app]]", "headers = { X-Request-Id = \"{sub}\" }", "X-Request-Id", "the gateway itself", "remove"),
+    ("[[app]]", "headers = { X-A = \"a\\nb\" }", "\"a\\nb\"", "control character", "write text and variables"),
     // [[app.route]]
     ("\"/static\"", "\"static\"", "\"static\"", "begin with a slash", "\"/admin\""),
     ("\"/static\"", "\"/a/../b\"", "\"/a/../b\"", "dot segment", "\"/admin\""),
@@ -330,6 +518,29 @@ const MISTAKES: &[Mistake] = &[
     ("path = \"/\"", "allow.organizations = [\"\"]", "\"\"", "is empty", "org_id"),
     ("path = \"/\"", "allow.groups = []", "groups", "no key", "organizations"),
     ("path = \"/\"", "allow = 1", "1", "is a number", "[app.route.allow]"),
+    ("\"/static\"", "\"/a//b\"", "\"/a//b\"", "empty segment", "\"/admin\""),
+    ("\"/static\"", "\"/100%\"", "\"/100%\"", "percent sign", "\"/admin\""),
+    ("\"/static\"", "5", "5", "is a number", "path = \"/\""),
+    ("path = \"/\"", "host = \"x\"", "host", "no key", "[[app]]"),
+    ("path = \"/\"", "organizations = []", "organizations", "no key", "[app.route.allow]"),
+    ("path = \"/\"", "access = true", "true", "is a yes or no", "access = \"required\""),
+    ("path = \"/\"", "methods = \"GET\"", "\"GET\"", "is a text", "in brackets"),
+    ("path = \"/\"", "methods = [\"GE T\"]", "\"GE T\"", "no method", "capitals"),
+    ("path = \"/\"", "scopes = [\"a,b\"]", "\"a,b\"", "more than one scope", "quotes of its own"),
+    ("path = \"/\"", "headers = { Host = \"x\" }", "Host", "connection", "another name"),
+    ("path = \"/\"", "unauthenticated = 401", "401", "is a number", "unauthenticated = \"auto\""),
+    ("path = \"/\"", "allow.users = \"a\"", "\"a\"", "is a text", "in brackets"),
+    ("path = \"/\"", "allow.emails = [\"school.example\"]", "\"school.example\"", "one whole address", "email_domains"),
+    (
+        "path = \"/\"",
+        "allow.email_domains = [\"*.school.example\"]",
+        "\"*.school.example\"",
+        "no domain",
+        "write \"school.example\"",
+    ),
+    ("path = \"/\"", "allow.organizations = [\"a b\"]", "\"a b\"", "not visible ASCII", "org_id"),
+    // Sections.
+    ("[session]\nstore = \"memory\"\n", "[tls]\n", "tls", "no section of this file", "[server.tls]"),
 ];
 
 #[test]
@@ -352,10 +563,28 @@ fn every_mistake_is_told_with_its_place_and_its_cure() {
         // Line and column lead to the text at fault, which may be starred out.
         let line = text.lines().nth(list[0].line - 1).unwrap_or_default();
         let there: String = line.chars().skip(list[0].column - 1).collect();
-        let placed = there.starts_with(found) || found.contains("**");
+        let shown = found.split("**").next().unwrap_or_default();
+        // What is missing is missing from its section.
+        let placed = if found.is_empty() { line.starts_with('[') } else { there.starts_with(shown) };
         if !told || !placed {
             wrong += &format!("{to}: {found} {message}; {cure}\n{problems}\n\n");
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// Whoever adds a key thinks of what can be wrong with it.
+#[test]
+fn every_key_has_a_mistake_in_the_list() {
+    let told: BTreeSet<_> = MISTAKES
+        .iter()
+        .filter_map(|(from, to, ..)| read(&changed(from, to)).err())
+        .flat_map(|problems| problems.iter().map(|problem| problem.key.clone()).collect::<Vec<_>>())
+        .collect();
+    for section in SECTIONS {
+        for key in section.keys {
+            let name = format!("{}.{}", section.path, key.name);
+            assert!(told.contains(&name), "no mistake in this list is about {name}");
+        }
+    }
 }

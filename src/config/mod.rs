@@ -34,6 +34,7 @@ mod size;
 mod source;
 mod suggest;
 mod surroundings;
+mod syntax;
 #[cfg(test)]
 mod tests;
 mod upstream;
@@ -149,9 +150,7 @@ pub fn from_text(path: &Path, text: &str, environment: &dyn Fn(&str) -> Option<S
 /// The file as TOML; what is not goes into the report.
 fn document<'a>(text: &'a str, report: &Report<'_>) -> Spanned<DeTable<'a>> {
     let (document, errors) = DeTable::parse_recoverable(text);
-    for error in errors {
-        report.syntax(error.span(), error.message());
-    }
+    syntax::tell(text, &errors, report);
     document
 }
 

@@ -96,21 +96,14 @@ impl<'a> Report<'a> {
     }
 
     /// The file is no TOML here. One such problem a line is enough.
-    pub(super) fn syntax(&self, span: Option<Range<usize>>, message: &str) {
+    pub(super) fn syntax(&self, span: Option<Range<usize>>, message: &str, cure: String) {
         let place = Place { span: span.unwrap_or_else(|| self.source.end()), key: String::new() };
         let (line, _) = self.source.position(place.span.start);
         if self.broken_lines.borrow().contains(&line) {
             return;
         }
         let found = Some(self.source.quote(&place.span)).filter(|text| !text.trim().is_empty());
-        self.push(
-            &place,
-            found.unwrap_or_else(|| "this".into()),
-            format!("does not read as TOML: {message}"),
-            "write key = value, texts in double quotes, lists in [ ], each key once in its [section], [[app]] and \
-             [[app.route]] in double brackets"
-                .into(),
-        );
+        self.push(&place, found.unwrap_or_else(|| "this".into()), format!("does not read as TOML: {message}"), cure);
         self.broken_lines.borrow_mut().push(line);
     }
 

@@ -51,8 +51,8 @@ pub(super) fn read(
     app: &HeaderSet,
     service: Service,
 ) -> Option<RouteAt> {
-    let path = match section.text("path", r#""/""#) {
-        Some(text) => section.parse(text, path),
+    let path = match section.value("path") {
+        Some(_) => section.parsed("path", r#""/""#, path),
         None => CanonicalPath::parse("/").ok().map(|value| Entry { value, place: section.place().clone() }),
     };
     let methods = methods(&mut section, report);

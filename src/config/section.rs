@@ -13,6 +13,17 @@ use super::{
     suggest,
 };
 
+/// Keys that other gateways have, with what is written here in their place.
+const OF_OTHERS: &[(&str, &str)] = &[
+    ("client_secret", "remove it: Apple's client secret is made from private_key_file, and renewed by itself"),
+    ("cookie_secret", "remove it: cookies are sealed with the key of encryption_key_file in [session]"),
+    ("level", "remove it: how much is logged is up to the variable RUST_LOG, such as RUST_LOG=debug"),
+    (
+        "insecure_skip_verify",
+        "remove it: what an upstream shows is always verified; upstream_ca_file names its authority",
+    ),
+];
+
 #[cfg(test)]
 thread_local! {
     /// Every key that was asked for, with its sections, such as `app.route.path`.
@@ -119,7 +130,7 @@ impl<'a> Section<'a> {
     pub(super) fn count(&mut self, key: &'static str, example: &str) -> Option<Entry<std::num::NonZeroU32>> {
         let entry = self.value(key)?;
         let Some(number) = entry.value.as_integer() else {
-            self.wrong_type(&entry, &format!("write a number without quotes: {key} = {example}"));
+            self.wrong_type(&entry, &format!("write a whole number without quotes: {key} = {example}"));
             return None;
         };
         let value = u32::from_str_radix(number.as_str(), number.radix()).ok().and_then(std::num::NonZeroU32::new);
@@ -221,11 +232,7 @@ impl<'a> Section<'a> {
             let place = Place { span: name.span(), key: self.place.key.clone() };
             let cure = match suggest::nearest(name.get_ref(), &self.asked) {
                 Some(near) => format!("did you mean {near}?"),
-                None if let Some(section) = keys::SECTIONS.iter().find(|one| one.path == name.get_ref()) => {
-                    format!("write it outside, as a section of its own: {}", section.header())
-                }
-                None if name.get_ref() == "allow" => "write it below one of the routes: [app.route.allow]".into(),
-                None => format!("known here: {}", self.asked.join(", ")),
+                None => elsewhere(name.get_ref()).unwrap_or_else(|| format!("known here: {}", self.asked.join(", "))),
             };
             let message = if self.is_root() { "is no section of this file" } else { "is no key of this section" };
             self.report.problem(&place, message, cure);
@@ -267,4 +274,17 @@ impl<'a> Section<'a> {
     fn name_of(&self, key: &str) -> String {
         if self.is_root() { key.to_owned() } else { format!("{}.{key}", self.place.key) }
     }
+}
+
+/// What to do with a key that other sections have, or that other programs have.
+fn elsewhere(name: &str) -> Option<String> {
+    if let Some(section) = keys::SECTIONS.iter().find(|section| section.name() == name) {
+        return Some(format!("write it as a section of its own: {}", section.header()));
+    }
+    if let Some((_, cure)) = OF_OTHERS.iter().find(|(known, _)| *known == name) {
+        return Some((*cure).to_owned());
+    }
+    let homes = keys::SECTIONS.iter().filter(|section| section.keys.iter().any(|key| key.name == name));
+    let homes: Vec<_> = homes.map(keys::Section::header).collect();
+    (!homes.is_empty()).then(|| format!("write it below the header of its section: {}", homes.join(" or ")))
 }

@@ -233,6 +233,18 @@ fn what_is_no_toml_is_told_and_what_else_is_wrong_too() {
 }
 
 #[test]
+fn a_key_outside_of_all_sections_is_told_where_it_belongs() {
+    for (line, header) in
+        [("max_body = \"1MiB\"", "[[app]]"), ("client_id = \"x\"", "[apple]"), ("emails = []", "[app.route.allow]")]
+    {
+        let problems = read(&format!("{line}\n{VALID}")).unwrap_err();
+        let problem = problems.iter().next().unwrap();
+        assert_eq!((problems.iter().count(), problem.line, problem.column), (1, 1, 1), "{problems}");
+        assert_eq!(problem.cure, format!("write it below the header of its section: {header}"));
+    }
+}
+
+#[test]
 fn a_file_without_sections_names_the_sections_that_are_missing() {
     let problems = read("").unwrap_err();
     let keys: Vec<_> = problems.iter().map(|problem| &*problem.key).collect();

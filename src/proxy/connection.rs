@@ -27,6 +27,7 @@ use crate::{
     pages::{self, Explanation, Failure},
     policy::Admission,
     session::{Over, Sessions},
+    telemetry::Metrics,
     web::{Kind, Scheme},
 };
 
@@ -57,6 +58,7 @@ pub fn proxy(gateway: Gateway) -> Arc<Proxy> {
 /// Serves one connection until it ends, or has to end between two requests.
 pub async fn serve(service: Service, mut socket: TcpStream) {
     let Service { generations, mut drain, streams } = service;
+    let _open = generations.now().connections.metrics.opened();
     // Answers are written in few pieces: waiting to join them only delays.
     let Ok(peer) = socket.set_nodelay(true).and_then(|()| Peer::of(&socket)) else { return };
     let introduced = introduced(&mut socket, peer, &generations.now().connections, &mut drain).await;
@@ -71,12 +73,12 @@ pub async fn serve(service: Service, mut socket: TcpStream) {
         match next {
             Next::Request => {}
             Next::Closed => return,
-            Next::Refused(refusal) => return refuse(guard, refusal, &*connections.entropy).await,
+            Next::Refused(refusal) => return refuse(guard, refusal, connections).await,
         }
         let trusted = speaker.believed(&connections.trusted);
         let exchange = match guard.head().map(|head| facts(head, &peer, trusted, &*connections.entropy)) {
             Some(Ok(facts)) => Exchange::new(facts),
-            Some(Err(refusal)) => return refuse(guard, refusal, &*connections.entropy).await,
+            Some(Err(refusal)) => return refuse(guard, refusal, connections).await,
             None => return,
         };
         let served = serve_one(&generation.proxy, guard, &exchange, &drain);
@@ -170,12 +172,13 @@ pub struct Connections {
     pub(super) trusted: TrustedProxies,
     pub(super) sessions: Arc<Sessions>,
     pub(super) entropy: Arc<dyn Entropy>,
+    metrics: Arc<Metrics>,
 }
 
 impl Connections {
     /// From the settings of the listeners.
     #[must_use]
-    pub fn new(settings: &Settings, sessions: Arc<Sessions>, entropy: Arc<dyn Entropy>) -> Self {
+    pub fn new(settings: &Settings, sessions: Arc<Sessions>, entropy: Arc<dyn Entropy>, metrics: Arc<Metrics>) -> Self {
         let limits = wire::Settings {
             header_timeout: settings.header_timeout,
             idle_timeout: settings.idle_timeout,
@@ -183,7 +186,7 @@ impl Connections {
             max_header_bytes: settings.max_header_bytes,
         };
         let (scheme, trusted) = (settings.external_scheme, settings.trusted_proxies.clone());
-        Self { limits, scheme, trusted, sessions, entropy }
+        Self { limits, scheme, trusted, sessions, entropy, metrics }
     }
 }
 
@@ -252,6 +255,9 @@ async fn too_late(home: &Home<TcpStream>, peer: &Peer, exchange: &Exchange, limi
 /// The answer in the place of an app that has let its time pass.
 pub(super) fn late(exchange: &Exchange) -> Answer {
     let facts = &exchange.facts;
+    if let Some((upstream, _)) = exchange.upstream() {
+        upstream.timed_out();
+    }
     let answer = Answer::failure(Failure::GatewayTimeout, facts.kind, &facts.request_id);
     let answer = exchange.parting(answer.because("the app did not begin to answer within upstream_timeout"));
     exchange.explain(&answer);
@@ -288,16 +294,17 @@ pub(super) fn ended(exchange: &Exchange, connections: &Connections, over: Over) 
 }
 
 /// A head that can be read in two ways gets an answer, and no second chance.
-async fn refuse(guard: Guard<Lent<TcpStream>>, refusal: Refusal, source: &dyn Entropy) {
+async fn refuse(guard: Guard<Lent<TcpStream>>, refusal: Refusal, connections: &Connections) {
     let looks = guard.head().map_or(guard.unjudged(), |head| head.text());
-    let (answer, request_id) = refused(refusal, looks, guard.peer(), source);
+    let (answer, request_id) = refused(refusal, looks, guard.peer(), connections);
     let head_only = looks.trim_ascii_start().starts_with(b"HEAD ");
     guard.refuse(&answer.to_last_bytes(&request_id, head_only)).await;
 }
 
 /// The answer to a refused head of these looks, and its number.
-pub(super) fn refused(refusal: Refusal, looks: &[u8], peer: &Peer, source: &dyn Entropy) -> (Answer, String) {
-    let request_id = entropy::hex::<16>(source);
+pub(super) fn refused(refusal: Refusal, looks: &[u8], peer: &Peer, connections: &Connections) -> (Answer, String) {
+    connections.metrics.unreadable.count(refusal.kind());
+    let request_id = entropy::hex::<16>(&*connections.entropy);
     let status = refusal.status();
     let client = peer.remote().ip().to_canonical();
     tracing::info!(target: "schoolgate::access", event = "refused", %client, status, reason = %refusal, %request_id);

@@ -19,6 +19,7 @@ use crate::{
     policy::Admission,
     session::{Over, Sessions},
     signin::Owner,
+    telemetry::UpstreamMeter,
     web::{Host, Kind, Scheme, Target},
 };
 
@@ -69,11 +70,13 @@ pub struct Exchange {
     pub facts: Facts,
     /// Time since its head was complete.
     pub stopwatch: Stopwatch,
+    route: OnceLock<usize>,
     admission: OnceLock<Admission>,
     identity: OnceLock<Vec<(HeaderName, HeaderValue)>>,
     owner: OnceLock<Owner>,
     farewell: OnceLock<Farewell>,
     reason: OnceLock<Cow<'static, str>>,
+    upstream: OnceLock<(Arc<UpstreamMeter>, Duration)>,
     stage: AtomicU8,
     status: AtomicU16,
     born: Instant,
@@ -89,11 +92,13 @@ impl Exchange {
         Arc::new(Self {
             facts,
             stopwatch: Stopwatch::start(),
+            route: OnceLock::new(),
             admission: OnceLock::new(),
             identity: OnceLock::new(),
             owner: OnceLock::new(),
             farewell: OnceLock::new(),
             reason: OnceLock::new(),
+            upstream: OnceLock::new(),
             stage: AtomicU8::new(NOT_SENT),
             status: AtomicU16::new(0),
             born: Instant::now(),
@@ -101,6 +106,16 @@ impl Exchange {
             patience: AtomicU64::new(0),
             changed: Notify::new(),
         })
+    }
+
+    /// The request meets the route of this number.
+    pub(super) fn meets(&self, route: usize) {
+        let _ = self.route.set(route);
+    }
+
+    /// The number of the route that it meets.
+    pub(super) fn route(&self) -> Option<usize> {
+        self.route.get().copied()
     }
 
     /// Policy has let the request through.
@@ -171,6 +186,17 @@ impl Exchange {
         self.moved();
         self.stage.store(SENT, Ordering::Release);
         self.changed.notify_one();
+    }
+
+    /// It goes there: whose meter counts what comes of it.
+    pub(super) fn sent_to(&self, upstream: &Arc<UpstreamMeter>) {
+        let _ = self.upstream.set((Arc::clone(upstream), self.stopwatch.elapsed()));
+    }
+
+    /// The upstream that the request was sent to, and how long ago.
+    pub(super) fn upstream(&self) -> Option<(&UpstreamMeter, Duration)> {
+        let (upstream, sent) = self.upstream.get()?;
+        Some((upstream, self.stopwatch.elapsed().saturating_sub(*sent)))
     }
 
     /// Whether the app may have seen a part of the request.

@@ -36,7 +36,7 @@ pub(super) fn outcome(session: &Session, error: &Error) -> Outcome {
         }
         (ErrorSource::Upstream, _) => Outcome::Answer(Failure::BadGateway),
         (ErrorSource::Downstream, ErrorType::WriteError | ErrorType::ConnectionClosed | ErrorType::ReadError) => {
-            refused(session, error).map_or(Outcome::Gone, |refusal| Outcome::Answer(by_status(refusal.status())))
+            refused(session, Some(error)).map_or(Outcome::Gone, |refusal| Outcome::Answer(by_status(refusal.status())))
         }
         (ErrorSource::Downstream, ErrorType::ReadTimedout) => Outcome::Answer(Failure::Timeout),
         (ErrorSource::Downstream, _) => Outcome::Answer(Failure::BadRequest),
@@ -46,7 +46,7 @@ pub(super) fn outcome(session: &Session, error: &Error) -> Outcome {
 
 /// Why, for the log.
 pub(super) fn reason(session: &Session, error: &Error) -> Cow<'static, str> {
-    match (refused(session, error), error.etype()) {
+    match (refused(session, Some(error)), error.etype()) {
         (Some(refusal), _) => refusal.to_string().into(),
         (None, ErrorType::HTTPStatus(413)) => BODY_TOO_LARGE.into(),
         (None, ErrorType::HTTPStatus(503)) => NO_UPSTREAM.into(),
@@ -83,8 +83,8 @@ pub(super) fn in_short(error: &Error) -> String {
 }
 
 /// Why the body was refused, when that was the reason that it could not be read. In HTTP/1.1 the guard knows it.
-fn refused(session: &Session, error: &Error) -> Option<Refusal> {
-    if let Some(refusal) = error.root_cause().downcast_ref::<Refusal>() {
+pub(super) fn refused(session: &Session, error: Option<&Error>) -> Option<Refusal> {
+    if let Some(refusal) = error.and_then(|error| error.root_cause().downcast_ref::<Refusal>()) {
         return Some(*refusal);
     }
     session.stream()?.as_any().downcast_ref::<Guard<Lent<TcpStream>>>()?.refusal()

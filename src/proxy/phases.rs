@@ -22,7 +22,7 @@ use super::{
     response_headers,
     upstreams::{Asks, Journey},
 };
-use crate::{pages::Failure, policy::Admission};
+use crate::policy::Admission;
 
 /// What the phases of one request share.
 #[derive(Debug, Default)]
@@ -92,11 +92,17 @@ impl ProxyHttp for Gateway {
         // Web servers ask for forward-auth by whatever name they know the gateway by.
         let everywhere = Endpoint::of(facts.target.path()) == Some(Endpoint::Auth);
         let answer = if !everywhere && !self.serves(&facts.host) {
-            Answer::failure(Failure::Misdirected, facts.kind, &facts.request_id).because(judge::NO_SUCH_HOST)
+            let answer = judge::misdirected(facts);
+            self.count(&exchange, Err(&answer));
+            answer
         } else if own::is_own(facts.target.path()) {
-            self.answer_own(session, facts).await?
+            let answer = self.answer_own(session, facts).await?;
+            self.metrics.own_paths.took(own::counted(facts.target.path()), exchange.stopwatch.elapsed());
+            answer
         } else {
-            match self.judge_with_forms(session, &exchange, &mut context.forms).await? {
+            let judged = self.judge_with_forms(session, &exchange, &mut context.forms).await?;
+            self.count(&exchange, judged.as_ref().map_err(AsRef::as_ref));
+            match judged {
                 Ok(admission) => {
                     forwarding::ignore_nominations(session.req_header_mut(), admission.app())?;
                     exchange.admit(admission);
@@ -179,6 +185,9 @@ impl ProxyHttp for Gateway {
             false => context.journey.upstream(app)?.authority(),
         };
         request.insert_header(header::HOST, host)?;
+        if let Some(upstream) = self.upstreams.meter(app, &context.journey) {
+            exchange.sent_to(upstream);
+        }
         exchange.sent(app.upstream_timeout);
         Ok(())
     }
@@ -212,7 +221,11 @@ impl ProxyHttp for Gateway {
         context: &mut Context,
     ) -> pingora::Result<()> {
         if let Some(exchange) = context.exchange().filter(|_| is_final(response)) {
-            exchange.answered(response.status.as_u16());
+            let status = response.status.as_u16();
+            exchange.answered(status);
+            if let Some((upstream, after)) = exchange.upstream() {
+                upstream.answered(status, after);
+            }
         }
         Ok(())
     }
@@ -269,6 +282,12 @@ impl ProxyHttp for Gateway {
             let reason = error.map(|error| (error.esource().clone(), error.etype().clone()));
             if let Some((ErrorSource::Upstream, kind)) = &reason {
                 tracing::warn!(event = "upstream_failed", request_id = %exchange.facts.request_id, reason = kind.as_str());
+                if let Some((upstream, _)) = exchange.upstream() {
+                    upstream.broken();
+                }
+            }
+            if let Some(refusal) = failures::refused(session, error) {
+                self.metrics.unreadable.count(refusal.kind());
             }
             access_log::line(exchange, status);
         }

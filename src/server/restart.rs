@@ -20,8 +20,6 @@ impl Fixed {
             ("server.admin_listen", text(&settings.admin_listen)),
             ("server.state_dir", text(&settings.state_dir)),
             ("session.store", text(&settings.store)),
-            ("session.idle_timeout", text(&settings.session.idle_timeout)),
-            ("session.max_lifetime", text(&settings.session.max_lifetime)),
             ("session.encryption_key_file", text(&settings.encryption_key_file)),
             ("log.format", text(&settings.log_format)),
         ])

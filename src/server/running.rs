@@ -27,6 +27,7 @@ use crate::{
     entropy::{SharedEntropy, SystemEntropy},
     proxy::{Generations, Service, UpstreamsError, wire::FAREWELL},
     session::Store,
+    telemetry::Metrics,
 };
 
 /// How long the last revocations may take when the gateway stops.
@@ -149,6 +150,7 @@ impl Running {
             present: Arc::clone(&present),
             sessions: Arc::clone(&core.sessions),
             queue: core.queue.clone(),
+            metrics: Arc::clone(&core.metrics),
             entropy: Arc::clone(&core.entropy),
             draining: drains.clone(),
         };
@@ -195,12 +197,13 @@ impl Running {
     /// # Errors
     /// When what the settings ask for cannot be built: then nothing has changed.
     pub async fn reload(&mut self, settings: Settings) -> Result<Vec<NeedsRestart>, StartError> {
-        let (fixed, grace) = (Fixed::of(&settings), settings.shutdown_grace);
+        let (fixed, grace, lifetimes) = (Fixed::of(&settings), settings.shutdown_grace, settings.session);
         let (mut next, generation) = self.serving.next(&self.core, Wanted::of(settings))?;
         // Before it serves: nobody should wait for keys that were there a moment ago.
         let mut warming = warm(&next.apple);
         let in_time = timeout(LAST_KEYS, &mut warming).await.is_ok();
         self.core.apple.replace(Arc::clone(&next.apple));
+        self.core.lifetimes.replace(lifetimes);
         self.present.store(Arc::new(next.present.clone()));
         self.generations.replace(generation);
         self.serving.rest();
@@ -209,6 +212,12 @@ impl Running {
         self.grace = grace;
         self.warming = (!in_time).then_some(warming);
         Ok(self.fixed.changed(&fixed))
+    }
+
+    /// What is counted and measured.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.core.metrics
     }
 
     /// Where browsers connect: with the ports that the system chose.

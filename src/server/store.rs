@@ -6,7 +6,7 @@ use super::StoreChoice;
 use crate::{
     clock::SharedClock,
     entropy::SharedEntropy,
-    session::{Codec, FileStore, FileStoreError, Lifetimes, MemoryStore, RedisRefuses, RedisStore, Store},
+    session::{Codec, FileStore, FileStoreError, LiveLifetimes, MemoryStore, RedisRefuses, RedisStore, Store},
 };
 
 /// Why the store of sessions does not open.
@@ -24,7 +24,7 @@ pub enum StoreProblem {
 pub(super) async fn open(
     choice: StoreChoice,
     state_dir: &Path,
-    lifetimes: Lifetimes,
+    lifetimes: LiveLifetimes,
     codec: Codec,
     (clock, entropy): (SharedClock, SharedEntropy),
 ) -> Result<Arc<dyn Store>, StoreProblem> {

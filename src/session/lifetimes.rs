@@ -1,6 +1,8 @@
 //! How long sessions live.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
 
 use crate::clock::Timestamp;
 
@@ -24,6 +26,29 @@ impl Lifetimes {
     #[must_use]
     pub fn expires_at(&self, created: Timestamp) -> Timestamp {
         created.plus(self.max_lifetime)
+    }
+}
+
+/// The lifetimes in force. A reload changes them for all who hold a clone.
+#[derive(Clone, Debug)]
+pub struct LiveLifetimes(Arc<ArcSwap<Lifetimes>>);
+
+impl From<Lifetimes> for LiveLifetimes {
+    fn from(lifetimes: Lifetimes) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(lifetimes)))
+    }
+}
+
+impl LiveLifetimes {
+    /// Those of this moment.
+    #[must_use]
+    pub fn now(&self) -> Lifetimes {
+        **self.0.load()
+    }
+
+    /// Sessions live by others from now on, those too that there are.
+    pub fn replace(&self, lifetimes: Lifetimes) {
+        self.0.store(Arc::new(lifetimes));
     }
 }
 

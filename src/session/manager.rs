@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::Notify;
 
 use super::{
-    ActiveSession, Device, Grant, Handle, Lifetimes, Mark, Note, NoteName, Record, SessionId, SessionKey, Store,
+    ActiveSession, Device, Grant, Handle, LiveLifetimes, Mark, Note, NoteName, Record, SessionId, SessionKey, Store,
     StoreError, Swap,
     near::Near,
     seen::Seen,
@@ -34,7 +34,7 @@ pub struct NewSession {
 /// All sessions.
 #[derive(Debug)]
 pub struct Sessions {
-    lifetimes: Lifetimes,
+    lifetimes: LiveLifetimes,
     pub(super) near: Near,
     pub(super) seen: Seen,
     pub(super) watches: Arc<Watches>,
@@ -46,10 +46,23 @@ pub struct Sessions {
 impl Sessions {
     /// Sessions in `store`.
     #[must_use]
-    pub fn new(lifetimes: Lifetimes, store: Arc<dyn Store>, clock: SharedClock, entropy: SharedEntropy) -> Arc<Self> {
+    pub fn new(
+        lifetimes: impl Into<LiveLifetimes>,
+        store: Arc<dyn Store>,
+        clock: SharedClock,
+        entropy: SharedEntropy,
+    ) -> Arc<Self> {
         let watches = Arc::<Watches>::default();
         let near = Near::new(store, Arc::clone(&watches), Arc::clone(&clock));
-        Arc::new(Self { lifetimes, near, seen: Seen::default(), watches, clock, entropy, bell: Arc::default() })
+        Arc::new(Self {
+            lifetimes: lifetimes.into(),
+            near,
+            seen: Seen::default(),
+            watches,
+            clock,
+            entropy,
+            bell: Arc::default(),
+        })
     }
 
     /// Rings when a revocation was queued.
@@ -110,7 +123,7 @@ impl Sessions {
     pub async fn open_key(&self, key: &SessionKey) -> Result<Option<ActiveSession>, StoreError> {
         let Some(stored) = self.look(key).await? else { return Ok(None) };
         let now = self.clock.now();
-        if now.since(stored.last_seen) >= TOUCH_EVERY.min(self.lifetimes.idle_timeout / 10) {
+        if now.since(stored.last_seen) >= TOUCH_EVERY.min(self.lifetimes.now().idle_timeout / 10) {
             if self.near.is_memory() {
                 self.near.store().touch(&[(*key, now)]).await?;
             } else {
@@ -215,19 +228,19 @@ impl Sessions {
     }
 
     pub(super) fn ends_at(&self, stored: &Stored) -> Timestamp {
-        self.lifetimes.ends_at(stored.record.created, stored.last_seen)
+        self.lifetimes.now().ends_at(stored.record.created, stored.last_seen)
     }
 
     /// The last moment of a session, however much it is used.
     #[must_use]
     pub fn expires_at(&self, session: &ActiveSession) -> Timestamp {
-        self.lifetimes.expires_at(session.record().created)
+        self.lifetimes.now().expires_at(session.record().created)
     }
 
     /// How long a session may go unused.
     #[must_use]
     pub fn idle_timeout(&self) -> Duration {
-        self.lifetimes.idle_timeout
+        self.lifetimes.now().idle_timeout
     }
 
     /// Puts a renewed grant in the place of the one that `session` shows. `None` when the session has

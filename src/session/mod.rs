@@ -26,7 +26,7 @@ pub use active::ActiveSession;
 pub use codec::{Codec, SealedRecord};
 pub use ending::Revoke;
 pub use id::{Handle, SessionId, SessionKey};
-pub use lifetimes::Lifetimes;
+pub use lifetimes::{Lifetimes, LiveLifetimes};
 pub use listing::Listed;
 pub use manager::{NewSession, Sessions};
 pub use record::{Device, Grant, Record};
@@ -35,7 +35,7 @@ pub use revocation_queue::{RevocationQueue, Revoker, Verdict};
 pub use seal::{KeyProblem, OpenError, Sealer, Tag};
 pub use store::{
     Edition, End, FileStore, FileStoreError, Holder, LONGEST_NOTE, Lease, Listener, MOST_OF_NOTES, MOST_WAITING, Mark,
-    MemoryStore, Note, NoteName, Queue, RedisRefuses, RedisStore, RedisUrl, Removal, SealedNote, Selector, Sharing,
-    Store, StoreError, Stored, Swap, UrlProblem,
+    MemoryStore, MeteredStore, Note, NoteName, Queue, RedisRefuses, RedisStore, RedisUrl, Removal, SealedNote,
+    Selector, Sharing, Store, StoreError, Stored, Swap, UrlProblem,
 };
 pub use watches::Over;

@@ -21,6 +21,7 @@ pub(crate) fn manual() -> String {
     let page = Man::new(command.clone()).manual("User commands");
     let mut text = Vec::new();
     page.render_title(&mut text).unwrap();
+    text.extend(b".nh\n.ad l\n");
     page.render_name_section(&mut text).unwrap();
     page.render_synopsis_section(&mut text).unwrap();
     page.render_description_section(&mut text).unwrap();

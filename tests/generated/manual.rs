@@ -10,6 +10,8 @@ pub(crate) fn configuration() -> String {
     let mut page = Roff::new();
     let source = concat!("schoolgate ", env!("CARGO_PKG_VERSION"));
     page.control("TH", ["gateway.toml", "5", "", source, "File formats"]);
+    // Nothing here may be broken by a hyphen that is not meant, or stretched.
+    page.control("nh", []).control("ad", ["l"]);
     page.control("SH", ["NAME"]).text([roman("gateway.toml - the configuration of schoolgate")]);
     page.control("SH", ["SYNOPSIS"]).text([roman("/etc/schoolgate/gateway.toml")]);
     page.control("SH", ["DESCRIPTION"]);

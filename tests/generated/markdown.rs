@@ -1,5 +1,7 @@
 //! `docs/configuration.md`.
 
+use std::{collections::BTreeSet, fs, path::Path};
+
 use schoolgate::config::keys::{Key, Kind, SECTIONS, Section};
 
 use super::words::{self, Piece, pieces};
@@ -97,4 +99,28 @@ fn wrapped(text: &str) -> String {
         line = if line.is_empty() { word.to_owned() } else { format!("{line} {word}") };
     }
     format!("{lines}{line}\n\n")
+}
+
+/// Links of all documents to this one, and its own to its sections.
+#[test]
+fn every_link_to_a_key_leads_to_one() {
+    let headings: BTreeSet<String> = configuration()
+        .lines()
+        .filter(|line| line.starts_with('#'))
+        .map(|line| anchor(line.trim_start_matches(['#', ' '])))
+        .collect();
+    let mut links = 0;
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")).unwrap() {
+        let path = entry.unwrap().path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|name| name.ends_with(".md")) else {
+            continue;
+        };
+        let start = if name == "configuration.md" { "](#" } else { "](configuration.md#" };
+        for link in fs::read_to_string(&path).unwrap().split(start).skip(1) {
+            let link = link.split(')').next().unwrap();
+            assert!(headings.contains(link), "{name}: #{link}");
+            links += 1;
+        }
+    }
+    assert!(links > 60, "{links}");
 }

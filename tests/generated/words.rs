@@ -70,7 +70,16 @@ pub(crate) fn facts(key: &Key) -> Vec<String> {
             let (last, others) = values.split_last().unwrap();
             if others.is_empty() { last.clone() } else { format!("{} or {last}", others.join(", ")) }
         }
-        other => other.name().to_owned(),
+        Kind::Text
+        | Kind::Texts
+        | Kind::TextOrTexts
+        | Kind::Flag
+        | Kind::Count
+        | Kind::Duration
+        | Kind::PositiveDuration
+        | Kind::Size
+        | Kind::Path
+        | Kind::Headers => key.kind.name().to_owned(),
     };
     let default = match key.default {
         Default::Required => "required".to_owned(),

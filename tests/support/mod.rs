@@ -27,6 +27,7 @@ pub mod program;
 pub mod raw_app;
 pub mod redis;
 pub mod relay;
+pub mod scrape;
 pub mod tls_app;
 pub mod world;
 
@@ -44,5 +45,6 @@ pub use php::Php;
 pub use program::{Program, Site};
 pub use raw_app::RawApp;
 pub use relay::Relay;
+pub use scrape::Scrape;
 pub use tls_app::{Authority, TlsApp, self_signed};
 pub use world::{HOST, World};

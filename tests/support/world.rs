@@ -147,6 +147,14 @@ impl World {
         Self { apple, echo, clock, address, admin, running, folder }
     }
 
+    /// Serves by a configuration with these lines instead.
+    pub async fn reload(&mut self, lines: &[(&str, &str)]) {
+        let text = configuration(self.folder.path(), &self.apple, &self.echo.address.to_string(), lines);
+        let path = self.folder.path().join("gateway.toml");
+        let loaded = config::from_text(&path, &text, &|_| None).unwrap_or_else(|problems| panic!("{problems}"));
+        assert!(self.running.reload(loaded.settings).await.unwrap().is_empty(), "a restart is needed");
+    }
+
     pub fn browser(&self) -> Browser {
         Browser::new(self.address)
     }

@@ -11,10 +11,10 @@ pub(super) const SESSION: Section = Section {
             name: "store",
             kind: Kind::Text,
             default: Default::Is(r#""file""#),
-            example: r#""rediss://gateway@redis.school.example?password_file=$CREDENTIALS_DIRECTORY/redis""#,
+            example: r#""rediss://redis.school.example""#,
             change: Change::Restart,
             doc: "Where sessions are kept. `\"file\"`: in `sessions.redb` in `state_dir`; they survive a restart and a crash. \
-                  `\"memory\"`: nowhere; a restart signs everybody out. `\"redis://…\"`, or `\"rediss://…\"` with TLS: several \
+                  `\"memory\"`: nowhere; a restart signs everybody out. `\"redis://HOST\"`, or `\"rediss://HOST\"` with TLS: several \
                   gateways share them (docs/redis.md), and `encryption_key_file` must be written. `redis+sentinel://` and \
                   `redis+cluster://` are understood too.",
         },
@@ -23,7 +23,7 @@ pub(super) const SESSION: Section = Section {
             kind: Kind::PositiveDuration,
             default: Default::Is(r#""8h""#),
             example: r#""1h""#,
-            change: Change::Restart,
+            change: Change::Reload,
             doc: "A session ends when it is not used for so long. Not longer than `max_lifetime`.",
         },
         Key {
@@ -31,7 +31,7 @@ pub(super) const SESSION: Section = Section {
             kind: Kind::PositiveDuration,
             default: Default::Is(r#""24h""#),
             example: r#""7d""#,
-            change: Change::Restart,
+            change: Change::Reload,
             doc: "A session ends after so long in any case.",
         },
         Key {

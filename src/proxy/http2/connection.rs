@@ -234,7 +234,7 @@ impl Guest {
             Ok(read) => read,
             Err(refusal) => {
                 let looks = transcript.unjudged();
-                let (answer, request_id) = connection::refused(refusal, looks, &self.peer, &*connections.entropy);
+                let (answer, request_id) = connection::refused(refusal, looks, &self.peer, connections);
                 voice.last_words(Some(&answer), &request_id, parts.method == Method::HEAD).await;
                 return End::Wasted;
             }

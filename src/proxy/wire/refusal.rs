@@ -2,7 +2,10 @@
 
 use std::io;
 
-use crate::web::{HostError, TargetError};
+use crate::{
+    telemetry::Unreadable,
+    web::{HostError, TargetError},
+};
 
 /// Why a message is refused, in words for the operator.
 ///
@@ -155,6 +158,38 @@ impl Refusal {
             Self::Expectation => 417,
             Self::TooManyFields | Self::HeadTooLarge => 431,
             Self::Version => 505,
+        }
+    }
+
+    /// What metrics count it as.
+    #[must_use]
+    pub const fn kind(self) -> Unreadable {
+        match self {
+            Self::RequestLine => Unreadable::RequestLine,
+            Self::Method | Self::MethodNotAllowed => Unreadable::Method,
+            Self::Version => Unreadable::Version,
+            Self::Target(_) | Self::TargetUnusable | Self::Scheme => Unreadable::Target,
+            Self::HostMissing | Self::HostRepeated | Self::HostDiffers | Self::Host(_) | Self::ForwardedHost(_) => {
+                Unreadable::Host
+            }
+            Self::BareLineBreak
+            | Self::ControlCharacter
+            | Self::FoldedLine
+            | Self::FieldName
+            | Self::FieldValue
+            | Self::HopByHop
+            | Self::Alias => Unreadable::Field,
+            Self::ContentLength
+            | Self::ContentLengthRepeated
+            | Self::TransferEncoding
+            | Self::TransferEncodingVersion
+            | Self::TwoFramings => Unreadable::Framing,
+            Self::Nomination => Unreadable::Nomination,
+            Self::Expectation => Unreadable::Expectation,
+            Self::Handshake => Unreadable::Handshake,
+            Self::TooManyFields | Self::HeadTooLarge => Unreadable::TooLarge,
+            Self::HeadTooSlow | Self::BodyTooSlow => Unreadable::TooSlow,
+            Self::ChunkSize | Self::ChunkExtension | Self::ChunkEnd | Self::Trailer => Unreadable::Chunk,
         }
     }
 

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     clock::{SharedClock, Timestamp},
-    session::{Lifetimes, Record, SessionKey, Waiting},
+    session::{LiveLifetimes, Record, SessionKey, Waiting},
 };
 
 /// Most marks kept. Beyond it no new one is set, and whoever needs it must deny.
@@ -34,7 +34,7 @@ const MOST: u64 = 200_000;
 /// The memory store.
 #[derive(Debug)]
 pub struct MemoryStore {
-    lifetimes: Lifetimes,
+    lifetimes: LiveLifetimes,
     clock: SharedClock,
     sessions: Cache<SessionKey, Stored>,
     leases: Leases,
@@ -62,10 +62,10 @@ impl Rest {
 impl MemoryStore {
     /// An empty store.
     #[must_use]
-    pub fn new(lifetimes: Lifetimes, clock: SharedClock) -> Self {
+    pub fn new(lifetimes: impl Into<LiveLifetimes>, clock: SharedClock) -> Self {
         let sessions = Cache::builder().max_capacity(MOST).eviction_policy(EvictionPolicy::lru()).build();
         let notes = Mutex::new(Bag::with_room(MOST_OF_NOTES));
-        Self { lifetimes, clock, sessions, leases: Leases::default(), rest: Mutex::default(), notes }
+        Self { lifetimes: lifetimes.into(), clock, sessions, leases: Leases::default(), rest: Mutex::default(), notes }
     }
 
     fn rest(&self) -> MutexGuard<'_, Rest> {
@@ -181,7 +181,7 @@ impl Store for MemoryStore {
     }
 
     async fn sweep(&self, now: Timestamp) -> Result<usize, StoreError> {
-        let is_over = |stored: &Stored| self.lifetimes.ends_at(stored.record.created, stored.last_seen) <= now;
+        let is_over = |stored: &Stored| self.lifetimes.now().ends_at(stored.record.created, stored.last_seen) <= now;
         let over: Vec<_> = self.sessions.iter().filter(|(_, stored)| is_over(stored)).map(|(key, _)| *key).collect();
         let mut swept = 0;
         for key in over {

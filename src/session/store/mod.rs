@@ -4,6 +4,7 @@ mod bag;
 mod file;
 mod leases;
 mod memory;
+mod metered;
 mod note;
 mod redis;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use aws_lc_rs::digest;
 
 pub use file::{FileStore, FileStoreError};
 pub use memory::MemoryStore;
+pub use metered::MeteredStore;
 pub use note::{Edition, LONGEST_NOTE, MOST_OF_NOTES, Note, NoteName, SealedNote, Swap};
 pub use redis::{RedisRefuses, RedisStore, RedisUrl, UrlProblem};
 

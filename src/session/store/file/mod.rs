@@ -35,7 +35,7 @@ use super::{
 };
 use crate::{
     clock::{SharedClock, Stopwatch, Timestamp},
-    session::{Codec, Lifetimes, Record, SessionKey, Waiting},
+    session::{Codec, LiveLifetimes, Record, SessionKey, Waiting},
 };
 
 /// Longest that a call waits: a disk that hangs is no answer.
@@ -69,7 +69,7 @@ const LEAST_ROOM: u64 = 256 * 1024;
 /// The file store.
 pub struct FileStore {
     path: PathBuf,
-    lifetimes: Lifetimes,
+    lifetimes: LiveLifetimes,
     codec: Codec,
     clock: SharedClock,
     leases: Leases,
@@ -97,18 +97,23 @@ impl FileStore {
     /// # Errors
     /// When the file cannot be read and written, is in use, is damaged, or was sealed with a key that
     /// `codec` does not have. The file is left as it was.
-    pub fn open(path: &Path, lifetimes: Lifetimes, codec: Codec, clock: SharedClock) -> Result<Self, FileStoreError> {
+    pub fn open(
+        path: &Path,
+        lifetimes: impl Into<LiveLifetimes>,
+        codec: Codec,
+        clock: SharedClock,
+    ) -> Result<Self, FileStoreError> {
         let stopwatch = Stopwatch::start();
         let checked = open::open(path, &codec)?;
         let (milliseconds, sessions) = (stopwatch.elapsed().as_millis(), checked.sessions);
         tracing::info!(event = "store_opened", path = %path.display(), sessions, milliseconds);
-        Self::on(checked, path, lifetimes, codec, clock)
+        Self::on(checked, path, lifetimes.into(), codec, clock)
     }
 
     fn on(
         checked: Checked,
         path: &Path,
-        lifetimes: Lifetimes,
+        lifetimes: LiveLifetimes,
         codec: Codec,
         clock: SharedClock,
     ) -> Result<Self, FileStoreError> {
@@ -302,7 +307,7 @@ impl Store for FileStore {
 
     async fn sweep(&self, now: Timestamp) -> Result<usize, StoreError> {
         self.leases.sweep(now);
-        let lifetimes = self.lifetimes;
+        let lifetimes = self.lifetimes.now();
         let (over, marks) = self.read(move |view| Ok((view.over(&lifetimes, now)?, view.marks_over(now)?))).await?;
         let mut swept = 0;
         for keys in over.chunks(SWEEP) {

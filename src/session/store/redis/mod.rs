@@ -52,7 +52,7 @@ use super::{
 use crate::{
     clock::{SharedClock, Timestamp},
     entropy::{self, SharedEntropy},
-    session::{Codec, Lifetimes, Record, SealedRecord, SessionKey, Waiting},
+    session::{Codec, LiveLifetimes, Record, SealedRecord, SessionKey, Waiting},
 };
 
 /// How long Redis keeps a session beyond its end: whether it has ended is for our own clock to say, and who
@@ -79,7 +79,7 @@ pub struct RedisStore {
     link: Arc<Link>,
     keys: Keys,
     codec: Codec,
-    lifetimes: Lifetimes,
+    lifetimes: LiveLifetimes,
     clock: SharedClock,
     entropy: SharedEntropy,
     runtime: Handle,
@@ -94,19 +94,19 @@ impl RedisStore {
     pub async fn open(
         url: RedisUrl,
         codec: Codec,
-        lifetimes: Lifetimes,
+        lifetimes: impl Into<LiveLifetimes>,
         clock: SharedClock,
         entropy: SharedEntropy,
     ) -> Result<Self, RedisRefuses> {
         let keys = Keys::new(url.database);
-        Self::with_keys(url, keys, codec, lifetimes, clock, entropy).await
+        Self::with_keys(url, keys, codec, lifetimes.into(), clock, entropy).await
     }
 
     async fn with_keys(
         url: RedisUrl,
         keys: Keys,
         codec: Codec,
-        lifetimes: Lifetimes,
+        lifetimes: LiveLifetimes,
         clock: SharedClock,
         entropy: SharedEntropy,
     ) -> Result<Self, RedisRefuses> {
@@ -123,9 +123,10 @@ impl RedisStore {
 
     /// With the lifetimes from now on, as the scripts read them.
     fn with_lifetimes(&self, call: Call) -> Call {
+        let lifetimes = self.lifetimes.now();
         call.number(self.clock.now().millis())
-            .number(millis(self.lifetimes.idle_timeout))
-            .number(millis(self.lifetimes.max_lifetime))
+            .number(millis(lifetimes.idle_timeout))
+            .number(millis(lifetimes.max_lifetime))
             .number(millis(SLACK))
     }
 

@@ -45,7 +45,8 @@ pub(super) fn url(server: &Server) -> RedisUrl {
 /// A store at a place.
 pub(super) async fn store_at(url: RedisUrl, tag: &str, codec: Codec, clock: SharedClock) -> RedisStore {
     let keys = Keys::with_tag(tag, url.database);
-    let store = RedisStore::with_keys(url, keys, codec, lifetimes(), clock, Arc::new(SystemEntropy)).await.unwrap();
+    let store =
+        RedisStore::with_keys(url, keys, codec, lifetimes().into(), clock, Arc::new(SystemEntropy)).await.unwrap();
     // A busy machine may take longer than the store is patient.
     works(&store).await;
     store

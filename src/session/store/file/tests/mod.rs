@@ -61,7 +61,7 @@ impl Place {
     /// The same on another disk.
     fn open_on(&self, disk: Arc<dyn redb::StorageBackend>) -> Result<FileStore, FileStoreError> {
         let checked = open::trusted(disk, &self.path(), &self.codec())?;
-        FileStore::on(checked, &self.path(), lifetimes(), self.codec(), ManualClock::at(NOW))
+        FileStore::on(checked, &self.path(), lifetimes().into(), self.codec(), ManualClock::at(NOW))
     }
 }
 

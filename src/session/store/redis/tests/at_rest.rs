@@ -94,8 +94,9 @@ async fn a_session_that_went_away_by_itself_is_found_by_no_name() {
 #[tokio::test]
 async fn names_last_as_long_as_the_session_when_the_configuration_lets_it_live_longer() {
     let (server, codec) = (Server::start(), codec());
-    let mut before = testing::store_at(testing::url(&server), "schoolgate", codec.clone(), Arc::new(SystemClock)).await;
-    before.lifetimes = Lifetimes { idle_timeout: Duration::from_secs(60), max_lifetime: Duration::from_secs(60) };
+    let before = testing::store_at(testing::url(&server), "schoolgate", codec.clone(), Arc::new(SystemClock)).await;
+    let minute = Duration::from_secs(60);
+    before.lifetimes.replace(Lifetimes { idle_timeout: minute, max_lifetime: minute });
     let key = testing::session(&before).await;
     let after = testing::store_on(&server, codec).await;
     after.touch(&[(key, after.clock.now().plus(Duration::from_secs(1)))]).await.unwrap();
