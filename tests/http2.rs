@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use h2::Reason;
 use support::{
-    Browser, HOST, Http2, RawApp, World,
+    Browser, HOST, RawApp, Secured,
     http2::{navigation, request, rest, whole, write},
     world::{at, at_apple},
 };
@@ -29,8 +29,8 @@ fn is_protected(answer: &support::Answer2) {
 
 #[tokio::test]
 async fn an_app_of_http_1_gets_one_ordinary_request() {
-    let world = World::start().await;
-    let mut client = Http2::open(world.address).await;
+    let world = Secured::start().await;
+    let mut client = world.open().await;
     let asked = request("POST", "/public/%41?q=%41")
         .header("cookie", "a=1")
         .header("cookie", "b=2")
@@ -59,8 +59,8 @@ async fn an_app_of_http_1_gets_one_ordinary_request() {
 
 #[tokio::test]
 async fn somebody_signs_in_and_out_over_one_connection() {
-    let world = World::start().await;
-    let mut client = Http2::open(world.address).await;
+    let world = Secured::start().await;
+    let mut client = world.open().await;
     let begun = client.send(navigation("/start?x=1")).await;
     is_protected(&begun);
     assert_eq!(begun.status, 302);
@@ -87,8 +87,8 @@ async fn somebody_signs_in_and_out_over_one_connection() {
 
 #[tokio::test]
 async fn what_is_refused_has_an_answer_and_its_connection_lives() {
-    let world = World::with(&[("app", "max_body = \"1KiB\"")]).await;
-    let mut client = Http2::open(world.address).await;
+    let world = Secured::with(&[("app", "max_body = \"1KiB\"")]).await;
+    let mut client = world.open().await;
     let long = "x".repeat(40_000);
     for (asked, status) in [
         (request("GET", "/public//x"), 400),
@@ -134,8 +134,8 @@ async fn what_is_refused_has_an_answer_and_its_connection_lives() {
 
 #[tokio::test]
 async fn what_no_client_of_http_2_may_say_is_reset() {
-    let world = World::start().await;
-    let mut client = Http2::open(world.address).await;
+    let world = Secured::start().await;
+    let mut client = world.open().await;
     for asked in [
         request("POST", "/public").header("content-length", "5"),
         request("POST", "/public").header("content-length", "x"),
@@ -155,8 +155,8 @@ async fn what_no_client_of_http_2_may_say_is_reset() {
 
 #[tokio::test]
 async fn many_requests_share_a_connection_and_none_waits_for_another() {
-    let world = World::start().await;
-    let mut client = Http2::open(world.address).await;
+    let world = Secured::start().await;
+    let mut client = world.open().await;
     let mut waiting = Vec::new();
     for _ in 0..50 {
         waiting.push(client.start(request("GET", "/public/hang")).await);
@@ -172,8 +172,8 @@ async fn many_requests_share_a_connection_and_none_waits_for_another() {
 
 #[tokio::test]
 async fn an_app_that_is_late_is_answered_for_and_its_neighbours_go_on() {
-    let world = World::with(&[("app", "upstream_timeout = \"1s\"")]).await;
-    let mut client = Http2::open(world.address).await;
+    let world = Secured::with(&[("app", "upstream_timeout = \"1s\"")]).await;
+    let mut client = world.open().await;
     let late = client.start(navigation("/public/hang")).await;
     let (uploading, mut upload) = client.begin(request("POST", "/public/hang")).await;
     write(&mut upload, "begun".into(), false).await.unwrap();
@@ -190,8 +190,8 @@ async fn an_app_that_is_late_is_answered_for_and_its_neighbours_go_on() {
 #[tokio::test]
 async fn an_app_that_breaks_off_never_looks_complete() {
     let app = RawApp::start().await;
-    let world = World::before(&app.address.to_string(), &[]).await;
-    let mut client = Http2::open(world.address).await;
+    let world = Secured::before(&app.address.to_string(), &[]).await;
+    let mut client = world.open().await;
     for head in ["Content-Length: 11", "Transfer-Encoding: chunked"] {
         let response = client.start(request("GET", "/public")).await;
         let (mut connection, _) = app.request().await;
@@ -212,9 +212,9 @@ async fn an_app_that_breaks_off_never_looks_complete() {
 #[tokio::test]
 async fn what_is_open_when_a_session_ends_ends_with_it_and_the_rest_goes_on() {
     let app = RawApp::start().await;
-    let world = World::before(&app.address.to_string(), &[]).await;
+    let world = Secured::before(&app.address.to_string(), &[]).await;
     let mut browser = world.signed_in("teacher-1").await;
-    let mut client = Http2::open(world.address).await;
+    let mut client = world.open().await;
     let events = client.start(request("GET", "/events").header("cookie", cookie(&browser))).await;
     let (mut speaking, _) = app.request().await;
     speaking.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n").await;
@@ -238,8 +238,8 @@ async fn what_is_open_when_a_session_ends_ends_with_it_and_the_rest_goes_on() {
 #[tokio::test]
 async fn the_app_hears_when_a_request_is_taken_back() {
     let app = RawApp::start().await;
-    let world = World::before(&app.address.to_string(), &[]).await;
-    let mut client = Http2::open(world.address).await;
+    let world = Secured::before(&app.address.to_string(), &[]).await;
+    let mut client = world.open().await;
     let (response, mut stream) = client.begin(request("POST", "/public")).await;
     write(&mut stream, "begun".into(), false).await.unwrap();
     let (mut at_app, _) = app.request().await;
@@ -257,8 +257,8 @@ async fn the_app_hears_when_a_request_is_taken_back() {
 #[tokio::test]
 async fn whoever_waits_for_100_continue_gets_it_and_early_hints_pass() {
     let app = RawApp::start().await;
-    let world = World::before(&app.address.to_string(), &[]).await;
-    let mut client = Http2::open(world.address).await;
+    let world = Secured::before(&app.address.to_string(), &[]).await;
+    let mut client = world.open().await;
     let (mut response, mut stream) = client.begin(request("POST", "/public").header("expect", "100-continue")).await;
     let (mut at_app, head) = app.request().await;
     assert!(head.to_ascii_lowercase().contains("expect: 100-continue"));
@@ -276,8 +276,8 @@ async fn whoever_waits_for_100_continue_gets_it_and_early_hints_pass() {
 
 #[tokio::test]
 async fn a_body_that_drips_is_given_up() {
-    let world = World::with(&[("server", "min_body_rate = \"1KiB\"")]).await;
-    let mut client = Http2::open(world.address).await;
+    let world = Secured::with(&[("server", "min_body_rate = \"1KiB\"")]).await;
+    let mut client = world.open().await;
     let (response, mut slow) = client.begin(request("POST", "/public")).await;
     write(&mut slow, "x".into(), false).await.unwrap();
     let began = std::time::Instant::now();
@@ -290,12 +290,12 @@ async fn a_body_that_drips_is_given_up() {
 #[tokio::test]
 async fn a_gateway_that_stops_takes_no_more_requests_and_finishes_those_under_way() {
     let app = RawApp::start().await;
-    let world = World::before(&app.address.to_string(), &[]).await;
-    let mut client = Http2::open(world.address).await;
+    let world = Secured::before(&app.address.to_string(), &[]).await;
+    let mut client = world.open().await;
     let response = client.start(request("GET", "/public")).await;
     let (mut at_app, _) = app.request().await;
-    let idle = Http2::open(world.address).await;
-    let stopping = tokio::spawn(world.running.drain(Duration::from_secs(20)));
+    let idle = world.open().await;
+    let stopping = tokio::spawn(world.world.running.drain(Duration::from_secs(20)));
     assert_eq!(idle.end().await, None, "nothing was wrong with it");
     at_app.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
     assert_eq!(whole(response).await.unwrap().text(), "ok");

@@ -6,7 +6,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use support::{
-    World,
+    Secured,
     http2::{
         Frames,
         frame::{self, CONTINUATION, END_HEADERS, END_STREAM, HEADERS, PING, RST_STREAM, SETTINGS, WINDOW_UPDATE},
@@ -26,7 +26,7 @@ fn streams() -> impl Iterator<Item = u32> {
 
 /// Sends until nobody is there, and then reads why.
 async fn until_it_ends(client: &mut Frames, mut frames: impl FnMut(u32) -> Vec<u8>) -> (u32, Option<u32>) {
-    let (mut reader, mut writer) = client.socket.split();
+    let (mut reader, mut writer) = tokio::io::split(&mut client.socket);
     let reading = async {
         let mut bytes = Vec::new();
         let _ =
@@ -60,8 +60,8 @@ fn goaway(mut bytes: &[u8]) -> Option<u32> {
 
 #[tokio::test]
 async fn cve_2023_44487_requests_that_are_taken_back_at_once_end_the_connection() {
-    let world = World::start().await;
-    let mut client = Frames::open(world.address).await;
+    let world = Secured::start().await;
+    let mut client = Frames::open(&world).await;
     let (count, reason) = until_it_ends(&mut client, |stream| {
         let reset = frame::bytes(RST_STREAM, 0, stream, &CANCEL.to_be_bytes());
         [frame::bytes(HEADERS, END_HEADERS | END_STREAM, stream, &head("GET", "/public/hang")), reset].concat()
@@ -73,8 +73,8 @@ async fn cve_2023_44487_requests_that_are_taken_back_at_once_end_the_connection(
 
 #[tokio::test]
 async fn requests_that_are_taken_back_when_the_app_has_them_end_the_connection_too() {
-    let world = World::start().await;
-    let mut client = Frames::open(world.address).await;
+    let world = Secured::start().await;
+    let mut client = Frames::open(&world).await;
     let mut asked = 0;
     for stream in streams().take(1000) {
         client.send(HEADERS, END_HEADERS | END_STREAM, stream, &head("GET", "/public/hang")).await;
@@ -94,8 +94,8 @@ async fn requests_that_are_taken_back_when_the_app_has_them_end_the_connection_t
 
 #[tokio::test]
 async fn cve_2025_8671_faults_that_make_the_gateway_reset_end_the_connection() {
-    let world = World::start().await;
-    let mut client = Frames::open(world.address).await;
+    let world = Secured::start().await;
+    let mut client = Frames::open(&world).await;
     let (count, reason) = until_it_ends(&mut client, |stream| {
         let fault = frame::bytes(WINDOW_UPDATE, 0, stream, &[0; 4]);
         [frame::bytes(HEADERS, END_HEADERS, stream, &head("POST", "/public/hang")), fault].concat()
@@ -107,8 +107,8 @@ async fn cve_2025_8671_faults_that_make_the_gateway_reset_end_the_connection() {
 
 #[tokio::test]
 async fn nobody_is_refused_for_ever_on_one_connection() {
-    let world = World::start().await;
-    let mut client = Frames::open(world.address).await;
+    let world = Secured::start().await;
+    let mut client = Frames::open(&world).await;
     let (_, reason) = until_it_ends(&mut client, |stream| {
         frame::bytes(HEADERS, END_HEADERS | END_STREAM, stream, &head("GET", "/public//x"))
     })
@@ -119,8 +119,8 @@ async fn nobody_is_refused_for_ever_on_one_connection() {
 
 #[tokio::test]
 async fn cve_2024_27316_a_head_in_endless_pieces_ends_the_connection() {
-    let world = World::start().await;
-    let mut client = Frames::open(world.address).await;
+    let world = Secured::start().await;
+    let mut client = Frames::open(&world).await;
     client.send(HEADERS, 0, 1, &head("GET", "/public")).await;
     let (count, reason) = until_it_ends(&mut client, |_| frame::bytes(CONTINUATION, 0, 1, &[])).await;
     assert_eq!(reason, Some(ENHANCE_YOUR_CALM), "after {count}");
@@ -128,8 +128,8 @@ async fn cve_2024_27316_a_head_in_endless_pieces_ends_the_connection() {
 
 #[tokio::test]
 async fn cve_2016_6581_a_small_head_that_unpacks_to_a_large_one_ends_the_connection() {
-    let world = World::start().await;
-    let mut client = Frames::open(world.address).await;
+    let world = Secured::start().await;
+    let mut client = Frames::open(&world).await;
     // One long field into the dynamic table, and then its number again and again.
     let mut block = [&head("GET", "/public")[..], &[0x40, 1, b'x', 0x7f, 0x81, 0x1e]].concat();
     block.extend([b'y'; 3968]);
@@ -141,7 +141,7 @@ async fn cve_2016_6581_a_small_head_that_unpacks_to_a_large_one_ends_the_connect
 
 #[tokio::test]
 async fn a_head_that_drips_ends_the_connection_in_time() {
-    let world = World::with(&[("server", "header_timeout = \"1s\"")]).await;
+    let world = Secured::with(&[("server", "header_timeout = \"1s\"")]).await;
     for begun in [
         b"PRI * HTTP".to_vec(),
         [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), vec![0, 0]].concat(),
@@ -150,7 +150,7 @@ async fn a_head_that_drips_ends_the_connection_in_time() {
         }]
         .concat(),
     ] {
-        let mut client = Frames::silent(world.address).await;
+        let mut client = Frames::silent(&world).await;
         client.write(&begun).await;
         let began = Instant::now();
         client.end().await;
@@ -161,12 +161,12 @@ async fn a_head_that_drips_ends_the_connection_in_time() {
 
 #[tokio::test]
 async fn a_connection_without_requests_is_closed_whatever_else_it_sends() {
-    let world = World::with(&[("server", "idle_timeout = \"1s\"")]).await;
-    let mut silent = Frames::silent(world.address).await;
+    let world = Secured::with(&[("server", "idle_timeout = \"1s\"")]).await;
+    let mut silent = Frames::silent(&world).await;
     silent.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
     assert_eq!(silent.end().await, Some(0));
-    let mut client = Frames::open(world.address).await;
-    let (mut reader, mut writer) = client.socket.split();
+    let mut client = Frames::open(&world).await;
+    let (mut reader, mut writer) = tokio::io::split(&mut client.socket);
     let mut bytes = Vec::new();
     let pinging = async {
         while tokio::io::AsyncWriteExt::write_all(&mut writer, &frame::bytes(PING, 0, 0, &[0; 8])).await.is_ok() {
@@ -180,9 +180,9 @@ async fn a_connection_without_requests_is_closed_whatever_else_it_sends() {
 
 #[tokio::test]
 async fn cve_2019_9512_cve_2019_9515_whoever_reads_no_replies_is_not_read_any_more() {
-    let world = World::start().await;
+    let world = Secured::start().await;
     for flood in [frame::bytes(PING, 0, 0, &[0; 8]), frame::bytes(SETTINGS, 0, 0, &[])] {
-        let mut client = Frames::open(world.address).await;
+        let mut client = Frames::open(&world).await;
         let piece = flood.repeat(10_000);
         let mut written = 0;
         while tokio::time::timeout(Duration::from_secs(1), client.write(&piece)).await.unwrap_or(false) {
@@ -194,8 +194,8 @@ async fn cve_2019_9512_cve_2019_9515_whoever_reads_no_replies_is_not_read_any_mo
 
 #[tokio::test]
 async fn an_answer_that_nobody_takes_is_not_kept() {
-    let world = World::start().await;
-    let mut client = Frames::silent(world.address).await;
+    let world = Secured::start().await;
+    let mut client = Frames::silent(&world).await;
     client.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
     // SETTINGS_INITIAL_WINDOW_SIZE 0.
     client.send(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]).await;

@@ -9,15 +9,15 @@ use bytes::Bytes;
 use h2::Reason;
 use http::{HeaderMap, Response};
 use support::{
-    Authority, Connection, HOST, Http2, Http2App, RawApp, Request, TlsApp, World,
+    Authority, HOST, Http2App, RawApp, Request, Secured, TlsApp,
     http2::{request, rest, whole, write},
     world::at,
 };
 
 /// A gateway before an app that speaks HTTP/2 without TLS.
-async fn house(lines: &[(&str, &str)]) -> (Http2App, World) {
+async fn house(lines: &[(&str, &str)]) -> (Http2App, Secured) {
     let app = Http2App::start().await;
-    let world = World::before(&format!("\"h2c://{}\"", app.address), lines).await;
+    let world = Secured::before(&format!("\"h2c://{}\"", app.address), lines).await;
     (app, world)
 }
 
@@ -74,7 +74,7 @@ async fn an_app_of_http_2_is_told_the_same_as_any_other() {
 #[tokio::test]
 async fn requests_share_a_connection_to_the_app() {
     let (mut app, world) = house(&[]).await;
-    let mut client = Http2::open(world.address).await;
+    let mut client = world.open().await;
     let mut asked = Vec::new();
     let mut waiting = Vec::new();
     for _ in 0..20 {
@@ -93,7 +93,7 @@ async fn requests_share_a_connection_to_the_app() {
 #[tokio::test]
 async fn both_ways_flow_at_once_and_trailers_arrive() {
     let (mut app, world) = house(&[]).await;
-    let mut client = Http2::open(world.address).await;
+    let mut client = world.open().await;
     let (response, mut up) = client.begin(request("POST", "/public/talk").header("te", "trailers")).await;
     let mut asked = app.asked().await;
     let mut down = asked.respond.send_response(Response::new(()), false).unwrap();
@@ -120,7 +120,7 @@ async fn both_ways_flow_at_once_and_trailers_arrive() {
 #[tokio::test]
 async fn trailers_of_a_client_become_no_fields() {
     let (mut app, world) = house(&[]).await;
-    let mut client = Http2::open(world.address).await;
+    let mut client = world.open().await;
     let (response, mut up) = client.begin(request("POST", "/public")).await;
     write(&mut up, "body".into(), false).await.unwrap();
     let trailers =
@@ -137,8 +137,8 @@ async fn trailers_of_a_client_become_no_fields() {
 #[tokio::test]
 async fn what_the_app_has_not_processed_is_sent_once_more_and_nothing_else_is() {
     let (mut app, world) = house(&[]).await;
-    let mut client = Http2::open(world.address).await;
-    let mut asking = Http2::open(world.address).await;
+    let mut client = world.open().await;
+    let mut asking = world.open().await;
     // It says that it has done nothing.
     let sending = client.post(request("POST", "/public"), "body");
     let playing = async {
@@ -198,7 +198,7 @@ async fn an_app_that_goes_away_between_two_requests_loses_none() {
 #[tokio::test]
 async fn a_late_app_is_answered_for_and_hears_that_nobody_waits() {
     let (mut app, world) = house(&[("app", "upstream_timeout = \"1s\"")]).await;
-    let mut client = Http2::open(world.address).await;
+    let mut client = world.open().await;
     let response = client.start(request("GET", "/public")).await;
     let mut asked = app.asked().await;
     assert_eq!(whole(response).await.unwrap().status, 504);
@@ -211,14 +211,14 @@ async fn a_late_app_is_answered_for_and_hears_that_nobody_waits() {
 #[tokio::test]
 async fn an_answer_that_breaks_off_never_looks_complete() {
     let (mut app, world) = house(&[]).await;
-    let mut client = Http2::open(world.address).await;
+    let mut client = world.open().await;
     let response = client.start(request("GET", "/public")).await;
     let mut stream = app.asked().await.respond.send_response(Response::new(()), false).unwrap();
     stream.send_data("hello".into(), false).unwrap();
     let body = response.await.unwrap().into_body();
     stream.send_reset(Reason::INTERNAL_ERROR);
     assert!(rest(body).await.is_err());
-    let mut plain = Connection::open(world.address).await;
+    let mut plain = world.plain().await;
     plain.write(format!("GET /public HTTP/1.1\r\nHost: {HOST}\r\n\r\n").as_bytes()).await;
     let mut stream = app.asked().await.respond.send_response(Response::new(()), false).unwrap();
     stream.send_data("hello".into(), false).unwrap();
@@ -229,10 +229,10 @@ async fn an_answer_that_breaks_off_never_looks_complete() {
 
 #[tokio::test]
 async fn an_app_of_http_2_that_is_down_or_speaks_something_else_is_a_bad_gateway() {
-    let world = World::before("\"h2c://127.0.0.1:1\"", &[]).await;
+    let world = Secured::before("\"h2c://127.0.0.1:1\"", &[]).await;
     assert_eq!(world.send(Request::get("/public")).await.status, 502);
     let other = RawApp::start().await;
-    let world = World::before(&format!("\"h2c://{}\"", other.address), &[]).await;
+    let world = Secured::before(&format!("\"h2c://{}\"", other.address), &[]).await;
     let playing = async {
         let mut connection = other.accept().await;
         connection.until("PRI").await;
@@ -250,10 +250,10 @@ async fn an_app_with_tls_is_spoken_to_as_it_offers() {
     let choose = move |agreed: Option<&[u8]>| if agreed == Some(b"h2") { new } else { plain };
     let tls = TlsApp::offering(&["h2", "http/1.1"], choose, authority.signs(&["localhost"])).await;
     let upstream = format!("\"https://localhost:{}\"", tls.address.port());
-    let world = World::before(&upstream, &[("app", &authority.line())]).await;
+    let world = Secured::before(&upstream, &[("app", &authority.line())]).await;
     let answer = meanwhile(&mut app, 200, "of HTTP/2", world.send(Request::get("/public"))).await;
     assert_eq!(answer.text(), "of HTTP/2");
-    let mut socket = Connection::open(world.address).await;
+    let mut socket = world.plain().await;
     let head = format!(
         "GET /public HTTP/1.1\r\nHost: {HOST}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -268,7 +268,7 @@ async fn an_app_with_tls_is_spoken_to_as_it_offers() {
 
     let only_old = TlsApp::offering(&["http/1.1"], move |_| plain, authority.signs(&["localhost"])).await;
     let upstream = format!("\"https://localhost:{}\"", only_old.address.port());
-    let world = World::before(&upstream, &[("app", &authority.line())]).await;
+    let world = Secured::before(&upstream, &[("app", &authority.line())]).await;
     for _ in 0..2 {
         let playing = async {
             let (mut at_app, head) = old.request().await;
@@ -282,7 +282,7 @@ async fn an_app_with_tls_is_spoken_to_as_it_offers() {
 #[tokio::test]
 async fn a_websocket_has_no_way_to_an_app_of_http_2_alone() {
     let (mut app, world) = house(&[]).await;
-    let mut socket = Connection::open(world.address).await;
+    let mut socket = world.plain().await;
     let head = format!(
         "GET /public HTTP/1.1\r\nHost: {HOST}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -296,7 +296,7 @@ async fn a_websocket_has_no_way_to_an_app_of_http_2_alone() {
 async fn health_is_asked_in_the_language_of_the_app() {
     let (mut one, mut other) = (Http2App::start().await, Http2App::start().await);
     let list = format!("[\"h2c://{}\", \"h2c://{}\"]", one.address, other.address);
-    let world = World::before(&list, &[("app", "health_path = \"/well?really=1\"")]).await;
+    let world = Secured::before(&list, &[("app", "health_path = \"/well?really=1\"")]).await;
     for app in [&mut one, &mut other] {
         let asked = app.asked().await;
         assert_eq!(asked.request.uri(), &*format!("http://{HOST}/well?really=1"));

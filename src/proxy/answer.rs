@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora::{http::ResponseHeader, proxy::Session};
 
+use super::Hsts;
 use crate::{
     pages::{self, Explanation, Page},
     telemetry::Decision,
@@ -21,6 +22,7 @@ const OF_ANSWERS: &[&str] = &[
     "location",
     "referrer-policy",
     "set-cookie",
+    "strict-transport-security",
     "x-content-type-options",
     "x-request-id",
 ];
@@ -131,6 +133,15 @@ impl Answer {
         let told: Vec<_> = headers.iter().filter(|(name, _)| !ours(name)).cloned().collect();
         self.headers.extend(told);
         self
+    }
+
+    /// The same, with the word to browsers to come by HTTPS only, when there is one.
+    #[must_use]
+    pub fn secured(self, hsts: Option<Hsts>) -> Self {
+        match hsts {
+            Some(hsts) => self.with(header::STRICT_TRANSPORT_SECURITY, &hsts.to_string()),
+            None => self,
+        }
     }
 
     /// The value of a header that is text.

@@ -32,6 +32,8 @@ pub struct Facts {
     pub hops: Vec<IpAddr>,
     /// Whether who connected is a trusted proxy.
     pub trusted: bool,
+    /// Whether the certificate that the client was shown is for the host, or nobody was shown one by us.
+    pub certified: bool,
     /// The scheme that a trusted proxy saw.
     pub scheme: Option<Scheme>,
     /// The version that it came in.
@@ -274,6 +276,7 @@ pub(super) mod tests {
             client: IpAddr::from([127, 0, 0, 1]),
             hops: Vec::new(),
             trusted: false,
+            certified: true,
             scheme: None,
             version: Version::Http11,
             method: Method::GET,

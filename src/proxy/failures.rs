@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use h2::Reason;
 use pingora::{Error, ErrorSource, ErrorType, proxy::Session};
-use tokio::net::TcpStream;
 
 use super::{
+    entrance::Client,
     lent::Lent,
     wire::{Guard, Refusal},
 };
@@ -87,7 +87,7 @@ pub(super) fn refused(session: &Session, error: Option<&Error>) -> Option<Refusa
     if let Some(refusal) = error.and_then(|error| error.root_cause().downcast_ref::<Refusal>()) {
         return Some(*refusal);
     }
-    session.stream()?.as_any().downcast_ref::<Guard<Lent<TcpStream>>>()?.refusal()
+    session.stream()?.as_any().downcast_ref::<Guard<Lent<Client>>>()?.refusal()
 }
 
 fn by_status(status: u16) -> Failure {

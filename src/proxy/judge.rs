@@ -19,6 +19,12 @@ use crate::{
     web::{Kind, OWN_PREFIX, Place, ReturnPath, Scheme},
 };
 
+/// The reason of a 421.
+pub(super) const NO_SUCH_HOST: &str = "no app has this host";
+
+/// The reason of a 421 where TLS ends here.
+pub(super) const OTHER_CERTIFICATE: &str = "the certificate of this connection is not for this host";
+
 /// What stays as it is in a query value.
 const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
@@ -178,7 +184,7 @@ impl Gateway {
 /// The answer to a request for a host that no app has.
 pub(super) fn misdirected(facts: &Facts) -> Answer {
     let answer = Answer::failure(Failure::Misdirected, facts.kind, &facts.request_id);
-    answer.because("no app has this host").telling(Told::UnknownHost)
+    answer.because(NO_SUCH_HOST).telling(Told::UnknownHost)
 }
 
 /// The redirect of a sign-in that has begun.

@@ -91,7 +91,11 @@ impl ProxyHttp for Gateway {
         let facts = &exchange.facts;
         // Web servers ask for forward-auth by whatever name they know the gateway by.
         let everywhere = Endpoint::of(facts.target.path()) == Some(Endpoint::Auth);
-        let answer = if !everywhere && !self.serves(&facts.host) {
+        let answer = if !facts.certified {
+            let answer = judge::misdirected(facts).because(judge::OTHER_CERTIFICATE);
+            self.count(&exchange, Err(&answer));
+            answer
+        } else if !everywhere && !self.serves(&facts.host) {
             let answer = judge::misdirected(facts);
             self.count(&exchange, Err(&answer));
             answer
@@ -111,6 +115,7 @@ impl ProxyHttp for Gateway {
                 Err(answer) => *answer,
             }
         };
+        let answer = answer.secured(self.settings.hsts);
         exchange.explain(&answer);
         answer.send(session, &facts.request_id).await?;
         Ok(true)
@@ -239,6 +244,10 @@ impl ProxyHttp for Gateway {
         let (exchange, admission) = context.parts()?;
         response_headers::mend(response, self.signin.cookie_names(), admission.session().is_some())?;
         self.label_cookies(response, admission.app(), exchange)?;
+        if let Some(hsts) = self.settings.hsts.filter(|_| is_final(response)) {
+            // In the place of the app's: browsers look at the first only, and whoever ends TLS answers for it.
+            response.insert_header(header::STRICT_TRANSPORT_SECURITY, hsts.to_string())?;
+        }
         if is_final(response) {
             context.forms.onto(response)?;
         }
@@ -256,6 +265,7 @@ impl ProxyHttp for Gateway {
                 let facts = &exchange.facts;
                 let answer = Answer::failure(failure, facts.kind, &facts.request_id);
                 let answer = exchange.parting(answer.because(failures::reason(session, error)));
+                let answer = answer.secured(self.settings.hsts);
                 exchange.explain(&answer);
                 // A second answer, for lateness, must not follow this one.
                 exchange.answered(answer.status());

@@ -10,7 +10,7 @@ use crate::{
     apple::Apple,
     assertion::{self, Assertions},
     policy::Table,
-    proxy::{self, Connections, Gateway, Generation, Upstreams},
+    proxy::{self, Connections, Gateway, Generation, OwnHosts, Upstreams},
     session::Revoke,
     signin::{self, SignIn},
 };
@@ -96,7 +96,8 @@ impl Serving {
             (settings, assertions)
         });
         let (sessions, metrics) = (Arc::clone(&core.sessions), Arc::clone(&core.metrics));
-        let connections = Connections::new(&proxy, sessions, Arc::clone(&entropy), Arc::clone(&metrics));
+        let hosts = OwnHosts::of(&table, &signin_settings.home);
+        let connections = Connections::new(&proxy, hosts, sessions, Arc::clone(&entropy), Arc::clone(&metrics));
         let assertions = assertion.as_ref().map(|(_, assertions)| Arc::clone(assertions));
         let gateway = Gateway::new(proxy, table, Arc::clone(&signin), clock, entropy, metrics)?;
         let gateway = gateway.asserting(assertions.clone());

@@ -1,6 +1,6 @@
 //! An HTTP/2 client on the bare library: what is sent is what the test says.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::{
@@ -8,9 +8,15 @@ use h2::{
     client::{ResponseFuture, SendRequest},
 };
 use http::{HeaderMap, Method};
-use tokio::{net::TcpStream, task::JoinHandle, time::timeout};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinHandle,
+    time::timeout,
+};
+use tokio_rustls::client::TlsStream;
 
-use super::HOST;
+use super::{HOST, Secured};
 
 /// No test waits longer for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -59,11 +65,7 @@ pub fn navigation(path: &str) -> http::request::Builder {
 }
 
 impl Http2 {
-    pub async fn open(address: SocketAddr) -> Self {
-        let socket = TcpStream::connect(address).await.unwrap();
-        Self::over(socket).await
-    }
-
+    /// Over a stream on which HTTP/2 was agreed.
     pub async fn over<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static>(socket: S) -> Self {
         let (requests, connection) = h2::client::handshake(socket).await.unwrap();
         Self { requests, ended: tokio::spawn(connection) }
@@ -168,25 +170,25 @@ pub mod frame {
 
 /// A connection of which the test writes every frame.
 pub struct Frames {
-    pub socket: TcpStream,
+    pub socket: TlsStream<TcpStream>,
 }
 
 impl Frames {
     /// Before a byte is written.
-    pub async fn silent(address: SocketAddr) -> Self {
-        Self { socket: TcpStream::connect(address).await.unwrap() }
+    pub async fn silent(world: &Secured) -> Self {
+        Self { socket: world.client(&["h2"]).connect(world.address, HOST).await.unwrap() }
     }
 
     /// With preface and empty settings.
-    pub async fn open(address: SocketAddr) -> Self {
-        let mut frames = Self::silent(address).await;
+    pub async fn open(world: &Secured) -> Self {
+        let mut frames = Self::silent(world).await;
         frames.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
         frames.send(frame::SETTINGS, 0, 0, &[]).await;
         frames
     }
 
     pub async fn write(&mut self, bytes: &[u8]) -> bool {
-        tokio::io::AsyncWriteExt::write_all(&mut self.socket, bytes).await.is_ok()
+        self.socket.write_all(bytes).await.is_ok() && self.socket.flush().await.is_ok()
     }
 
     /// Says whether anybody is there.
@@ -196,7 +198,6 @@ impl Frames {
 
     /// The next frame: type, stream and payload; `None` when the connection has ended.
     pub async fn next(&mut self) -> Option<(u8, u32, Vec<u8>)> {
-        use tokio::io::AsyncReadExt;
         let reading = async {
             let mut head = [0; 9];
             self.socket.read_exact(&mut head).await.ok()?;

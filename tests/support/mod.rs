@@ -28,7 +28,9 @@ pub mod raw_app;
 pub mod redis;
 pub mod relay;
 pub mod scrape;
+pub mod secured;
 pub mod tls_app;
+pub mod tls_client;
 pub mod world;
 
 pub use browser::Browser;
@@ -46,5 +48,7 @@ pub use program::{Program, Site};
 pub use raw_app::RawApp;
 pub use relay::Relay;
 pub use scrape::Scrape;
+pub use secured::Secured;
 pub use tls_app::{Authority, TlsApp, self_signed};
+pub use tls_client::TlsClient;
 pub use world::{HOST, World};

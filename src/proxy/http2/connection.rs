@@ -23,10 +23,12 @@ use super::{
 };
 use crate::proxy::{
     Exchange, Generation, Service,
-    connection::{self, Speaker, WRITE_TIMEOUT},
+    connection::{self, WRITE_TIMEOUT},
+    entrance::{Speaker, Visitor},
     lent::Home,
     wire::{self, Peer, Transcript},
 };
+use crate::tls::Pair;
 
 /// Most requests of one connection at a time.
 const MOST_STREAMS: u32 = 100;
@@ -57,16 +59,12 @@ static PLACES: Semaphore = Semaphore::const_new(20_000);
 
 /// Serves one connection until it ends. When the gateway drains, requests under way have their answers, and no others
 /// are taken.
-pub async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static>(
-    service: Service,
-    socket: S,
-    peer: Peer,
-    speaker: Speaker,
-) {
+pub(in crate::proxy) async fn serve(service: Service, visitor: Visitor) {
+    let Visitor { client, peer, speaker, certificate, .. } = visitor;
     let mut drain = service.drain.clone();
     let limits = service.generations.now().connections.limits;
-    let socket = Lookout::new(socket, limits.header_timeout, WRITE_TIMEOUT);
-    let guest = Guest { service, peer, speaker, brought: socket.brought() };
+    let socket = Lookout::new(client, limits.header_timeout, WRITE_TIMEOUT);
+    let guest = Guest { service, peer, speaker, certificate, brought: socket.brought() };
     let shaken = tokio::select! {
         shaken = timeout(limits.idle_timeout, options(limits).handshake(socket)) => shaken,
         () = drained(&mut drain) => return,
@@ -98,6 +96,7 @@ struct Guest {
     service: Service,
     peer: Peer,
     speaker: Speaker,
+    certificate: Option<Arc<Pair>>,
     brought: Brought,
 }
 
@@ -227,14 +226,16 @@ impl Guest {
         let transcript = Transcript::of(&parts);
         let trusted = self.speaker.believed(&connections.trusted);
         let read = transcript.read(connections.limits.max_header_bytes).and_then(|head| {
-            let facts = connection::facts(&head, &self.peer, trusted, &*connections.entropy)?;
+            let facts =
+                connection::facts(&head, &self.peer, trusted, self.certificate.as_deref(), &*connections.entropy)?;
             Ok((head, facts))
         });
         let (head, facts) = match read {
             Ok(read) => read,
             Err(refusal) => {
                 let looks = transcript.unjudged();
-                let (answer, request_id) = connection::refused(refusal, looks, &self.peer, connections);
+                let (answer, request_id) =
+                    connection::refused(refusal, looks, &self.peer, connections.hsts, connections);
                 voice.last_words(Some(&answer), &request_id, parts.method == Method::HEAD).await;
                 return End::Wasted;
             }
@@ -253,7 +254,7 @@ impl Guest {
                 return if reset { End::Wasted } else { End::Served };
             }
             never = connection::becomes_a_stream(&self.service.streams) => match never {},
-            () = exchange.overdue() => Some(connection::late(&exchange)),
+            () = exchange.overdue() => Some(connection::late(&exchange, connections)),
             over = exchange.session_over(&connections.sessions) => connection::ended(&exchange, connections, over),
         };
         if let Some(voice) = home.take() {

@@ -18,4 +18,4 @@ mod voice;
 #[cfg(test)]
 mod tests;
 
-pub use connection::serve;
+pub(super) use connection::serve;

@@ -13,6 +13,9 @@ use crate::{
 /// with every refusal, because nobody can tell where the next request would begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
+    /// HTTP on a port that speaks HTTPS.
+    #[error("the request is not encrypted, and this port speaks HTTPS")]
+    NotEncrypted,
     /// The request line is not `method SP target SP version`.
     #[error("the request line is not a method, a target and a version with one space between them")]
     RequestLine,
@@ -125,7 +128,8 @@ impl Refusal {
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
-            Self::RequestLine
+            Self::NotEncrypted
+            | Self::RequestLine
             | Self::Method
             | Self::Target(_)
             | Self::TargetUnusable
@@ -165,7 +169,7 @@ impl Refusal {
     #[must_use]
     pub const fn kind(self) -> Unreadable {
         match self {
-            Self::RequestLine => Unreadable::RequestLine,
+            Self::RequestLine | Self::NotEncrypted => Unreadable::RequestLine,
             Self::Method | Self::MethodNotAllowed => Unreadable::Method,
             Self::Version => Unreadable::Version,
             Self::Target(_) | Self::TargetUnusable | Self::Scheme => Unreadable::Target,
