@@ -3,8 +3,9 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use schoolgate::clock::Stopwatch;
 use support::{
     Secured,
     http2::{
@@ -78,7 +79,7 @@ async fn requests_that_are_taken_back_when_the_app_has_them_end_the_connection_t
     let mut asked = 0;
     for stream in streams().take(1000) {
         client.send(HEADERS, END_HEADERS | END_STREAM, stream, &head("GET", "/public/hang")).await;
-        let began = Instant::now();
+        let began = Stopwatch::start();
         while world.echo.count() == asked && began.elapsed() < Duration::from_secs(2) {
             tokio::task::yield_now().await;
         }
@@ -152,7 +153,7 @@ async fn a_head_that_drips_ends_the_connection_in_time() {
     ] {
         let mut client = Frames::silent(&world).await;
         client.write(&begun).await;
-        let began = Instant::now();
+        let began = Stopwatch::start();
         client.end().await;
         assert!(began.elapsed() < Duration::from_secs(5), "{begun:?}");
     }
