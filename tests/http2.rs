@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use h2::Reason;
 use support::{
-    Browser, HOST, RawApp, Secured,
+    Browser, Connection, HOST, RawApp, Request, Secured, World,
     http2::{navigation, request, rest, whole, write},
     world::{at, at_apple},
 };
@@ -301,4 +301,15 @@ async fn a_gateway_that_stops_takes_no_more_requests_and_finishes_those_under_wa
     assert_eq!(whole(response).await.unwrap().text(), "ok");
     assert_eq!(client.end().await, None);
     tokio::time::timeout(Duration::from_secs(10), stopping).await.expect("it stops at once").unwrap();
+}
+
+#[tokio::test]
+async fn without_tls_nobody_speaks_http_2() {
+    let world = World::start().await;
+    let mut client = Connection::open(world.address).await;
+    client.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    assert_eq!(client.answer().await.status, 505);
+    let asked = Request::get("/public").header("Connection", "Upgrade, HTTP2-Settings").header("Upgrade", "h2c");
+    let answer = world.send(asked.header("HTTP2-Settings", "AAMAAABkAAQAAP__")).await;
+    assert_eq!(answer.status, 200, "an upgrade that is not taken");
 }

@@ -133,6 +133,16 @@ mod tests {
     }
 
     #[test]
+    fn an_upstream_may_speak_http_2_without_tls() {
+        let upstream = upstream("h2c://127.0.0.1:50051").unwrap();
+        assert_eq!((upstream.scheme, upstream.protocol, upstream.port), (Scheme::Http, Protocol::Http2, 50051));
+        assert_eq!(upstream.to_string(), "h2c://127.0.0.1:50051");
+        for wrong in ["h2c://", "h2c://a/b", "h2://127.0.0.1", "grpc://127.0.0.1", "h2c://127.1:50051"] {
+            assert!(super::upstream(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn listeners_on_one_port_collide_unless_they_are_on_different_addresses() {
         let collides = |one: &str, other: &str| collide(one.parse().unwrap(), other.parse().unwrap());
         assert!(collides("127.0.0.1:80", "127.0.0.1:80") && collides("0.0.0.0:80", "127.0.0.1:80"));
