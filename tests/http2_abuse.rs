@@ -73,7 +73,7 @@ async fn cve_2023_44487_requests_that_are_taken_back_at_once_end_the_connection(
 }
 
 #[tokio::test]
-async fn requests_that_are_taken_back_when_the_app_has_them_end_the_connection_too() {
+async fn cve_2021_39162_cve_2021_39204_requests_that_are_taken_back_when_the_app_has_them_end_the_connection_too() {
     let world = Secured::start().await;
     let mut client = Frames::open(&world).await;
     let mut asked = 0;
@@ -194,7 +194,7 @@ async fn cve_2019_9512_cve_2019_9515_whoever_reads_no_replies_is_not_read_any_mo
 }
 
 #[tokio::test]
-async fn an_answer_that_nobody_takes_is_not_kept() {
+async fn cve_2019_9511_cve_2019_9517_an_answer_that_nobody_takes_is_not_kept() {
     let world = Secured::start().await;
     let mut client = Frames::silent(&world).await;
     client.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
