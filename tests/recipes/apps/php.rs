@@ -56,7 +56,9 @@ fn start(workshop: &Workshop<'_>) -> App {
 fn prepended(workshop: &Workshop<'_>) {
     workshop.place("prepend.php", "prepend.php");
     let mut php = Command::new("php-cgi");
-    php.args(["-d", "auto_prepend_file=prepend.php", "-d", "session.save_path=sessions"]).current_dir(workshop.folder);
+    let folder = workshop.folder.display();
+    php.args(["-d", &format!("auto_prepend_file={folder}/prepend.php")]);
+    php.args(["-d", &format!("session.save_path={folder}/sessions")]);
     php.env("REDIRECT_STATUS", "200").env("REQUEST_METHOD", "GET").env("HTTP_X_REMOTE_USER", "somebody");
     let page = finish(php.env("SCRIPT_FILENAME", workshop.path("site/index.php")));
     assert!(page.contains("Good morning, somebody."), "{page}");
