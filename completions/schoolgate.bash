@@ -22,6 +22,9 @@ _schoolgate() {
             schoolgate,demo)
                 cmd="schoolgate__subcmd__demo"
                 ;;
+            schoolgate,doctor)
+                cmd="schoolgate__subcmd__doctor"
+                ;;
             schoolgate,explain)
                 cmd="schoolgate__subcmd__explain"
                 ;;
@@ -39,6 +42,9 @@ _schoolgate() {
                 ;;
             schoolgate__subcmd__help,demo)
                 cmd="schoolgate__subcmd__help__subcmd__demo"
+                ;;
+            schoolgate__subcmd__help,doctor)
+                cmd="schoolgate__subcmd__help__subcmd__doctor"
                 ;;
             schoolgate__subcmd__help,explain)
                 cmd="schoolgate__subcmd__help__subcmd__explain"
@@ -83,7 +89,7 @@ _schoolgate() {
 
     case "${cmd}" in
         schoolgate)
-            opts="-h -V --config --help --version run check explain sessions demo help"
+            opts="-h -V --config --help --version run check explain doctor sessions demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -140,6 +146,24 @@ _schoolgate() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        schoolgate__subcmd__doctor)
+            opts="-h --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         schoolgate__subcmd__explain)
             opts="-h --as --email --unverified-email --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -167,7 +191,7 @@ _schoolgate() {
             return 0
             ;;
         schoolgate__subcmd__help)
-            opts="run check explain sessions demo help"
+            opts="run check explain doctor sessions demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -195,6 +219,20 @@ _schoolgate() {
             return 0
             ;;
         schoolgate__subcmd__help__subcmd__demo)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        schoolgate__subcmd__help__subcmd__doctor)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

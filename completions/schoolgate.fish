@@ -30,6 +30,7 @@ complete -c schoolgate -n "__fish_schoolgate_needs_command" -s V -l version -d '
 complete -c schoolgate -n "__fish_schoolgate_needs_command" -f -a "run" -d 'Run the gateway in the foreground. The log goes to stderr'
 complete -c schoolgate -n "__fish_schoolgate_needs_command" -f -a "check" -d 'Check the configuration without starting anything'
 complete -c schoolgate -n "__fish_schoolgate_needs_command" -f -a "explain" -d 'Say what a request would meet'
+complete -c schoolgate -n "__fish_schoolgate_needs_command" -f -a "doctor" -d 'Try everything that the gateway needs around it, and say how to mend what is not well'
 complete -c schoolgate -n "__fish_schoolgate_needs_command" -f -a "sessions" -d 'Show or end the sessions of the running gateway'
 complete -c schoolgate -n "__fish_schoolgate_needs_command" -f -a "demo" -d 'Try everything on this machine: no account, no configuration'
 complete -c schoolgate -n "__fish_schoolgate_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -43,6 +44,9 @@ complete -c schoolgate -n "__fish_schoolgate_using_subcommand explain" -l email 
 complete -c schoolgate -n "__fish_schoolgate_using_subcommand explain" -l config -d 'The configuration' -r -F
 complete -c schoolgate -n "__fish_schoolgate_using_subcommand explain" -l unverified-email -d 'Apple does not vouch for the address, as with Managed Apple Accounts'
 complete -c schoolgate -n "__fish_schoolgate_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c schoolgate -n "__fish_schoolgate_using_subcommand doctor" -l config -d 'The configuration' -r -F
+complete -c schoolgate -n "__fish_schoolgate_using_subcommand doctor" -l json -d 'Print a JSON array of findings, each with id, state, about, what and cure'
+complete -c schoolgate -n "__fish_schoolgate_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c schoolgate -n "__fish_schoolgate_using_subcommand sessions; and not __fish_seen_subcommand_from list end help" -l config -d 'The configuration' -r -F
 complete -c schoolgate -n "__fish_schoolgate_using_subcommand sessions; and not __fish_seen_subcommand_from list end help" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c schoolgate -n "__fish_schoolgate_using_subcommand sessions; and not __fish_seen_subcommand_from list end help" -f -a "list" -d 'Show who is signed in'
@@ -64,11 +68,12 @@ complete -c schoolgate -n "__fish_schoolgate_using_subcommand sessions; and __fi
 complete -c schoolgate -n "__fish_schoolgate_using_subcommand demo" -l listen -d 'Where to listen, on this machine only; 127.0.0.1:8080, or any free port when that is taken' -r
 complete -c schoolgate -n "__fish_schoolgate_using_subcommand demo" -l config -d 'The configuration' -r -F
 complete -c schoolgate -n "__fish_schoolgate_using_subcommand demo" -s h -l help -d 'Print help'
-complete -c schoolgate -n "__fish_schoolgate_using_subcommand help; and not __fish_seen_subcommand_from run check explain sessions demo help" -f -a "run" -d 'Run the gateway in the foreground. The log goes to stderr'
-complete -c schoolgate -n "__fish_schoolgate_using_subcommand help; and not __fish_seen_subcommand_from run check explain sessions demo help" -f -a "check" -d 'Check the configuration without starting anything'
-complete -c schoolgate -n "__fish_schoolgate_using_subcommand help; and not __fish_seen_subcommand_from run check explain sessions demo help" -f -a "explain" -d 'Say what a request would meet'
-complete -c schoolgate -n "__fish_schoolgate_using_subcommand help; and not __fish_seen_subcommand_from run check explain sessions demo help" -f -a "sessions" -d 'Show or end the sessions of the running gateway'
-complete -c schoolgate -n "__fish_schoolgate_using_subcommand help; and not __fish_seen_subcommand_from run check explain sessions demo help" -f -a "demo" -d 'Try everything on this machine: no account, no configuration'
-complete -c schoolgate -n "__fish_schoolgate_using_subcommand help; and not __fish_seen_subcommand_from run check explain sessions demo help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c schoolgate -n "__fish_schoolgate_using_subcommand help; and not __fish_seen_subcommand_from run check explain doctor sessions demo help" -f -a "run" -d 'Run the gateway in the foreground. The log goes to stderr'
+complete -c schoolgate -n "__fish_schoolgate_using_subcommand help; and not __fish_seen_subcommand_from run check explain doctor sessions demo help" -f -a "check" -d 'Check the configuration without starting anything'
+complete -c schoolgate -n "__fish_schoolgate_using_subcommand help; and not __fish_seen_subcommand_from run check explain doctor sessions demo help" -f -a "explain" -d 'Say what a request would meet'
+complete -c schoolgate -n "__fish_schoolgate_using_subcommand help; and not __fish_seen_subcommand_from run check explain doctor sessions demo help" -f -a "doctor" -d 'Try everything that the gateway needs around it, and say how to mend what is not well'
+complete -c schoolgate -n "__fish_schoolgate_using_subcommand help; and not __fish_seen_subcommand_from run check explain doctor sessions demo help" -f -a "sessions" -d 'Show or end the sessions of the running gateway'
+complete -c schoolgate -n "__fish_schoolgate_using_subcommand help; and not __fish_seen_subcommand_from run check explain doctor sessions demo help" -f -a "demo" -d 'Try everything on this machine: no account, no configuration'
+complete -c schoolgate -n "__fish_schoolgate_using_subcommand help; and not __fish_seen_subcommand_from run check explain doctor sessions demo help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c schoolgate -n "__fish_schoolgate_using_subcommand help; and __fish_seen_subcommand_from sessions" -f -a "list" -d 'Show who is signed in'
 complete -c schoolgate -n "__fish_schoolgate_using_subcommand help; and __fish_seen_subcommand_from sessions" -f -a "end" -d 'End sessions: those people must sign in again'

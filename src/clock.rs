@@ -52,6 +52,22 @@ impl Timestamp {
         u64::try_from(moment.unix_timestamp_nanos() / 1_000_000).ok().map(Self)
     }
 
+    /// Reads the date of an HTTP header (RFC 9110, section 5.6.7, in the form that is sent today); `None` for anything
+    /// else, and for what lies before the epoch.
+    #[must_use]
+    pub fn parse_http_date(text: &str) -> Option<Self> {
+        let moment = time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc2822).ok()?;
+        u64::try_from(moment.unix_timestamp()).ok().map(Self::from_seconds)
+    }
+
+    /// The date of an HTTP header; `None` beyond the calendar.
+    #[must_use]
+    pub fn to_http_date(self) -> Option<String> {
+        let moment = time::OffsetDateTime::from_unix_timestamp(i64::try_from(self.seconds()).ok()?).ok()?;
+        let text = moment.format(&time::format_description::well_known::Rfc2822).ok()?;
+        text.strip_suffix("+0000").map(|text| format!("{text}GMT"))
+    }
+
     /// This moment and a while; the end of time instead of an overflow.
     #[must_use]
     pub fn plus(self, while_: Duration) -> Self {
@@ -191,6 +207,17 @@ impl Stopwatch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dates_of_http_are_read_and_written() {
+        let text = "Sun, 06 Nov 1994 08:49:37 GMT";
+        let moment = Timestamp::from_seconds(784_111_777);
+        assert_eq!(Timestamp::parse_http_date(text), Some(moment));
+        assert_eq!(moment.to_http_date().as_deref(), Some(text));
+        for odd in ["", "soon", "1994-11-06T08:49:37Z", "Sun, 06 Nov 1960 08:49:37 GMT"] {
+            assert_eq!(Timestamp::parse_http_date(odd), None, "{odd}");
+        }
+    }
 
     #[test]
     fn a_timestamp_reads_as_rfc_3339() {

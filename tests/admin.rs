@@ -359,53 +359,6 @@ async fn a_gateway_that_drains_says_so_until_its_last_moment() {
     assert_eq!(program.ended().await.0.code(), Some(0));
 }
 
-/// The samples of an answer in the text format of Prometheus, each read as its grammar says.
-fn samples(text: &str) -> Vec<(String, f64)> {
-    let mut typed = BTreeSet::new();
-    let mut found = Vec::new();
-    for line in text.lines() {
-        if let Some(comment) = line.strip_prefix("# ") {
-            let mut words = comment.split(' ');
-            if words.next() == Some("TYPE") {
-                let name = words.next().unwrap().to_owned();
-                assert!(matches!(words.next(), Some("gauge" | "counter" | "histogram")), "{line}");
-                assert!(typed.insert(name), "{line} stands twice");
-            }
-            continue;
-        }
-        let (name, value) = line.rsplit_once(' ').unwrap();
-        let bare = name.split('{').next().unwrap();
-        assert!(bare.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{line}");
-        assert!(typed.contains(bare), "{line} has no type");
-        found.push((name.to_owned(), value.parse().unwrap()));
-    }
-    found
-}
-
-#[tokio::test]
-async fn metrics_can_be_read_by_prometheus() {
-    let world = World::start().await;
-    world.signed_in("teacher-1").await;
-    world.signed_in("teacher-2").await;
-    world.clock.advance(Duration::from_secs(90));
-    let answer = get(&world, "/metrics").await;
-    assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
-    let version = format!("schoolgate_build_info{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"));
-    let expected = [
-        (&*version, 1.0),
-        ("schoolgate_sessions", 2.0),
-        ("schoolgate_revocations_waiting", 0.0),
-        ("schoolgate_store_up", 1.0),
-        ("schoolgate_apple_keys_age_seconds", 90.0),
-    ];
-    assert_eq!(samples(&answer.text()), expected.map(|(name, value)| (name.to_owned(), value)));
-    let accept = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.3,*/*;q=0.1";
-    let answer = send(&world, Request::get("/metrics").header("Accept", accept)).await;
-    assert_eq!(answer.header("content-type"), Some("application/openmetrics-text; version=1.0.0; charset=utf-8"));
-    assert!(answer.text().ends_with("\n# EOF\n"), "{}", answer.text());
-    assert_eq!(samples(&answer.text()).len(), 5);
-}
-
 #[tokio::test]
 async fn what_an_administrator_ends_is_in_the_log_with_who_was_meant_and_how_many() {
     let site = Site::start().await;

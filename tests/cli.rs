@@ -69,6 +69,18 @@ access = "public"
 struct Folder(TempDir);
 
 impl Folder {
+    /// Writes a certificate for these names, and its key.
+    fn certify(&self, certificate: &str, key: &str, names: &[&str]) {
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        self.certify_with(certificate, key, rcgen::CertificateParams::new(names).unwrap());
+    }
+
+    fn certify_with(&self, certificate: &str, key: &str, params: rcgen::CertificateParams) {
+        let pair = rcgen::KeyPair::generate().unwrap();
+        fs::write(self.0.path().join(certificate), params.self_signed(&pair).unwrap().pem()).unwrap();
+        fs::write(self.0.path().join(key), pair.serialize_pem()).unwrap();
+    }
+
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let key = folder.path().join("apple.p8");
@@ -483,25 +495,58 @@ fn the_example_is_valid_and_has_no_warnings() {
     assert!(answer.stdout.ends_with(" 0 warnings\n"), "{}", answer.stdout);
 }
 
-/// Every key that the example shows as a comment is a key, with the value that it has by default, or
-/// is marked as not supported yet.
+/// Every key that the example shows as a comment is a key, with the value that it has by default.
 #[test]
-fn what_the_example_shows_as_comments_can_be_written_or_is_not_supported_yet() {
+fn what_the_example_shows_as_comments_can_be_written() {
     let folder = Folder::new();
     fs::write(folder.0.path().join("session.key"), STANDARD.encode([7; 32])).unwrap();
+    folder.certify("fullchain.pem", "privkey.pem", &["library.school.example", "wiki.school.example"]);
+    folder.certify("wildcard.pem", "wildcard.key", &["*.apps.school.example"]);
     let example = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/gateway.toml.example")).unwrap();
     let uncommented: String = example
         .lines()
         // `#:schema` speaks to editors.
         .filter(|line| !line.starts_with("#:"))
         .map(|line| if line.starts_with('#') && !line.starts_with("# ") { line.trim_start_matches('#') } else { line })
-        .map(|line| format!("{line}\n"))
+        .map(|line| format!("{}\n", line.replace("/etc/schoolgate/tls", "$CREDENTIALS_DIRECTORY")))
         .collect();
     let path = folder.write(&uncommented);
     let answer = folder.run(&["check", "--config", path.to_str().unwrap()]);
-    assert_eq!(answer.status, 2, "{answer:#?}");
-    for told in answer.stderr.split("\n\n").filter(|told| told.contains(": error: ")) {
-        assert!(told.contains("is not supported yet"), "{told}");
+    assert_eq!((answer.status, &*answer.stderr), (0, ""), "{answer:#?}");
+}
+
+#[test]
+fn check_looks_at_certificates() {
+    let folder = Folder::new();
+    let section = "\n[server.tls]\ncertificate_file = \"$CREDENTIALS_DIRECTORY/c.pem\"\n\
+        private_key_file = \"$CREDENTIALS_DIRECTORY/c.key\"\n";
+    let check = || {
+        let example = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/gateway.toml.example")).unwrap();
+        let path = folder.write(&example.replacen("\n[apple]", &format!("{section}\n[apple]"), 1));
+        folder.run(&["check", "--config", path.to_str().unwrap()])
+    };
+    let missing = check();
+    assert_eq!(missing.status, 2);
+    assert!(
+        missing.stderr.contains("server.tls.certificate_file: ") && missing.stderr.contains("c.pem"),
+        "{missing:#?}"
+    );
+    folder.certify("c.pem", "c.key", &["library.school.example"]);
+    assert_eq!(check().status, 0);
+    assert!(!check().stdout.contains("expired"));
+    // One that was valid for a year, long ago.
+    let mut params = rcgen::CertificateParams::new(vec!["elsewhere.school.example".to_owned()]).unwrap();
+    (params.not_before, params.not_after) = (rcgen::date_time_ymd(2020, 1, 1), rcgen::date_time_ymd(2021, 1, 1));
+    folder.certify_with("c.pem", "c.key", params);
+    let answer = check();
+    assert_eq!(answer.status, 0, "{answer:#?}");
+    for told in [
+        "the certificate for elsewhere.school.example has expired, on 2021-01-01T00:00:00Z",
+        "no certificate of [server.tls] is for this host",
+        "also for elsewhere.school.example, which no app has",
+        "every user of this machine can read the key",
+    ] {
+        assert!(answer.stdout.contains(told), "{told}: {}", answer.stdout);
     }
 }
 
@@ -605,6 +650,7 @@ fn every_command_has_help_and_wrong_usage_is_status_2() {
         &["run"],
         &["check"],
         &["explain"],
+        &["doctor"],
         &["demo"],
         &["sessions"],
         &["sessions", "list"],
@@ -614,8 +660,6 @@ fn every_command_has_help_and_wrong_usage_is_status_2() {
         assert_eq!((answer.status, &*answer.stderr), (0, ""), "{command:?}");
         assert!(answer.stdout.contains("Usage: schoolgate"), "{}", answer.stdout);
     }
-    let help = folder.run(&["--help"]).stdout;
-    assert!(!help.contains("doctor"), "{help}");
     assert_eq!(folder.run(&["--version"]).stdout, format!("schoolgate {}\n", env!("CARGO_PKG_VERSION")));
     for wrong in [&[][..], &["chek"], &["check", "--confg", "x"], &["explain", "GET"], &["demo", "--listen", "x"]] {
         assert_eq!(folder.run(wrong).status, 2, "{wrong:?}");

@@ -8,6 +8,7 @@ use tokio::{sync::watch, time::timeout};
 use super::Present;
 use crate::{
     apple::KeysStatus,
+    assertion::AssertionError,
     session::{RevocationQueue, Sessions, StoreError},
 };
 
@@ -34,6 +35,8 @@ pub(super) struct Vitals {
     pub(super) sessions: Option<usize>,
     /// How many revocations wait.
     pub(super) revocations_waiting: Option<usize>,
+    /// For how long the key of the assertion has signed, or why there is none; nothing where there are no assertions.
+    pub(super) assertion_key: Option<Result<Duration, AssertionError>>,
     /// Whether the gateway stops.
     pub(super) draining: bool,
 }
@@ -58,7 +61,8 @@ impl Health {
             in_time(self.queue.length()),
         );
         let draining = *self.draining.borrow();
-        Vitals { keys, store, sessions: sessions.ok(), revocations_waiting: waiting.ok(), draining }
+        let assertion_key = self.present.load().assertions.as_ref().map(|assertions| assertions.key_age());
+        Vitals { keys, store, sessions: sessions.ok(), revocations_waiting: waiting.ok(), assertion_key, draining }
     }
 }
 

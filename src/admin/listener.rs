@@ -175,6 +175,7 @@ mod tests {
         clock::{ManualClock, SharedClock, Timestamp},
         entropy::{SharedEntropy, SystemEntropy},
         session::{MemoryStore, RevocationQueue, Revoke, Sessions, testing::lifetimes},
+        telemetry::Metrics,
     };
     use arc_swap::ArcSwap;
     use tokio::{
@@ -192,13 +193,15 @@ mod tests {
         let queue = RevocationQueue::new(
             store,
             Arc::<crate::apple::Apple>::clone(&apple),
-            clock,
+            Arc::clone(&clock),
             Arc::clone(&entropy),
+            Metrics::new(Arc::clone(&clock)),
             sessions.bell(),
         );
         let (_, draining) = watch::channel(false);
-        let present = Present { apple, refresh_before: Duration::ZERO, revoke: Revoke::No };
-        Parts { present: Arc::new(ArcSwap::from_pointee(present)), sessions, queue, entropy, draining }
+        let present = Present { apple, refresh_before: Duration::ZERO, revoke: Revoke::No, assertions: None };
+        let present = Arc::new(ArcSwap::from_pointee(present));
+        Parts { present, sessions, queue, metrics: Metrics::new(clock), entropy, draining }
     }
 
     async fn rest(stream: &mut UnixStream) -> String {

@@ -30,6 +30,9 @@ impl Report {
         if let Err(why) = &vitals.store {
             missing.push(why.clone());
         }
+        if let Some(Err(why)) = &vitals.assertion_key {
+            missing.push(why.to_string());
+        }
         if vitals.draining {
             missing.push("the gateway is stopping".to_owned());
         }
@@ -46,7 +49,10 @@ impl Report {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::apple::{KeysStatus, Unavailable};
+    use crate::{
+        apple::{KeysStatus, Unavailable},
+        assertion::AssertionError,
+    };
     use std::time::Duration;
 
     /// All is well.
@@ -56,6 +62,7 @@ pub(super) mod tests {
             store: Ok(()),
             sessions: Some(3),
             revocations_waiting: Some(1),
+            assertion_key: None,
             draining: false,
         }
     }
@@ -81,11 +88,13 @@ pub(super) mod tests {
             store: Err("the session store is not available: disk full".into()),
             sessions: None,
             revocations_waiting: None,
+            assertion_key: Some(Err(AssertionError::Full)),
             draining: true,
         };
         let report = Report::of(&vitals);
         assert!(!report.ready && report.draining);
-        let [keys, store, draining] = &report.missing[..] else { panic!("{report:?}") };
+        let [keys, store, assertion, draining] = &report.missing[..] else { panic!("{report:?}") };
+        assert!(assertion.contains("keys of the assertion"), "{assertion}");
         assert!(keys.starts_with("Apple's keys: ") && store.contains("disk full") && draining.contains("stopping"));
         assert_eq!(json(&vitals)["revocations_waiting"], serde_json::Value::Null);
     }
@@ -96,6 +105,7 @@ pub(super) mod tests {
         for vitals in [
             Vitals { keys: cold, ..well() },
             Vitals { store: Err("gone".into()), ..well() },
+            Vitals { assertion_key: Some(Err(AssertionError::Late)), ..well() },
             Vitals { draining: true, ..well() },
         ] {
             let report = Report::of(&vitals);

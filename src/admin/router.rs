@@ -13,15 +13,17 @@ use super::{
     Report,
     guard::{self, Via},
     health::Health,
-    metrics::{self, Metrics},
+    metrics,
     query::{End, Page},
     reply::{Refusal, Reply},
     sessions::SessionsEndpoint,
 };
 use crate::{
     apple::Apple,
+    assertion::Assertions,
     entropy::{self, SharedEntropy},
     session::{RevocationQueue, Revoke, Sessions},
+    telemetry::Metrics,
 };
 
 /// What a reload of the configuration may change.
@@ -33,6 +35,8 @@ pub struct Present {
     pub refresh_before: Duration,
     /// Whether tokens are revoked when sessions end.
     pub revoke: Revoke,
+    /// The assertions, when apps get any.
+    pub assertions: Option<Arc<Assertions>>,
 }
 
 /// What the admin listener needs of the gateway.
@@ -44,6 +48,8 @@ pub struct Parts {
     pub sessions: Arc<Sessions>,
     /// The revocations that wait.
     pub queue: RevocationQueue,
+    /// What is counted and measured.
+    pub metrics: Arc<Metrics>,
     /// For request numbers.
     pub entropy: SharedEntropy,
     /// Whether the gateway stops.
@@ -54,7 +60,7 @@ pub struct Parts {
 #[derive(Debug)]
 pub(super) struct Router {
     health: Health,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
     sessions: SessionsEndpoint,
     entropy: SharedEntropy,
 }
@@ -90,9 +96,10 @@ impl Endpoint {
 
 impl Router {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { present, sessions, queue, entropy, draining } = parts;
+        let Parts { present, sessions, queue, metrics, entropy, draining } = parts;
         let health = Health::new(Arc::clone(&present), Arc::clone(&sessions), queue, draining);
-        Self { health, metrics: Metrics::new(), sessions: SessionsEndpoint::new(sessions, present), entropy }
+        let sessions = SessionsEndpoint::new(sessions, present, Arc::clone(&metrics));
+        Self { health, metrics, sessions, entropy }
     }
 
     /// The answer to a request.
@@ -129,9 +136,10 @@ impl Router {
             }
             Endpoint::Metrics => {
                 let accept = head.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-                let text = self.metrics.text(&self.health.ask().await);
+                let format = metrics::Format::wanted(accept);
+                let text = metrics::text(&self.metrics, &self.health.ask().await, format);
                 let text = text.map_err(|_| Refusal::mistake("The metrics do not become text."))?;
-                Ok(Reply::new(StatusCode::OK, metrics::format_for(accept), text))
+                Ok(Reply::new(StatusCode::OK, format.content_type(), text))
             }
             Endpoint::Sessions if head.method == Method::DELETE => {
                 let end = End::read(head.uri.query())?;

@@ -9,18 +9,22 @@ use super::{
     query::{End, Page},
     reply::Refusal,
 };
-use crate::session::{Sessions, StoreError};
+use crate::{
+    session::{Sessions, StoreError},
+    telemetry::{Ending, Metrics},
+};
 
 /// Shows and ends sessions.
 #[derive(Clone, Debug)]
 pub(super) struct SessionsEndpoint {
     sessions: Arc<Sessions>,
     present: Arc<ArcSwap<Present>>,
+    metrics: Arc<Metrics>,
 }
 
 impl SessionsEndpoint {
-    pub(super) fn new(sessions: Arc<Sessions>, present: Arc<ArcSwap<Present>>) -> Self {
-        Self { sessions, present }
+    pub(super) fn new(sessions: Arc<Sessions>, present: Arc<ArcSwap<Present>>, metrics: Arc<Metrics>) -> Self {
+        Self { sessions, present, metrics }
     }
 
     /// A part of the list.
@@ -48,6 +52,7 @@ impl SessionsEndpoint {
             let (selector, whose) = end.words();
             match &outcome {
                 Ok(count) => {
+                    this.metrics.endings.add(Ending::Administrator, *count);
                     tracing::info!(event = "sessions_ended_by_administrator", selector, whose, count, %request_id);
                 }
                 Err(error) => {

@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use crate::clock::Timestamp;
+
 use super::{
     CallError, Malformed, Unavailable,
     json::{self, JsonError, Object},
@@ -19,6 +21,8 @@ pub(super) struct Answer {
     pub(super) status: u16,
     /// `Retry-After`, or Apple's `X-Retry-After`, in seconds.
     pub(super) retry_after: Option<Duration>,
+    /// When it was made, by Apple's clock.
+    pub(super) date: Option<Timestamp>,
     /// May hold tokens.
     pub(super) body: Zeroizing<Vec<u8>>,
 }
@@ -84,7 +88,7 @@ mod tests {
     use crate::apple::OAuthCode;
 
     fn answer(status: u16, body: &str) -> Answer {
-        Answer { status, retry_after: None, body: Zeroizing::new(body.into()) }
+        Answer { status, retry_after: None, date: None, body: Zeroizing::new(body.into()) }
     }
 
     fn fault(status: u16, body: &str) -> CallError {

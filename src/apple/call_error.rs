@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use super::tokens::sanitised;
+use crate::telemetry::{CallOutcome, Word};
 
 /// Why a call gave nothing. `Display` speaks to the operator: the cause, the key, the cure.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,16 +37,22 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// A stable word for logs and metrics.
+    /// A stable word for logs.
     #[must_use]
     pub fn outcome(&self) -> &'static str {
+        self.kind().word()
+    }
+
+    /// What metrics count it as.
+    #[must_use]
+    pub fn kind(&self) -> CallOutcome {
         match self {
-            Self::InvalidGrant => "invalid_grant",
-            Self::InvalidClient => "invalid_client",
-            Self::Refused(_) => "refused",
-            Self::Throttled { .. } => "throttled",
-            Self::Unavailable(_) => "unavailable",
-            Self::Malformed(_) => "malformed",
+            Self::InvalidGrant => CallOutcome::InvalidGrant,
+            Self::InvalidClient => CallOutcome::InvalidClient,
+            Self::Refused(_) => CallOutcome::Refused,
+            Self::Throttled { .. } => CallOutcome::Throttled,
+            Self::Unavailable(_) => CallOutcome::Unavailable,
+            Self::Malformed(_) => CallOutcome::Malformed,
         }
     }
 

@@ -1,13 +1,13 @@
 //! The way in: [`Apple`], with every call that the gateway makes.
 
-use std::fmt;
-use std::time::Duration;
+use std::{fmt, sync::Arc, time::Duration};
 
 use url::Url;
 
 use crate::{
     clock::{SharedClock, Stopwatch, Timestamp},
     entropy::{self, SharedEntropy},
+    telemetry::Metrics,
 };
 
 use super::{
@@ -22,7 +22,7 @@ use super::{
     id_token::Rules,
     key_ring::KeyRing,
     notification,
-    report::report,
+    report::{Call, report},
     transport::{NotBuilt, Transport},
 };
 
@@ -50,10 +50,11 @@ pub enum Revocable {
 
 /// Apple's OAuth service. Shared by all as one `Arc<Apple>`.
 pub struct Apple {
-    settings: Settings,
-    clock: SharedClock,
+    pub(super) settings: Settings,
+    pub(super) clock: SharedClock,
     entropy: SharedEntropy,
-    transport: Transport,
+    metrics: Arc<Metrics>,
+    pub(super) transport: Transport,
     secrets: ClientSecrets,
     keys: KeyRing,
 }
@@ -63,11 +64,16 @@ impl Apple {
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    pub fn new(settings: Settings, clock: SharedClock, entropy: SharedEntropy) -> Result<Self, BuildError> {
+    pub fn new(
+        settings: Settings,
+        clock: SharedClock,
+        entropy: SharedEntropy,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, BuildError> {
         let transport =
             Transport::new(&settings.endpoints, settings.timeout).map_err(|NotBuilt(cause)| BuildError::Tls(cause))?;
-        let keys = KeyRing::new(&settings, transport.clone(), SharedClock::clone(&clock));
-        Ok(Self { settings, clock, entropy, transport, secrets: ClientSecrets::default(), keys })
+        let keys = KeyRing::new(&settings, transport.clone(), SharedClock::clone(&clock), Arc::clone(&metrics));
+        Ok(Self { settings, clock, entropy, metrics, transport, secrets: ClientSecrets::default(), keys })
     }
 
     /// A client with other settings, which knows the keys that this one knows when they come from the same address.
@@ -79,7 +85,8 @@ impl Apple {
             Transport::new(&settings.endpoints, settings.timeout).map_err(|NotBuilt(cause)| BuildError::Tls(cause))?;
         let keys = KeyRing::after(&self.keys, &settings, transport.clone());
         let (clock, entropy) = (SharedClock::clone(&self.clock), SharedEntropy::clone(&self.entropy));
-        Ok(Self { settings, clock, entropy, transport, secrets: ClientSecrets::default(), keys })
+        let metrics = Arc::clone(&self.metrics);
+        Ok(Self { settings, clock, entropy, metrics, transport, secrets: ClientSecrets::default(), keys })
     }
 
     /// The longest that one call takes.
@@ -127,7 +134,7 @@ impl Apple {
             ("redirect_uri", self.settings.redirect_uri.as_str()),
         ];
         fields.extend(verifier.map(|verifier| ("code_verifier", verifier.expose())));
-        self.tokens("redeem", fields).await
+        self.tokens(Call::Redeem, fields).await
     }
 
     /// Gets a fresh access token (RFC 6749, section 6). An answer without a refresh token is the normal
@@ -136,7 +143,7 @@ impl Apple {
     /// # Errors
     /// See [`CallError`]; only [`CallError::InvalidGrant`] ends a session.
     pub async fn refresh(&self, token: &RefreshToken) -> Result<TokenAnswer, CallError> {
-        self.tokens("refresh", vec![("grant_type", "refresh_token"), ("refresh_token", token.expose())]).await
+        self.tokens(Call::Refresh, vec![("grant_type", "refresh_token"), ("refresh_token", token.expose())]).await
     }
 
     /// Revokes a token (RFC 7009). Apple says yes to one that is dead already.
@@ -149,7 +156,7 @@ impl Apple {
             Revocable::Access(token) => (token.expose(), "access_token"),
         };
         let fields = vec![("token", token), ("token_type_hint", hint)];
-        self.call("revoke", &self.settings.endpoints.revoke, fields, |answer, _| answer.nothing()).await
+        self.call(Call::Revoke, &self.settings.endpoints.revoke, fields, |answer, _| answer.nothing()).await
     }
 
     /// Verifies an ID token: signature, then every claim.
@@ -198,7 +205,7 @@ impl Apple {
         unverified.check(&key)
     }
 
-    async fn tokens(&self, call: &'static str, fields: Vec<(&str, &str)>) -> Result<TokenAnswer, CallError> {
+    async fn tokens(&self, call: Call, fields: Vec<(&str, &str)>) -> Result<TokenAnswer, CallError> {
         self.call(call, &self.settings.endpoints.token, fields, |answer, started| {
             Ok(TokenAnswer::read(answer.object()?, started)?)
         })
@@ -208,7 +215,7 @@ impl Apple {
     /// One call with the client's credentials in the form, where alone Apple takes them.
     async fn call<T>(
         &self,
-        call: &'static str,
+        call: Call,
         url: &Url,
         mut fields: Vec<(&str, &str)>,
         read: impl FnOnce(&Answer, Timestamp) -> Result<T, CallError>,
@@ -223,7 +230,7 @@ impl Apple {
             Ok(answer) => read(answer, started),
             Err(why) => Err(why.clone().into()),
         };
-        report(call, status, watch, outcome.as_ref().err());
+        report(&self.metrics, call, status, watch, outcome.as_ref().err());
         outcome
     }
 }
@@ -246,7 +253,6 @@ mod tests {
         entropy::SystemEntropy,
         identity::ScopeSet,
     };
-    use std::{sync::Arc, time::Duration};
 
     const TOKENS: &str = r#"{"access_token":"a.new","token_type":"Bearer","expires_in":3600}"#;
 
@@ -379,7 +385,13 @@ mod tests {
 
     #[test]
     fn construction_needs_nobody_and_debug_shows_no_secret() {
-        let apple = Apple::new(testing::settings(), Arc::new(SystemClock), Arc::new(SystemEntropy)).unwrap();
+        let apple = Apple::new(
+            testing::settings(),
+            Arc::new(SystemClock),
+            Arc::new(SystemEntropy),
+            Metrics::new(Arc::new(SystemClock)),
+        )
+        .unwrap();
         let text = format!("{apple:?}");
         assert!(text.contains("signing_key: [redacted]"), "{text}");
     }

@@ -11,19 +11,22 @@ use futures_util::{
 };
 use url::Url;
 
-use crate::clock::{SharedClock, Stopwatch};
+use crate::{
+    clock::{SharedClock, Stopwatch},
+    telemetry::Metrics,
+};
 
 use super::{
     CallError, Settings, Unavailable, VerifyError,
     key::VerificationKey,
     key_cache::{KeyCache, Lookup},
     key_set::KeySet,
-    report::report,
+    report::{Call, report},
     transport::Transport,
 };
 
 /// Largest key set in bytes; Apple's has about 2 KiB.
-const LARGEST_SET: usize = 256 * 1024;
+pub(super) const LARGEST_SET: usize = 256 * 1024;
 
 /// How things stand with Apple's keys, for readiness and for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +52,7 @@ struct Inner {
     transport: Transport,
     url: Url,
     clock: SharedClock,
+    metrics: Arc<Metrics>,
     state: Mutex<State>,
 }
 
@@ -64,9 +68,9 @@ enum Step {
 }
 
 impl KeyRing {
-    pub(super) fn new(settings: &Settings, transport: Transport, clock: SharedClock) -> Self {
+    pub(super) fn new(settings: &Settings, transport: Transport, clock: SharedClock, metrics: Arc<Metrics>) -> Self {
         let state = Mutex::new(State { cache: KeyCache::new(settings), running: None });
-        Self(Arc::new(Inner { transport, url: settings.endpoints.keys.clone(), clock, state }))
+        Self(Arc::new(Inner { transport, url: settings.endpoints.keys.clone(), clock, metrics, state }))
     }
 
     /// A ring after another, with its keys when both are fetched from one address.
@@ -76,7 +80,8 @@ impl KeyRing {
         if url == old.0.url {
             cache = cache.with_set_of(&old.0.lock().cache);
         }
-        Self(Arc::new(Inner { transport, url, clock, state: Mutex::new(State { cache, running: None }) }))
+        let (state, metrics) = (Mutex::new(State { cache, running: None }), Arc::clone(&old.0.metrics));
+        Self(Arc::new(Inner { transport, url, clock, metrics, state }))
     }
 
     /// The key of that name. Waits for a fetch when there must be one.
@@ -163,7 +168,7 @@ impl Inner {
             Ok(answer) => answer.object().and_then(|set| KeySet::read(&set).map_err(CallError::from)),
             Err(why) => Err(why.into()),
         };
-        report("keys", status, watch, outcome.as_ref().err());
+        report(&self.metrics, Call::Keys, status, watch, outcome.as_ref().err());
         outcome.map(Arc::new)
     }
 }
@@ -231,7 +236,7 @@ mod tests {
         change(&mut settings);
         let clock = ManualClock::at(NOW);
         let transport = Transport::new(&settings.endpoints, settings.timeout).unwrap();
-        let ring = KeyRing::new(&settings, transport, clock.clone());
+        let ring = KeyRing::new(&settings, transport, clock.clone(), Metrics::new(clock.clone()));
         World { server, clock, ring }
     }
 

@@ -8,7 +8,7 @@
 //! Read in this order: `settings`, `authorize`, `callback`, `client`, then what the client leans on:
 //! `client_secret`, `transport`, `answer`, `token_answer`, and for ID tokens `compact`, `claims`,
 //! `id_token`, `key`, `key_set`, `key_cache`, `key_ring`; for notifications `posted` and `notification`; `report`
-//! is what the log gets.
+//! is what the log gets, and `probe` what an operator asks.
 
 mod answer;
 mod authorize;
@@ -26,6 +26,7 @@ mod key_ring;
 mod key_set;
 mod notification;
 mod posted;
+mod probe;
 mod report;
 mod settings;
 mod signing_key;
@@ -47,6 +48,7 @@ pub use id_token::{Expected, VerifiedIdToken};
 pub use key_ring::KeysStatus;
 pub use notification::{Event, EventKind, Notification, NotificationError};
 pub use posted::{EnvelopeFault, Posted};
+pub use probe::{Difference, Objection, SignInPage};
 pub use settings::{Endpoints, ResponseMode, Service, Settings};
 pub use signing_key::{KeyError, SigningKey};
 pub use token_answer::TokenAnswer;

@@ -1,13 +1,51 @@
 //! What the log says about a call to Apple: the same fields for every call, and never a secret.
 
-use crate::clock::Stopwatch;
+use crate::{
+    clock::Stopwatch,
+    telemetry::{AppleEndpoint, CallOutcome, Metrics},
+};
 
 use super::CallError;
 
-/// Tells the log how a call went. Wrong client credentials are the
+/// A call to Apple.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    /// Fetches the keys.
+    Keys,
+    /// Redeems a code.
+    Redeem,
+    /// Refreshes an access token.
+    Refresh,
+    /// Revokes a token.
+    Revoke,
+}
+
+impl Call {
+    /// The word in the log.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Keys => "keys",
+            Self::Redeem => "redeem",
+            Self::Refresh => "refresh",
+            Self::Revoke => "revoke",
+        }
+    }
+
+    const fn endpoint(self) -> AppleEndpoint {
+        match self {
+            Self::Keys => AppleEndpoint::Keys,
+            Self::Redeem | Self::Refresh => AppleEndpoint::Token,
+            Self::Revoke => AppleEndpoint::Revoke,
+        }
+    }
+}
+
+/// Tells the log and the metrics how a call went. Wrong client credentials are the
 /// operator's to mend, and the only `error`; whatever a visitor or an outage can cause is less.
-pub(super) fn report(call: &'static str, status: Option<u16>, watch: Stopwatch, error: Option<&CallError>) {
-    let millis = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
+pub(super) fn report(metrics: &Metrics, call: Call, status: Option<u16>, watch: Stopwatch, error: Option<&CallError>) {
+    let took = watch.elapsed();
+    metrics.called_apple(call.endpoint(), error.map_or(CallOutcome::Done, CallError::kind), took);
+    let (call, millis) = (call.word(), u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
     match error {
         None => tracing::info!(call, outcome = "ok", status, millis, "called Apple"),
         Some(error @ CallError::InvalidClient) => {

@@ -15,6 +15,8 @@ use reqwest::{
 use url::{Url, form_urlencoded};
 use zeroize::Zeroizing;
 
+use crate::clock::Timestamp;
+
 use super::{
     Endpoints, Unavailable,
     answer::{Answer, retry_after},
@@ -61,6 +63,12 @@ impl Transport {
         exchange(self.0.get(url.clone()), limit).await
     }
 
+    /// Opens a page as a browser would, and reads its status and the first `limit` bytes.
+    pub(super) async fn page(&self, url: &Url, limit: usize) -> Result<(u16, Vec<u8>), Unavailable> {
+        let response = self.0.get(url.clone()).header(ACCEPT, "text/html").send().await.map_err(unavailable)?;
+        Ok((response.status().as_u16(), beginning(response, limit).await?))
+    }
+
     /// Sends a form (`application/x-www-form-urlencoded`) and reads at most `limit` bytes.
     pub(super) async fn post(&self, url: &Url, fields: &[(&str, &str)], limit: usize) -> Result<Answer, Unavailable> {
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
@@ -73,7 +81,18 @@ async fn exchange(request: RequestBuilder, limit: usize) -> Result<Answer, Unava
     let response = request.header(ACCEPT, "application/json").send().await.map_err(unavailable)?;
     let status = response.status().as_u16();
     let retry_after = retry_after(["retry-after", "x-retry-after"].map(|name| text(response.headers(), name)));
-    Ok(Answer { status, retry_after, body: read(response, limit).await? })
+    let date = text(response.headers(), "date").and_then(Timestamp::parse_http_date);
+    Ok(Answer { status, retry_after, date, body: read(response, limit).await? })
+}
+
+/// The beginning of a body, of `limit` bytes at most.
+async fn beginning(mut response: Response, limit: usize) -> Result<Vec<u8>, Unavailable> {
+    let mut body = Vec::new();
+    while body.len() < limit {
+        let Some(chunk) = response.chunk().await.map_err(unavailable)? else { break };
+        body.extend_from_slice(&chunk[..chunk.len().min(limit - body.len())]);
+    }
+    Ok(body)
 }
 
 /// Reads no more than `limit` bytes, whatever `Content-Length` says.

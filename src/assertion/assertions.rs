@@ -89,6 +89,14 @@ impl Assertions {
         Ok(value)
     }
 
+    /// For how long the key has signed that signs now. Asks nobody.
+    ///
+    /// # Errors
+    /// When there is none, with the reason: then no app that wants an assertion can be reached.
+    pub fn key_age(&self) -> Result<Duration, AssertionError> {
+        Ok(self.clock.now().since(self.keeper.status()?))
+    }
+
     /// The public keys (RFC 7517, section 5), as JSON.
     ///
     /// # Errors

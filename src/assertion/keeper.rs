@@ -85,6 +85,16 @@ impl Keeper {
         self.state().known.as_ref().map(|(set, _)| Arc::clone(set))
     }
 
+    /// How it stands, without a look at the store: since when the key signs, or why nobody can sign.
+    pub(super) fn status(&self) -> Result<Timestamp, AssertionError> {
+        let now = self.clock.now();
+        let fresh = self.state().known.clone().filter(|(_, read)| now.since(*read) < STALE);
+        if let Some(since) = fresh.and_then(|(set, _)| set.signs_since(now)) {
+            return Ok(since);
+        }
+        Err(self.state().failed.as_ref().map_or(AssertionError::Late, |(error, _)| error.clone()))
+    }
+
     fn at_hand(&self) -> Option<Result<Arc<KeySet>, AssertionError>> {
         let now = self.clock.now();
         let state = self.state();

@@ -74,6 +74,11 @@ impl KeySet {
         self.signer_at(now).map(|place| &self.0[place].key)
     }
 
+    /// Since when the key signs that signs at `now`.
+    pub(super) fn signs_since(&self, now: Timestamp) -> Option<Timestamp> {
+        self.signer_at(now).map(|place| self.0[place].signs_from)
+    }
+
     /// The last one whose time has come; before all times, when a clock was set back, the first.
     fn signer_at(&self, now: Timestamp) -> Option<usize> {
         let begun = self.0.iter().rposition(|timed| timed.signs_from <= now);

@@ -58,8 +58,12 @@ pub(super) enum AskError {
 
 /// The admin listener, seen from outside.
 #[derive(Debug)]
+pub(super) struct AdminListener(AdminAddress);
+
+/// The same for a command that does nothing else meanwhile.
+#[derive(Debug)]
 pub(super) struct AdminClient {
-    address: AdminAddress,
+    listener: AdminListener,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -76,7 +80,7 @@ impl AdminClient {
     /// When the system gives no room for it.
     pub(super) fn new(address: AdminAddress) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(Self { address: reachable(address), runtime })
+        Ok(Self { listener: AdminListener::at(address), runtime })
     }
 
     /// Asks for something, such as `/sessions?limit=5`.
@@ -84,24 +88,41 @@ impl AdminClient {
     /// # Errors
     /// See [`AskError`].
     pub(super) fn ask<T: DeserializeOwned>(&self, method: &Method, target: &str) -> Result<T, AskError> {
-        let (status, body) = self.runtime.block_on(self.exchange(method, target))?;
+        let (status, body) = self.runtime.block_on(self.listener.exchange(method, target, ANSWER))?;
         if status == StatusCode::OK {
-            return serde_json::from_slice(&body).map_err(|_| AskError::NotOurs(self.name()));
+            return serde_json::from_slice(&body).map_err(|_| AskError::NotOurs(self.listener.name()));
         }
         match serde_json::from_slice::<Problem>(&body) {
-            Ok(problem) => Err(AskError::No(self.name(), status, output::harmless(&problem.detail))),
-            Err(_) => Err(AskError::NotOurs(self.name())),
+            Ok(problem) => Err(AskError::No(self.listener.name(), status, output::harmless(&problem.detail))),
+            Err(_) => Err(AskError::NotOurs(self.listener.name())),
         }
     }
+}
 
-    fn name(&self) -> String {
-        match &self.address {
+impl AdminListener {
+    /// Where it can be reached that listens on this address.
+    pub(super) fn at(address: AdminAddress) -> Self {
+        Self(reachable(address))
+    }
+
+    /// Its address in words.
+    pub(super) fn name(&self) -> String {
+        match &self.0 {
             AdminAddress::Tcp(address) => address.to_string(),
             AdminAddress::Unix(path) => format!("unix:{}", path.display()),
         }
     }
 
-    async fn exchange(&self, method: &Method, target: &str) -> Result<(StatusCode, Bytes), AskError> {
+    /// Asks, and waits so long for the answer.
+    ///
+    /// # Errors
+    /// See [`AskError`]; [`AskError::No`] is left to the caller.
+    pub(super) async fn exchange(
+        &self,
+        method: &Method,
+        target: &str,
+        patience: Duration,
+    ) -> Result<(StatusCode, Bytes), AskError> {
         let stream = match timeout(CONNECT, self.connect()).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(why)) if why.kind() == io::ErrorKind::PermissionDenied => {
@@ -110,14 +131,14 @@ impl AdminClient {
             Ok(Err(why)) => return Err(AskError::Nobody(self.name(), why)),
             Err(_) => return Err(AskError::Silent(self.name())),
         };
-        match timeout(ANSWER, self.talk(stream, method, target)).await {
+        match timeout(patience, self.talk(stream, method, target)).await {
             Ok(answer) => answer,
             Err(_) => Err(AskError::Silent(self.name())),
         }
     }
 
     async fn connect(&self) -> io::Result<Either<TcpStream, UnixStream>> {
-        Ok(match &self.address {
+        Ok(match &self.0 {
             AdminAddress::Tcp(address) => Either::Left(TcpStream::connect(address).await?),
             AdminAddress::Unix(path) => Either::Right(UnixStream::connect(path).await?),
         })
@@ -134,7 +155,7 @@ impl AdminClient {
         let broken = |why: hyper::Error| {
             if why.is_parse() { not_ours() } else { AskError::Broken(self.name(), why) }
         };
-        let host = match &self.address {
+        let host = match &self.0 {
             AdminAddress::Tcp(address) => address.to_string(),
             AdminAddress::Unix(_) => "localhost".to_owned(),
         };

@@ -4,6 +4,7 @@ use std::{path::Path, process::ExitCode};
 
 use super::{describe, load, output};
 use crate::{
+    clock::{Clock, SystemClock, Timestamp},
     config::{Loaded, Weight, keys},
     policy::{App, AppSessions, Route},
     web::PathPrefix,
@@ -25,14 +26,15 @@ pub(super) fn run(path: &Path, arguments: &Arguments) -> ExitCode {
     }
     match load(path) {
         Ok(loaded) => {
-            output::say(&report(path, &loaded));
+            output::say(&report(path, &loaded, SystemClock.now()));
             ExitCode::SUCCESS
         }
         Err(status) => status,
     }
 }
 
-fn report(path: &Path, loaded: &Loaded) -> String {
+fn report(path: &Path, loaded: &Loaded, now: Timestamp) -> String {
+    let notes = loaded.notes_at(now);
     let mut text = table(loaded);
     text.push('\n');
     let sessions = session_rows(loaded);
@@ -40,15 +42,15 @@ fn report(path: &Path, loaded: &Loaded) -> String {
         text.push_str(&output::columns(&sessions));
         text.push('\n');
     }
-    for note in &loaded.notes {
+    for note in &notes {
         text.push_str(&format!("{note}\n"));
     }
-    if !loaded.notes.is_empty() {
+    if !notes.is_empty() {
         text.push('\n');
     }
     let apps = apps(loaded);
     let routes = apps.iter().map(|app| app.routes.len()).sum();
-    let warnings = loaded.notes.iter().filter(|note| note.weight == Weight::Warning).count();
+    let warnings = notes.iter().filter(|note| note.weight == Weight::Warning).count();
     text.push_str(&format!(
         "{} is valid: {}, {}, {}",
         path.display(),

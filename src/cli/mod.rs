@@ -4,6 +4,7 @@ mod admin_client;
 mod check;
 mod demo;
 mod describe;
+mod doctor;
 mod explain;
 mod output;
 mod run;
@@ -58,6 +59,12 @@ enum Command {
     /// route needs, and which headers the app gets; with --as also what becomes of it for somebody who has
     /// signed in. The gateway need not run.
     Explain(explain::Arguments),
+    /// Try everything that the gateway needs around it, and say how to mend what is not well.
+    ///
+    /// Apple's keys, the client credentials, the clock, each upstream, the session store, listeners, certificates
+    /// and files. Nothing is changed, whether the gateway runs or not. Run it as the gateway's user. The exit status
+    /// is 0 when all is well, 1 when something is not, and 2 when the configuration is wrong.
+    Doctor(doctor::Arguments),
     /// Show or end the sessions of the running gateway.
     ///
     /// Asks it over its admin listener (server.admin_listen). Nothing else of the configuration is looked at.
@@ -79,6 +86,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Run => run::run(&config),
             Command::Check(arguments) => check::run(&config, &arguments),
             Command::Explain(arguments) => explain::run(&config, &arguments),
+            Command::Doctor(arguments) => doctor::run(&config, &arguments),
             Command::Sessions(command) => sessions::run(&config, &command),
             Command::Demo(arguments) => demo::run(&arguments),
         },
@@ -108,8 +116,10 @@ mod tests {
     }
 
     #[test]
-    fn commands_of_later_releases_are_not_offered() {
+    fn every_command_is_offered() {
         let help = command().render_long_help().to_string();
-        assert!(help.contains("explain") && help.contains("sessions") && !help.contains("doctor"));
+        for command in ["run", "check", "explain", "doctor", "sessions", "demo"] {
+            assert!(help.contains(&format!("  {command} ")), "{command}");
+        }
     }
 }

@@ -37,6 +37,7 @@ mod surroundings;
 mod syntax;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod upstream;
 
 use std::{fs, io, path::Path};
@@ -51,10 +52,13 @@ use self::{
 };
 use crate::{
     assertion,
+    clock::Timestamp,
     policy::Table,
     server::{AdminAddress, Settings},
     signin::{self, Home},
     telemetry,
+    tls::Kept,
+    web::HostPattern,
 };
 
 /// Largest file that is read.
@@ -67,6 +71,21 @@ pub struct Loaded {
     pub settings: Settings,
     /// What there is to know about the file although it is valid, in its order.
     pub notes: Vec<Note>,
+    /// The certificates that it names, each with a note that may be written about it.
+    certificates: Vec<(Kept, Note)>,
+}
+
+impl Loaded {
+    /// The notes, and what there is to say of certificates at this time.
+    #[must_use]
+    pub fn notes_at(&self, now: Timestamp) -> Vec<Note> {
+        let mut notes = self.notes.clone();
+        for (kept, note) in &self.certificates {
+            notes.extend(tls::of_its_time(kept, now).map(|text| Note { text, ..note.clone() }));
+        }
+        notes.sort_by_key(|note| (note.line, note.column));
+        notes
+    }
 }
 
 /// Reads the configuration. `environment` gives the value of a variable.
@@ -135,10 +154,12 @@ pub fn from_text(path: &Path, text: &str, environment: &dyn Fn(&str) -> Option<S
     let report = Report::new(path, &source);
     let document = document(text, &report);
     let file = File::read(document.get_ref(), &report, &Surroundings::of(path, environment));
+    let pairs = file.iter().filter_map(|file| file.server.tls.as_ref()).flat_map(|tls| &tls.pairs);
+    let certificates = pairs.map(|pair| (pair.value.clone(), report.blank_warning(&pair.place))).collect();
     let translated = file.and_then(|file| file.translate());
     let notes = report.finish()?;
     match translated {
-        Some(settings) => Ok(Loaded { settings, notes }),
+        Some(settings) => Ok(Loaded { settings, notes, certificates }),
         // Every part that is missing has its problem; should one ever have none, the answer is still no.
         None => Err(Problems::new(
             path,
@@ -186,6 +207,10 @@ impl File {
         cross::external_scheme(&server.external_scheme, &apps, report);
         apps.iter().for_each(|app| conflict::check(&app.routes, report));
         lint::check(&apps, report);
+        if let Some(tls) = &server.tls {
+            let home = apple.settings.as_ref().and_then(|settings| Home::of(&settings.redirect_uri));
+            tls::hosts(tls, &apps, home.map(|home| HostPattern::One(home.host().clone())).as_ref(), report);
+        }
         lint::open_to_the_world(&apps, apple.service, report);
         report.is_clean().then_some(Self { server, apple, session, assertion, log_format, apps })
     }
@@ -211,6 +236,7 @@ impl File {
         };
         let settings = Settings {
             listen: server.listen,
+            tls: server.tls.as_ref().map(tls::Tls::settings),
             admin_listen: server.admin_listen,
             state_dir: server.state_dir,
             store: session.store,

@@ -90,11 +90,6 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// A feature that later releases have. It is refused, for to ignore it would be to promise it.
-    pub(super) fn unsupported(&self, place: &Place, meanwhile: &str) {
-        self.problem(place, "is not supported yet", meanwhile);
-    }
-
     /// The file is no TOML here. One such problem a line is enough.
     pub(super) fn syntax(&self, span: Option<Range<usize>>, message: &str, cure: String) {
         let place = Place { span: span.unwrap_or_else(|| self.source.end()), key: String::new() };
@@ -158,8 +153,17 @@ impl<'a> Report<'a> {
         self.problems.borrow_mut().push(problem);
     }
 
+    /// A warning at a place whose words depend on the time.
+    pub(super) fn blank_warning(&self, place: &Place) -> Note {
+        self.worded(Weight::Warning, place, String::new())
+    }
+
     fn tell(&self, weight: Weight, place: &Place, text: String) {
+        self.notes.borrow_mut().push(self.worded(weight, place, text));
+    }
+
+    fn worded(&self, weight: Weight, place: &Place, text: String) -> Note {
         let (line, column) = self.source.position(place.span.start);
-        self.notes.borrow_mut().push(Note { weight, file: self.file.to_owned(), line, column, text });
+        Note { weight, file: self.file.to_owned(), line, column, text }
     }
 }

@@ -8,6 +8,7 @@ use super::{
     section::Section,
     size,
     surroundings::Surroundings,
+    tls::{self, Tls},
 };
 use crate::{
     proxy::{self, Network, NetworkError, TrustedProxies},
@@ -20,6 +21,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) listen: Vec<SocketAddr>,
+    pub(super) tls: Option<Tls>,
     pub(super) admin_listen: AdminAddress,
     pub(super) external_scheme: Entry<Scheme>,
     pub(super) state_dir: PathBuf,
@@ -48,12 +50,11 @@ pub(super) fn read(mut section: Section<'_>, report: &Report<'_>, surroundings: 
         }
     }
     let trusted_proxies = trusted_proxies(&mut section, report);
-    let tls = section.section("tls");
-    if tls.is_there() {
-        report.unsupported(
-            tls.place(),
-            "leave [server.tls] out, and let a web server with TLS stand in front of the gateway",
-        );
+    let others: Vec<_> = listen.iter().map(|entry| entry.value).chain(admin_listen.tcp()).collect();
+    let tls = tls::read(section.section("tls"), report, surroundings, &others);
+    tls::scheme(tls.as_ref(), &external_scheme, report);
+    if tls.is_none() {
+        plain_to_others(&listen, report);
     }
     let state_dir = section
         .parsed("state_dir", r#""/var/lib/schoolgate""#, |text| surroundings.path(text))
@@ -82,9 +83,10 @@ pub(super) fn read(mut section: Section<'_>, report: &Report<'_>, surroundings: 
         idle_timeout,
         min_body_rate,
         max_header_bytes,
+        hsts: tls.as_ref().and_then(|tls| tls.hsts),
     };
     let listen = listen.into_iter().map(|entry| entry.value).collect();
-    Server { listen, admin_listen, external_scheme, state_dir, shutdown_grace, proxy }
+    Server { listen, tls, admin_listen, external_scheme, state_dir, shutdown_grace, proxy }
 }
 
 /// Reads `[log]`.
@@ -116,16 +118,19 @@ fn listeners(section: &mut Section<'_>, report: &Report<'_>) -> Vec<Entry<Socket
         if listeners.iter().any(|other| address::collide(other.value, entry.value)) {
             report.problem(&entry.place, "is covered by another address of this list", "remove one of the two");
         }
-        if !entry.value.ip().is_loopback() {
-            report.note(
-                &entry.place,
-                "other machines can connect here over plain HTTP: put a web server with TLS in front, and let \
-                 only it reach this port",
-            );
-        }
         listeners.push(entry);
     }
     listeners
+}
+
+fn plain_to_others(listen: &[Entry<SocketAddr>], report: &Report<'_>) {
+    for entry in listen.iter().filter(|entry| !entry.value.ip().is_loopback()) {
+        report.note(
+            &entry.place,
+            "other machines can connect here over plain HTTP: add [server.tls], or put a web server with TLS in \
+             front, and let only it reach this port",
+        );
+    }
 }
 
 fn admin(

@@ -45,6 +45,18 @@ static CA: LazyLock<String> = LazyLock::new(|| {
     rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap().pem()
 });
 
+/// A certificate of the app's host for one year, and its key.
+static TLS: LazyLock<(String, String)> = LazyLock::new(|| {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec!["library.school.example".to_owned()]).unwrap();
+    (params.not_before, params.not_after) = (rcgen::date_time_ymd(2026, 1, 1), rcgen::date_time_ymd(2027, 1, 1));
+    (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+});
+
+/// The section that names both.
+const TLS_SECTION: &str = "\n[server.tls]\ncertificate_file = \"$CREDENTIALS_DIRECTORY/tls.pem\"\n\
+    private_key_file = \"$CREDENTIALS_DIRECTORY/tls.key\"\n";
+
 /// An encryption key.
 const KEY: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
 
@@ -59,6 +71,10 @@ pub(super) fn read(text: &str) -> Result<Loaded, Problems> {
         fs::set_permissions(folder.path().join(name), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     }
     fs::write(folder.path().join("ca.pem"), &*CA).unwrap();
+    let (chain, key) = &*TLS;
+    fs::write(folder.path().join("tls.pem"), chain).unwrap();
+    fs::write(folder.path().join("tls.key"), key).unwrap();
+    fs::set_permissions(folder.path().join("tls.key"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let environment =
         |name: &str| (name == "CREDENTIALS_DIRECTORY").then(|| folder.path().to_str().unwrap().to_owned());
     let read = from_text(Path::new("/etc/schoolgate/gateway.toml"), text, &environment);
@@ -592,4 +608,65 @@ fn an_upstream_that_is_not_encrypted_among_others_is_noted() {
 fn a_health_path_for_one_upstream_is_noted_to_do_nothing() {
     let noted = notes(&changed("[[app]]", "health_path = \"/\"")).join("\n");
     assert!(noted.contains("health_path has no effect"), "{noted}");
+}
+
+#[test]
+fn tls_takes_effect() {
+    let settings = settings(&changed("\"memory\"\n", &format!("\"memory\"\n{TLS_SECTION}")));
+    let tls = settings.tls.unwrap();
+    let names: Vec<_> = tls.certificates.iter().map(|kept| kept.pair().title()).collect();
+    assert_eq!((names, tls.redirect_listen), (vec!["library.school.example".to_owned()], vec![]));
+    assert_eq!(settings.proxy.hsts.unwrap().to_string(), "max-age=31536000");
+    let more = "hsts = \"0s\"\nredirect_http_listen = [\"0.0.0.0:80\"]\n[[server.tls.certificate]]\n\
+        certificate_file = \"$CREDENTIALS_DIRECTORY/tls.pem\"\nprivate_key_file = \"$CREDENTIALS_DIRECTORY/tls.key\"\n";
+    let settings = self::settings(&changed("\"memory\"\n", &format!("\"memory\"\n{TLS_SECTION}{more}")));
+    let tls = settings.tls.unwrap();
+    assert_eq!((tls.certificates.len(), tls.redirect_listen), (2, vec!["0.0.0.0:80".parse().unwrap()]));
+    assert_eq!(settings.proxy.hsts, None);
+    let only_more = VALID.to_owned() + &TLS_SECTION.replace("[server.tls]", "[[server.tls.certificate]]");
+    assert_eq!(self::settings(&only_more).tls.unwrap().certificates.len(), 1);
+    assert!(self::settings(VALID).tls.is_none() && self::settings(VALID).proxy.hsts.is_none());
+}
+
+#[test]
+fn tls_that_ends_here_is_https_for_browsers() {
+    let local = VALID.replace("library.school.example", "localhost").replace("https://localhost/", "http://localhost/");
+    let text = local.replace("[server]", "[server]\nexternal_scheme = \"http\"") + TLS_SECTION;
+    let problems = read(&text).unwrap_err().to_string();
+    assert!(problems.contains("contradicts [server.tls]"), "{problems}");
+}
+
+#[test]
+fn hosts_without_a_certificate_and_names_without_a_host_are_noted() {
+    let text = VALID.to_owned() + TLS_SECTION;
+    assert_eq!(notes(&text), notes(VALID));
+    let other = text.replace("host = \"library", "host = \"wiki");
+    let noted = notes(&other).join("\n");
+    assert!(noted.contains("no certificate of [server.tls] is for this host"), "{noted}");
+    assert!(!noted.contains("which no app has"), "the redirect URI needs it: {noted}");
+    let elsewhere = text.replace("https://library", "https://sign-in");
+    let noted = notes(&elsewhere).join("\n");
+    assert!(noted.contains("no certificate is for sign-in.school.example, the host of redirect_uri"), "{noted}");
+    let neither = other.replace("https://library", "https://wiki");
+    assert!(notes(&neither).join("\n").contains("also for library.school.example, which no app has"));
+    // A wildcard needs one.
+    let wild = text.replace("host = \"library.school", "host = \"*.school");
+    assert!(notes(&wild).join("\n").contains("no certificate of [server.tls] is for this host"));
+}
+
+#[test]
+fn a_certificate_that_ends_is_noted_by_the_time() {
+    let loaded = read(&(VALID.to_owned() + TLS_SECTION)).unwrap();
+    let noted = |at: &str| {
+        let before = loaded.notes.len();
+        let notes = loaded.notes_at(Timestamp::parse(at).unwrap());
+        notes.iter().find(|note| !loaded.notes.contains(note)).map(|note| {
+            assert_eq!((notes.len(), note.weight), (before + 1, Weight::Warning));
+            note.text.clone()
+        })
+    };
+    assert_eq!(noted("2026-12-17T23:59:59Z"), None);
+    assert!(noted("2026-12-18T00:00:00Z").unwrap().contains("expires soon, on 2027-01-01T00:00:00Z"));
+    assert!(noted("2027-01-01T00:00:00Z").unwrap().contains("has expired"));
+    assert!(noted("2025-12-31T00:00:00Z").unwrap().contains("begins to be valid on 2026-01-01"));
 }

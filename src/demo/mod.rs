@@ -13,8 +13,8 @@ mod stand_in;
 pub use grade_book::GradeBook;
 pub use notice_board::NoticeBoard;
 pub use stand_in::{
-    AfterRevocation, Behaviour, Call, Calls, Choice, Client, ClientKey, ClientPublicKey, EmailClaim, Endpoint,
-    Envelope, ErrorCode, EventsClaim, ExpiresIn, Forgery, Gate, Granted, Issuer, KeyOddity, Notice, Others, Outcome,
-    PERSON_HEADER, Persona, Reach, RetryHeader, ReturnMode, Returned, Role, Service, StandIn, StandInSettings,
+    AfterRevocation, Behaviour, Call, Calls, Choice, Client, ClientKey, ClientPublicKey, DateHeader, EmailClaim,
+    Endpoint, Envelope, ErrorCode, EventsClaim, ExpiresIn, Forgery, Gate, Granted, Issuer, KeyOddity, Notice, Others,
+    Outcome, PERSON_HEADER, Persona, Reach, RetryHeader, ReturnMode, Returned, Role, Service, StandIn, StandInSettings,
     Switches, TokenType, Trouble, UserMember, Verified, VerifiedClaim,
 };

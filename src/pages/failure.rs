@@ -9,6 +9,8 @@ use super::{Explanation, Page};
 pub enum Failure {
     /// 400: the path, a header or the framing could be read in two ways.
     BadRequest,
+    /// 400: HTTP on a port that speaks HTTPS.
+    NotEncrypted,
     /// 404: no such path of the gateway's own.
     NotFound,
     /// 405: not with this method.
@@ -43,8 +45,9 @@ pub enum Failure {
 
 impl Failure {
     /// All of them, for tables and tests.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::BadRequest,
+        Self::NotEncrypted,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Timeout,
@@ -71,6 +74,12 @@ impl Failure {
                 "This address was not understood",
                 "Something in the address, or in what your browser sent with it, is not written the way it should be.",
                 "Check the address for typing mistakes, or start again from the first page of the app.",
+            ),
+            Self::NotEncrypted => (
+                400,
+                "This address needs https",
+                "Your browser asked without encryption, and this address answers with encryption only.",
+                "Write https at the beginning of the address.",
             ),
             Self::NotFound => (
                 404,
@@ -211,6 +220,6 @@ mod tests {
     #[test]
     fn every_failure_has_its_status() {
         let statuses = Failure::ALL.map(|it| it.explanation().status);
-        assert_eq!(statuses, [400, 404, 405, 408, 409, 410, 413, 421, 431, 500, 502, 503, 503, 503, 503, 504]);
+        assert_eq!(statuses, [400, 400, 404, 405, 408, 409, 410, 413, 421, 431, 500, 502, 503, 503, 503, 503, 504]);
     }
 }

@@ -30,6 +30,8 @@ pub struct App {
     pub routes: Vec<Route>,
     /// The sessions that the app itself keeps.
     pub sessions: AppSessions,
+    /// The number of its first route among all of its table.
+    pub(super) first: usize,
     reserved: BTreeSet<FoldedName>,
 }
 
@@ -72,6 +74,7 @@ impl App {
             keep_forms: false,
             routes,
             sessions: AppSessions::default(),
+            first: 0,
             reserved,
         }
     }

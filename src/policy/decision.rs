@@ -30,6 +30,12 @@ impl Admission {
         self.lookup.route()
     }
 
+    /// The number of the route, as [`Lookup::number`] has it.
+    #[must_use]
+    pub fn number(&self) -> usize {
+        self.lookup.number()
+    }
+
     /// The session whose identity the app gets; never one on a public route.
     #[must_use]
     pub fn session(&self) -> Option<&ActiveSession> {

@@ -45,6 +45,12 @@ impl Lookup {
     pub fn route(&self) -> &Route {
         &self.app.routes[self.index]
     }
+
+    /// The number of the route in [`Table::names`].
+    #[must_use]
+    pub fn number(&self) -> usize {
+        self.app.first + self.index
+    }
 }
 
 /// All apps, by host.
@@ -60,7 +66,12 @@ impl Table {
     #[must_use]
     pub fn new(apps: impl IntoIterator<Item = App>) -> Self {
         let mut table = Self::default();
-        for app in apps.into_iter().map(Arc::new) {
+        let mut first = 0;
+        for mut app in apps {
+            app.first = first;
+            // One more for requests that meet no route of the app.
+            first += app.routes.len() + 1;
+            let app = Arc::new(app);
             match &app.host {
                 HostPattern::One(host) => table.by_host.insert(host.clone(), Arc::clone(&app)),
                 HostPattern::Below(parent) => table.by_parent.insert(parent.clone(), Arc::clone(&app)),
@@ -79,6 +90,23 @@ impl Table {
     /// All apps, in the order of the file.
     pub fn apps(&self) -> impl Iterator<Item = &Arc<App>> {
         self.apps.iter()
+    }
+
+    /// The names of each app and of the paths of its routes, by the numbers of the routes. A path that is empty stands
+    /// for the requests that meet no route of the app; without an app, for those that meet none.
+    pub fn names(&self) -> impl Iterator<Item = (String, String)> {
+        let names = self.apps.iter().flat_map(|app| {
+            let paths = app.routes.iter().map(|route| route.prefix.as_str()).chain([""]);
+            paths.map(|path| (app.name.clone(), path.to_owned()))
+        });
+        names.chain([(String::new(), String::new())])
+    }
+
+    /// The number of a request for this host that meets no route.
+    #[must_use]
+    pub fn number_without_route(&self, host: &Host) -> usize {
+        let all = || self.apps.last().map_or(0, |app| app.first + app.routes.len() + 1);
+        self.app(host).map_or_else(all, |app| app.first + app.routes.len())
     }
 
     /// Finds the route of a request: the longest path that covers it and takes its method; of equal

@@ -6,8 +6,10 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora::{http::ResponseHeader, proxy::Session};
 
+use super::Hsts;
 use crate::{
     pages::{self, Explanation, Page},
+    telemetry::Decision,
     web::{Kind, SetCookie},
 };
 
@@ -20,6 +22,7 @@ const OF_ANSWERS: &[&str] = &[
     "location",
     "referrer-policy",
     "set-cookie",
+    "strict-transport-security",
     "x-content-type-options",
     "x-request-id",
 ];
@@ -31,7 +34,7 @@ pub struct Answer {
     headers: Vec<(HeaderName, HeaderValue)>,
     body: Bytes,
     reason: Option<Cow<'static, str>>,
-    begins_sign_in: bool,
+    decision: Decision,
 }
 
 impl Answer {
@@ -45,7 +48,7 @@ impl Answer {
             headers: vec![(header::CONTENT_TYPE, HeaderValue::from_static(content_type))],
             body: body.into(),
             reason: None,
-            begins_sign_in: false,
+            decision: Decision::Failed,
         }
         .with(header::CONTENT_SECURITY_POLICY, pages::content_security_policy())
     }
@@ -86,16 +89,16 @@ impl Answer {
         Self { reason: Some(reason.into()), ..self }
     }
 
-    /// The same, as the way to a sign-in.
+    /// The decision that it tells a request for an app.
     #[must_use]
-    pub fn beginning_a_sign_in(self) -> Self {
-        Self { begins_sign_in: true, ..self }
+    pub fn telling(self, decision: Decision) -> Self {
+        Self { decision, ..self }
     }
 
-    /// Whether it leads to a sign-in, from which the person comes back.
+    /// What it tells; a failure when nothing was said about it.
     #[must_use]
-    pub fn begins_sign_in(&self) -> bool {
-        self.begins_sign_in
+    pub fn decision(&self) -> Decision {
+        self.decision
     }
 
     /// What the log says of it.
@@ -130,6 +133,15 @@ impl Answer {
         let told: Vec<_> = headers.iter().filter(|(name, _)| !ours(name)).cloned().collect();
         self.headers.extend(told);
         self
+    }
+
+    /// The same, with the word to browsers to come by HTTPS only, when there is one.
+    #[must_use]
+    pub fn secured(self, hsts: Option<Hsts>) -> Self {
+        match hsts {
+            Some(hsts) => self.with(header::STRICT_TRANSPORT_SECURITY, &hsts.to_string()),
+            None => self,
+        }
     }
 
     /// The value of a header that is text.

@@ -1,10 +1,6 @@
 //! One client connection: head after head, each judged before pingora sees it.
 
-use std::{
-    convert::Infallible,
-    sync::{Arc, LazyLock},
-    time::Duration,
-};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use http::Method;
 use pingora::{
@@ -14,12 +10,13 @@ use tokio::{net::TcpStream, sync::watch};
 use tokio_util::task::TaskTracker;
 
 use super::{
-    Answer, Endpoint, Exchange, Facts, Gateway, Service, Settings, TrustedProxies, access_log,
+    Answer, Endpoint, Exchange, Facts, Gateway, Hsts, OwnHosts, Service, Settings, TrustedProxies, access_log,
+    entrance::{Arrival, Client, Visitor, enter},
     forwarded::Forwarded,
     judge,
     lent::{Home, Lent},
     upstreams::NOBODY,
-    wire::{self, Guard, Head, Introduction, Next, Peer, Refusal},
+    wire::{self, Guard, Head, Next, Peer, Refusal},
 };
 use crate::{
     crypto,
@@ -27,6 +24,8 @@ use crate::{
     pages::{self, Explanation, Failure},
     policy::Admission,
     session::{Over, Sessions},
+    telemetry::Metrics,
+    tls::{self, Pair},
     web::{Kind, Scheme},
 };
 
@@ -54,14 +53,18 @@ pub fn proxy(gateway: Gateway) -> Arc<Proxy> {
     Arc::new(proxy)
 }
 
-/// Serves one connection until it ends, or has to end between two requests.
-pub async fn serve(service: Service, mut socket: TcpStream) {
+/// Serves one connection until it ends, or has to end between two requests. With `tls` it begins with a handshake.
+pub async fn serve(service: Service, tls: Option<Arc<tls::Acceptor>>, socket: TcpStream) {
     let Service { generations, mut drain, streams } = service;
-    // Answers are written in few pieces: waiting to join them only delays.
-    let Ok(peer) = socket.set_nodelay(true).and_then(|()| Peer::of(&socket)) else { return };
-    let introduced = introduced(&mut socket, peer, &generations.now().connections, &mut drain).await;
-    let Some((peer, speaker, begun)) = introduced else { return };
-    let (home, lent) = Home::lend(socket);
+    let _open = generations.now().connections.metrics.opened();
+    let arrived = enter(socket, tls.as_deref(), &generations.now().connections, &mut drain).await;
+    let visitor = match arrived {
+        Some(Arrival::Visitor(visitor)) => visitor,
+        Some(Arrival::Plain(visitor)) => return turn_away(visitor, &generations.now().connections, &mut drain).await,
+        None => return,
+    };
+    let Visitor { client, peer, speaker, begun, certificate } = visitor;
+    let (home, lent) = Home::lend(client);
     let mut guard = Guard::new(lent, peer.clone(), generations.now().connections.limits).holding(&begun);
     loop {
         let next = guard.next_head(&mut drain).await;
@@ -71,12 +74,13 @@ pub async fn serve(service: Service, mut socket: TcpStream) {
         match next {
             Next::Request => {}
             Next::Closed => return,
-            Next::Refused(refusal) => return refuse(guard, refusal, &*connections.entropy).await,
+            Next::Refused(refusal) => return refuse(guard, refusal, connections.hsts, connections).await,
         }
         let trusted = speaker.believed(&connections.trusted);
-        let exchange = match guard.head().map(|head| facts(head, &peer, trusted, &*connections.entropy)) {
+        let read = |head| facts(head, &peer, trusted, certificate.as_deref(), &*connections.entropy);
+        let exchange = match guard.head().map(read) {
             Some(Ok(facts)) => Exchange::new(facts),
-            Some(Err(refusal)) => return refuse(guard, refusal, &*connections.entropy).await,
+            Some(Err(refusal)) => return refuse(guard, refusal, connections.hsts, connections).await,
             None => return,
         };
         let served = serve_one(&generation.proxy, guard, &exchange, &drain);
@@ -84,7 +88,7 @@ pub async fn serve(service: Service, mut socket: TcpStream) {
             reused = served => reused,
             never = becomes_a_stream(&streams) => match never {},
             () = exchange.overdue() => {
-                return too_late(&home, &peer, &exchange, connections.limits).await;
+                return too_late(&home, &peer, &exchange, connections).await;
             }
             over = exchange.session_over(&connections.sessions) => {
                 return cut(&home, &peer, &exchange, connections, over).await;
@@ -104,78 +108,29 @@ async fn becomes_a_stream(streams: &TaskTracker) -> Infallible {
     std::future::pending().await
 }
 
-/// For whom somebody speaks who opens a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Speaker {
-    /// For the address that it connects from, or that it was introduced with.
-    Address,
-    /// For somebody whom a trusted proxy does not name: what `X-Forwarded-For` says may be theirs.
-    Nobody,
-}
-
-/// Nobody is trusted.
-static NONE_TRUSTED: LazyLock<TrustedProxies> = LazyLock::new(TrustedProxies::default);
-
-impl Speaker {
-    /// Whom of the trusted proxies to believe on this connection.
-    fn believed(self, trusted: &TrustedProxies) -> &TrustedProxies {
-        match self {
-            Self::Address => trusted,
-            Self::Nobody => &NONE_TRUSTED,
-        }
-    }
-}
-
-/// Who is at the other end, for whom it speaks, and what of the first request was read. A trusted proxy may
-/// say first for whom it connects; `None` when there is nobody to serve.
-async fn introduced(
-    socket: &mut TcpStream,
-    peer: Peer,
-    connections: &Connections,
-    drain: &mut watch::Receiver<bool>,
-) -> Option<(Peer, Speaker, Vec<u8>)> {
-    let limits = connections.limits;
-    if !connections.trusted.contains(peer.remote().ip()) {
-        return Some((peer, Speaker::Address, Vec::new()));
-    }
-    // A connection may be opened ahead of time.
-    let mut first = [0];
-    tokio::select! {
-        biased;
-        read = socket.peek(&mut first) => if read.unwrap_or(0) == 0 { return None },
-        () = tokio::time::sleep(limits.idle_timeout) => return None,
-        () = wire::drained(drain) => return None,
-    }
-    if !wire::may_introduce(first[0]) {
-        return Some((peer, Speaker::Address, Vec::new()));
-    }
-    match tokio::time::timeout(limits.header_timeout, wire::introduction(socket)).await.ok()? {
-        Ok(Introduction::None(begun)) => Some((peer, Speaker::Address, begun)),
-        Ok(Introduction::Client(client)) => {
-            Some((Peer::for_client(socket, client).ok()?, Speaker::Address, Vec::new()))
-        }
-        Ok(Introduction::Nobody) => Some((peer, Speaker::Nobody, Vec::new())),
-        Err(why) => {
-            tracing::info!(event = "proxy_header_refused", peer = %peer.remote().ip().to_canonical(), reason = %why);
-            None
-        }
-    }
-}
-
 /// What a connection needs beside pingora.
 #[derive(Clone, Debug)]
 pub struct Connections {
-    limits: wire::Settings,
+    pub(super) limits: wire::Settings,
     scheme: Scheme,
-    trusted: TrustedProxies,
+    pub(super) trusted: TrustedProxies,
     sessions: Arc<Sessions>,
-    entropy: Arc<dyn Entropy>,
+    metrics: Arc<Metrics>,
+    pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) hosts: OwnHosts,
+    hsts: Option<Hsts>,
 }
 
 impl Connections {
     /// From the settings of the listeners.
     #[must_use]
-    pub fn new(settings: &Settings, sessions: Arc<Sessions>, entropy: Arc<dyn Entropy>) -> Self {
+    pub fn new(
+        settings: &Settings,
+        hosts: OwnHosts,
+        sessions: Arc<Sessions>,
+        entropy: Arc<dyn Entropy>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let limits = wire::Settings {
             header_timeout: settings.header_timeout,
             idle_timeout: settings.idle_timeout,
@@ -183,17 +138,17 @@ impl Connections {
             max_header_bytes: settings.max_header_bytes,
         };
         let (scheme, trusted) = (settings.external_scheme, settings.trusted_proxies.clone());
-        Self { limits, scheme, trusted, sessions, entropy }
+        Self { limits, scheme, trusted, sessions, entropy, metrics, hosts, hsts: settings.hsts }
     }
 }
 
 /// Hands one request to pingora; gives the guard back when the connection may be used again.
 async fn serve_one(
     proxy: &Arc<Proxy>,
-    guard: Guard<Lent<TcpStream>>,
+    guard: Guard<Lent<Client>>,
     exchange: &Arc<Exchange>,
     drain: &watch::Receiver<bool>,
-) -> Option<Guard<Lent<TcpStream>>> {
+) -> Option<Guard<Lent<Client>>> {
     let mut session = ServerSession::new_http1(Box::new(guard));
     session.set_keepalive(Some(KEEPALIVE_SECONDS));
     // The guard measures what matters; a WebSocket may be silent for as long as it likes.
@@ -205,8 +160,16 @@ async fn serve_one(
 }
 
 /// What the head says, and trusted proxies with it.
-fn facts(head: &Head, peer: &Peer, trusted: &TrustedProxies, source: &dyn Entropy) -> Result<Facts, Refusal> {
+fn facts(
+    head: &Head,
+    peer: &Peer,
+    trusted: &TrustedProxies,
+    certificate: Option<&Pair>,
+    source: &dyn Entropy,
+) -> Result<Facts, Refusal> {
     let Forwarded { client, hops, scheme, host, trusted } = Forwarded::read(head, peer.remote().ip(), trusted);
+    // RFC 9110, section 7.4: a name that the certificate is not for must be refused, unless a trusted gateway asks.
+    let certified = trusted || certificate.is_none_or(|certificate| certificate.covers(head.host()));
     let asks = Endpoint::of(head.target().path()) == Some(Endpoint::Auth);
     // Web servers ask by the name itself. Another spelling is their client's, who went around a rule that keeps it out.
     let trusted = trusted && (!asks || head.is_verbatim());
@@ -217,6 +180,7 @@ fn facts(head: &Head, peer: &Peer, trusted: &TrustedProxies, source: &dyn Entrop
         client,
         hops,
         trusted,
+        certified,
         scheme,
         method: Method::from_bytes(head.method().as_bytes()).map_err(|_| Refusal::Method)?,
         host,
@@ -228,7 +192,7 @@ fn facts(head: &Head, peer: &Peer, trusted: &TrustedProxies, source: &dyn Entrop
     })
 }
 
-fn kind(head: &Head) -> Kind {
+pub(super) fn kind(head: &Head) -> Kind {
     Kind::of(|name| {
         let mut values = head.field(name);
         let only = values.next().map(|value| values.next().map_or(value, |_second| b""));
@@ -237,20 +201,24 @@ fn kind(head: &Head) -> Kind {
 }
 
 /// The app has let its time pass: pingora's part is gone, and the socket has come home.
-async fn too_late(home: &Home<TcpStream>, peer: &Peer, exchange: &Exchange, limits: wire::Settings) {
+async fn too_late(home: &Home<Client>, peer: &Peer, exchange: &Exchange, connections: &Connections) {
     let Some(socket) = home.take() else { return };
     let facts = &exchange.facts;
+    if let Some((upstream, _)) = exchange.upstream() {
+        upstream.timed_out();
+    }
     let answer = Answer::failure(Failure::GatewayTimeout, facts.kind, &facts.request_id);
     let answer = exchange.parting(answer.because("the app did not begin to answer within upstream_timeout"));
+    let answer = answer.secured(connections.hsts);
     exchange.explain(&answer);
     access_log::line(exchange, answer.status());
-    Guard::new(socket, peer.clone(), limits)
+    Guard::new(socket, peer.clone(), connections.limits)
         .refuse(&answer.to_last_bytes(&facts.request_id, facts.method == Method::HEAD))
         .await;
 }
 
 /// The session of a stream has ended, or may have: the connection ends with it. Who has no answer yet is told why.
-async fn cut(home: &Home<TcpStream>, peer: &Peer, exchange: &Exchange, connections: &Connections, over: Over) {
+async fn cut(home: &Home<Client>, peer: &Peer, exchange: &Exchange, connections: &Connections, over: Over) {
     let Some(socket) = home.take() else { return };
     let facts = &exchange.facts;
     let session = exchange.admission().and_then(Admission::session).map(|session| session.record().handle.as_str());
@@ -265,20 +233,39 @@ async fn cut(home: &Home<TcpStream>, peer: &Peer, exchange: &Exchange, connectio
         Over::Ended => judge::signed_out_meanwhile(facts, connections.scheme),
         Over::Doubtful(error) => *judge::sessions_unavailable(&error, facts),
     };
+    let answer = answer.secured(connections.hsts);
     exchange.explain(&answer);
     access_log::line(exchange, answer.status());
     let bytes = answer.to_last_bytes(&facts.request_id, facts.method == Method::HEAD);
     Guard::new(socket, peer.clone(), connections.limits).refuse(&bytes).await;
 }
 
-/// A head that can be read in two ways gets an answer, and no second chance.
-async fn refuse(guard: Guard<Lent<TcpStream>>, refusal: Refusal, source: &dyn Entropy) {
-    let request_id = entropy::hex::<16>(source);
+/// Somebody speaks HTTP where HTTPS is spoken: whoever mistyped an address is told so, and no request is served.
+async fn turn_away(visitor: Visitor, connections: &Connections, drain: &mut watch::Receiver<bool>) {
+    let Visitor { client, peer, begun, .. } = visitor;
+    let (_, lent) = Home::lend(client);
+    let mut guard = Guard::new(lent, peer, connections.limits).holding(&begun);
+    match guard.next_head(drain).await {
+        Next::Request | Next::Refused(_) => refuse(guard, Refusal::NotEncrypted, None, connections).await,
+        Next::Closed => {}
+    }
+}
+
+/// A head that can be read in two ways gets an answer, and no second chance. Over plain HTTP there is no `hsts` (RFC
+/// 6797, section 7.2).
+pub(super) async fn refuse(
+    guard: Guard<Lent<Client>>,
+    refusal: Refusal,
+    hsts: Option<Hsts>,
+    connections: &Connections,
+) {
+    connections.metrics.unreadable.count(refusal.kind());
+    let request_id = entropy::hex::<16>(&*connections.entropy);
     let status = refusal.status();
     let client = guard.peer().remote().ip().to_canonical();
     tracing::info!(target: "schoolgate::access", event = "refused", %client, status, reason = %refusal, %request_id);
     let looks = guard.head().map_or(guard.unjudged(), |head| head.text());
-    let mut answer = refusal_answer(refusal, guess_kind(looks), &request_id);
+    let mut answer = refusal_answer(refusal, guess_kind(looks), &request_id).secured(hsts);
     if let Some(allow) = refusal.allow() {
         answer = answer.with(http::header::ALLOW, allow);
     }
@@ -289,6 +276,7 @@ async fn refuse(guard: Guard<Lent<TcpStream>>, refusal: Refusal, source: &dyn En
 /// A page for somebody who mistyped an address, a problem document for everybody else.
 fn refusal_answer(refusal: Refusal, kind: Kind, request_id: &str) -> Answer {
     let failure = match refusal.status() {
+        _ if refusal == Refusal::NotEncrypted => Failure::NotEncrypted,
         405 => Failure::MethodNotAllowed,
         408 => Failure::Timeout,
         431 => Failure::HeadTooLarge,

@@ -19,6 +19,7 @@ use crate::{
     policy::Admission,
     session::{Over, Sessions},
     signin::Owner,
+    telemetry::UpstreamMeter,
     web::{Host, Kind, Scheme, Target},
 };
 
@@ -31,6 +32,8 @@ pub struct Facts {
     pub hops: Vec<IpAddr>,
     /// Whether who connected is a trusted proxy.
     pub trusted: bool,
+    /// Whether the certificate that the client was shown is for the host, or nobody was shown one by us.
+    pub certified: bool,
     /// The scheme that a trusted proxy saw.
     pub scheme: Option<Scheme>,
     /// The method.
@@ -67,11 +70,13 @@ pub struct Exchange {
     pub facts: Facts,
     /// Time since its head was complete.
     pub stopwatch: Stopwatch,
+    route: OnceLock<usize>,
     admission: OnceLock<Admission>,
     identity: OnceLock<Vec<(HeaderName, HeaderValue)>>,
     owner: OnceLock<Owner>,
     farewell: OnceLock<Farewell>,
     reason: OnceLock<Cow<'static, str>>,
+    upstream: OnceLock<(Arc<UpstreamMeter>, Duration)>,
     stage: AtomicU8,
     status: AtomicU16,
     born: Instant,
@@ -87,11 +92,13 @@ impl Exchange {
         Arc::new(Self {
             facts,
             stopwatch: Stopwatch::start(),
+            route: OnceLock::new(),
             admission: OnceLock::new(),
             identity: OnceLock::new(),
             owner: OnceLock::new(),
             farewell: OnceLock::new(),
             reason: OnceLock::new(),
+            upstream: OnceLock::new(),
             stage: AtomicU8::new(NOT_SENT),
             status: AtomicU16::new(0),
             born: Instant::now(),
@@ -99,6 +106,16 @@ impl Exchange {
             patience: AtomicU64::new(0),
             changed: Notify::new(),
         })
+    }
+
+    /// The request meets the route of this number.
+    pub(super) fn meets(&self, route: usize) {
+        let _ = self.route.set(route);
+    }
+
+    /// The number of the route that it meets.
+    pub(super) fn route(&self) -> Option<usize> {
+        self.route.get().copied()
     }
 
     /// Policy has let the request through.
@@ -169,6 +186,17 @@ impl Exchange {
         self.moved();
         self.stage.store(SENT, Ordering::Release);
         self.changed.notify_one();
+    }
+
+    /// It goes there: whose meter counts what comes of it.
+    pub(super) fn sent_to(&self, upstream: &Arc<UpstreamMeter>) {
+        let _ = self.upstream.set((Arc::clone(upstream), self.stopwatch.elapsed()));
+    }
+
+    /// The upstream that the request was sent to, and how long ago.
+    pub(super) fn upstream(&self) -> Option<(&UpstreamMeter, Duration)> {
+        let (upstream, sent) = self.upstream.get()?;
+        Some((upstream, self.stopwatch.elapsed().saturating_sub(*sent)))
     }
 
     /// Whether the app may have seen a part of the request.
@@ -246,6 +274,7 @@ pub(super) mod tests {
             client: IpAddr::from([127, 0, 0, 1]),
             hops: Vec::new(),
             trusted: false,
+            certified: true,
             scheme: None,
             method: Method::GET,
             host: Host::parse("a.example:8443").unwrap(),

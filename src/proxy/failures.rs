@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use pingora::{Error, ErrorSource, ErrorType, proxy::Session};
-use tokio::net::TcpStream;
 
 use super::{
+    entrance::Client,
     lent::Lent,
     wire::{Guard, Refusal},
 };
@@ -72,8 +72,8 @@ pub(super) fn in_short(error: &Error) -> String {
 }
 
 /// Why the guard refused the body, when that was the reason that it could not be read.
-fn refused(session: &Session) -> Option<Refusal> {
-    session.stream()?.as_any().downcast_ref::<Guard<Lent<TcpStream>>>()?.refusal()
+pub(super) fn refused(session: &Session) -> Option<Refusal> {
+    session.stream()?.as_any().downcast_ref::<Guard<Lent<Client>>>()?.refusal()
 }
 
 fn by_status(status: u16) -> Failure {

@@ -8,6 +8,7 @@ use crate::{
     pages::Failure,
     policy::Admission,
     signin::{Browser, LeftBy, SignedOut},
+    telemetry::Decision as Told,
     web::{Host, Kind, SetCookie},
 };
 
@@ -81,7 +82,8 @@ impl Gateway {
         if facts.kind == Kind::Guess {
             // Then the browser asks again when the person really wants to leave.
             let answer = Answer::failure(Failure::Unavailable, facts.kind, &facts.request_id);
-            return Err(Box::new(answer.because("a guess of the browser is nobody's wish to sign out")));
+            let answer = answer.because("a guess of the browser is nobody's wish to sign out");
+            return Err(Box::new(answer.telling(Told::Objection)));
         }
         let signed_out = self.signin.sign_out(browser, LeftBy::App).await;
         let farewell = self.farewell(&facts.host, signed_out.map_err(|error| sessions_unavailable(&error, facts))?);

@@ -8,10 +8,17 @@ use governor::{
 };
 
 use super::{
-    Settings, UpstreamsError, app_cookies::AppCookies, identity_headers::IdentityHeaders, upstreams::Upstreams,
+    Answer, Exchange, Settings, UpstreamsError, app_cookies::AppCookies, identity_headers::IdentityHeaders,
+    upstreams::Upstreams,
 };
 use crate::{
-    assertion::Assertions, clock::SharedClock, entropy::SharedEntropy, policy::Table, signin::SignIn, web::Host,
+    assertion::Assertions,
+    clock::SharedClock,
+    entropy::SharedEntropy,
+    policy::{Admission, Table},
+    signin::SignIn,
+    telemetry::{Decision, Metrics, Routes},
+    web::Host,
 };
 
 /// Judges requests and sends the admitted ones on.
@@ -25,6 +32,8 @@ pub struct Gateway {
     pub(super) upstreams: Arc<Upstreams>,
     pub(super) app_cookies: AppCookies,
     pub(super) sign_ins: SignInRate,
+    pub(super) routes: Routes,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) clock: SharedClock,
     pub(super) entropy: SharedEntropy,
 }
@@ -40,11 +49,26 @@ impl Gateway {
         signin: Arc<SignIn>,
         clock: SharedClock,
         entropy: SharedEntropy,
+        metrics: Arc<Metrics>,
     ) -> Result<Self, UpstreamsError> {
         let sign_ins = SignInRate::new(settings.sign_in_rate_per_ip, clock.clone());
-        let upstreams = Arc::new(Upstreams::new(&table)?);
+        let upstreams = Arc::new(Upstreams::new(&table, &metrics)?);
+        let routes = Routes::new(&metrics, table.names());
         let (headers, app_cookies, assertions) = (IdentityHeaders::default(), AppCookies::default(), None);
-        Ok(Self { settings, table, signin, headers, assertions, upstreams, app_cookies, sign_ins, clock, entropy })
+        Ok(Self {
+            settings,
+            table,
+            signin,
+            headers,
+            assertions,
+            upstreams,
+            app_cookies,
+            sign_ins,
+            routes,
+            metrics,
+            clock,
+            entropy,
+        })
     }
 
     /// The same, with signed assertions for the apps when there are any to be made.
@@ -64,6 +88,14 @@ impl Gateway {
     #[must_use]
     pub fn upstreams(&self) -> Arc<Upstreams> {
         Arc::clone(&self.upstreams)
+    }
+
+    /// Counts what became of a request for an app.
+    pub(super) fn count(&self, exchange: &Exchange, judged: Result<&Admission, &Answer>) {
+        let decision = judged.map_or_else(Answer::decision, |_| Decision::Admitted);
+        let outside = || self.table.number_without_route(&exchange.facts.host);
+        self.routes.count(exchange.route().unwrap_or_else(outside), decision);
+        self.metrics.judged(decision, exchange.stopwatch.elapsed());
     }
 
     /// Whether browsers reach this gateway by `host`: an app's, or that of the redirect URI.

@@ -14,6 +14,7 @@ use crate::{
     pages::Failure,
     policy::{Admission, HeaderSet, Values, Variable},
     session::{ActiveSession, Record, SessionKey},
+    telemetry::Decision as Told,
 };
 
 /// Most sessions times routes whose headers are kept ready.
@@ -88,7 +89,7 @@ impl Gateway {
 pub(super) fn not_vouched(error: &AssertionError, facts: &Facts) -> Box<Answer> {
     tracing::warn!(event = "assertion_unavailable", request_id = %facts.request_id, reason = %error);
     let answer = Answer::failure(Failure::NotVouched, facts.kind, &facts.request_id);
-    Box::new(answer.with(header::RETRY_AFTER, "5"))
+    Box::new(answer.with(header::RETRY_AFTER, "5").telling(Told::AssertionUnavailable))
 }
 
 fn fill(set: &HeaderSet, session: &ActiveSession) -> Prepared {

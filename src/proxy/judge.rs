@@ -15,11 +15,9 @@ use crate::{
     policy::{Access, Admission, Decision, Lookup, Miss, Obstacle, Unmet, decide},
     session::{ActiveSession, StoreError},
     signin::{AtApple, Begun, Browser, RenewProblem},
+    telemetry::Decision as Told,
     web::{Kind, OWN_PREFIX, Place, ReturnPath, Scheme},
 };
-
-/// The reason of a 421.
-pub(super) const NO_SUCH_HOST: &str = "no app has this host";
 
 /// What stays as it is in a query value.
 const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
@@ -30,7 +28,7 @@ impl Gateway {
     pub(super) async fn judge(&self, request: &RequestHeader, exchange: &Exchange) -> Result<Admission, Box<Answer>> {
         let facts = &exchange.facts;
         let browser = forwarding::browser(request, facts);
-        let judged = self.admit(facts, &browser).await.and_then(|admission| {
+        let judged = self.admit(exchange, &browser).await.and_then(|admission| {
             let objection = self.objection(request, facts, &admission);
             objection.map_or(Ok(admission), |answer| Err(Box::new(answer)))
         });
@@ -40,9 +38,11 @@ impl Gateway {
     }
 
     /// Admits a request, or says what it gets instead. The answer is boxed: most requests have none.
-    async fn admit(&self, facts: &Facts, browser: &Browser<'_>) -> Result<Admission, Box<Answer>> {
+    async fn admit(&self, exchange: &Exchange, browser: &Browser<'_>) -> Result<Admission, Box<Answer>> {
+        let facts = &exchange.facts;
         let found = self.table.find(&facts.host, &facts.method, facts.target.path());
         let lookup = found.map_err(|miss| self.missed(miss, facts))?;
+        exchange.meets(lookup.number());
         let session = match lookup.route().access {
             Access::Public => None,
             Access::Optional | Access::Required => {
@@ -74,6 +74,7 @@ impl Gateway {
                 let seconds = retry_after.as_secs().max(1).to_string();
                 let answer = Answer::failure(Failure::NotRenewed, facts.kind, &facts.request_id);
                 let answer = answer.because("the access token has expired, and Apple gives no new one now");
+                let answer = answer.telling(Told::TokenUnavailable);
                 Err(Box::new(answer.with(header::RETRY_AFTER, &seconds)))
             }
             Err(RenewProblem::Store(error)) => Err(sessions_unavailable(&error, facts)),
@@ -84,15 +85,16 @@ impl Gateway {
     fn missed(&self, miss: Miss, facts: &Facts) -> Box<Answer> {
         let fail = |failure| Answer::failure(failure, facts.kind, &facts.request_id);
         Box::new(match miss {
-            Miss::Host => fail(Failure::Misdirected).because(NO_SUCH_HOST),
-            Miss::Path => fail(Failure::NotFound).because("no route covers the path"),
+            Miss::Host => misdirected(facts),
+            Miss::Path => fail(Failure::NotFound).because("no route covers the path").telling(Told::NoRoute),
             // RFC 9110, section 15.5.6: the origin server MUST generate an Allow header field.
             Miss::Method => fail(Failure::MethodNotAllowed)
                 .because("no route of this path takes the method")
-                .with(header::ALLOW, &self.table.methods_at(&facts.host, facts.target.path())),
-            Miss::Ambiguous => {
-                fail(Failure::BadRequest).because("some apps would read this path as that of another route")
-            }
+                .with(header::ALLOW, &self.table.methods_at(&facts.host, facts.target.path()))
+                .telling(Told::MethodNotTaken),
+            Miss::Ambiguous => fail(Failure::BadRequest)
+                .because("some apps would read this path as that of another route")
+                .telling(Told::AmbiguousPath),
         })
     }
 
@@ -136,7 +138,7 @@ impl Gateway {
         // RFC 6750, section 3.1, under our own scheme.
         let challenge = format!("Schoolgate error=\"insufficient_scope\", scope=\"{missing}\", sign_in=\"{url}\"");
         let answer = unauthorized(Denial::ScopeMissing, &challenge, &place, facts);
-        answer.because(format!("the session does not have {missing}"))
+        answer.because(format!("the session does not have {missing}")).telling(Told::ScopeNeeded)
     }
 
     /// The redirect to Apple, with the cookies of the sign-in.
@@ -164,25 +166,42 @@ impl Gateway {
         if self.sign_ins.admits(facts.client) {
             return None;
         }
+        self.metrics.rate_limited.inc();
         let explanation = SignInProblem::TooMany.explanation();
         let page = || pages::try_again(SignInProblem::TooMany, retry, &facts.request_id);
         let answer = Answer::error(&explanation, facts.kind, &facts.request_id, page);
-        Some(answer.because("more sign-ins from this address than sign_in_rate_per_ip").with(header::RETRY_AFTER, "1"))
+        let answer = answer.because("more sign-ins from this address than sign_in_rate_per_ip");
+        Some(answer.with(header::RETRY_AFTER, "1").telling(Told::RateLimited))
     }
+}
+
+/// The reason of a 421.
+pub(super) const NO_SUCH_HOST: &str = "no app has this host";
+
+/// The answer to a request for a host that no app has.
+pub(super) fn misdirected(facts: &Facts) -> Answer {
+    let answer = Answer::failure(Failure::Misdirected, facts.kind, &facts.request_id);
+    answer.because(NO_SUCH_HOST).telling(Told::UnknownHost)
+}
+
+/// The answer to a request on a connection whose certificate is for other hosts (RFC 9110, section 7.4).
+pub(super) fn uncertified(facts: &Facts) -> Answer {
+    let answer = Answer::failure(Failure::Misdirected, facts.kind, &facts.request_id);
+    answer.because("the certificate of this connection is not for this host").telling(Told::UnknownHost)
 }
 
 /// The redirect of a sign-in that has begun.
 pub(super) fn begun(begun: &Begun, facts: &Facts) -> Answer {
     // RFC 9700, section 4.12: never 307, which would send a form on to Apple.
     let status = if matches!(facts.method, http::Method::GET | http::Method::HEAD) { 302 } else { 303 };
-    Answer::redirect(status, &begun.location).with_cookies(&begun.cookies).beginning_a_sign_in()
+    Answer::redirect(status, &begun.location).with_cookies(&begun.cookies).telling(Told::SignInBegun)
 }
 
 /// 401 with the way to sign in.
 pub(super) fn not_signed_in(place: &Place, facts: &Facts, scheme: Scheme) -> Answer {
     let url = sign_in_url(scheme, facts, place);
     let answer = unauthorized(Denial::SignInNeeded, &format!("Schoolgate sign_in=\"{url}\""), place, facts);
-    answer.because("nobody is signed in")
+    answer.because("nobody is signed in").telling(Told::SignInNeeded)
 }
 
 fn unauthorized(denial: Denial, challenge: &str, place: &Place, facts: &Facts) -> Answer {
@@ -222,7 +241,7 @@ pub(super) fn sessions_unavailable(error: &StoreError, facts: &Facts) -> Box<Ans
     tracing::error!(event = "store_unavailable", request_id = %facts.request_id, reason = %error);
     let answer = Answer::failure(Failure::SessionsUnavailable, facts.kind, &facts.request_id);
     let answer = answer.because("the session store does not answer");
-    Box::new(answer.with(header::RETRY_AFTER, "5"))
+    Box::new(answer.with(header::RETRY_AFTER, "5").telling(Told::StoreUnavailable))
 }
 
 /// The log says which kind of rule it was; the address of a person is in no log.
@@ -239,7 +258,8 @@ fn not_allowed(unmet: Unmet, lookup: &Lookup, session: Option<&ActiveSession>, f
         session = %session.record().handle, subject = %person.subject, organization, request_id = %facts.request_id,
     );
     let page = || pages::forbidden(&Forbidden { person, reference: &facts.request_id, return_to: &return_to });
-    Answer::error(&Denial::Forbidden.explanation(), facts.kind, &facts.request_id, page).because(unmet.as_str())
+    let answer = Answer::error(&Denial::Forbidden.explanation(), facts.kind, &facts.request_id, page);
+    answer.because(unmet.as_str()).telling(Told::NotAllowed)
 }
 
 /// Apple was asked already and did not grant it: 403, and no loop.
@@ -253,5 +273,5 @@ fn scope_missing(missing: &ScopeSet, lookup: &Lookup, session: &ActiveSession, f
     );
     let page = || pages::scope_missing(&ScopeMissing { person, missing, reference: &facts.request_id, return_to });
     let answer = Answer::error(&Denial::ScopeMissing.explanation(), facts.kind, &facts.request_id, page);
-    answer.because(format!("Apple was asked for {missing} and did not grant it"))
+    answer.because(format!("Apple was asked for {missing} and did not grant it")).telling(Told::ScopeNotGranted)
 }

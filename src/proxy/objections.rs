@@ -7,6 +7,7 @@ use super::{Answer, Gateway, exchange::Facts, failures::BODY_TOO_LARGE, own};
 use crate::{
     pages::{Denial, Failure},
     policy::{Admission, Decision, decide},
+    telemetry::Decision as Told,
     web::{Host, Scheme, Target},
 };
 
@@ -16,6 +17,10 @@ const DESTINATION: HeaderName = HeaderName::from_static("destination");
 impl Gateway {
     /// The answer to an admitted request that goes no further; `None` when nothing stands against it.
     pub(super) fn objection(&self, request: &RequestHeader, facts: &Facts, admission: &Admission) -> Option<Answer> {
+        self.objected(request, facts, admission).map(|answer| answer.telling(Told::Objection))
+    }
+
+    fn objected(&self, request: &RequestHeader, facts: &Facts, admission: &Admission) -> Option<Answer> {
         let fail = |failure, why| Some(Answer::failure(failure, facts.kind, &facts.request_id).because(why));
         let announced =
             request.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());

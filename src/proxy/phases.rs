@@ -22,7 +22,7 @@ use super::{
     response_headers,
     upstreams::Journey,
 };
-use crate::{pages::Failure, policy::Admission};
+use crate::policy::Admission;
 
 /// What the phases of one request share.
 #[derive(Debug, Default)]
@@ -76,12 +76,18 @@ impl ProxyHttp for Gateway {
         let facts = &exchange.facts;
         // Web servers ask for forward-auth by whatever name they know the gateway by.
         let everywhere = Endpoint::of(facts.target.path()) == Some(Endpoint::Auth);
-        let answer = if !everywhere && !self.serves(&facts.host) {
-            Answer::failure(Failure::Misdirected, facts.kind, &facts.request_id).because(judge::NO_SUCH_HOST)
+        let answer = if !facts.certified || !everywhere && !self.serves(&facts.host) {
+            let answer = if facts.certified { judge::misdirected(facts) } else { judge::uncertified(facts) };
+            self.count(&exchange, Err(&answer));
+            answer
         } else if own::is_own(facts.target.path()) {
-            self.answer_own(session, facts).await?
+            let answer = self.answer_own(session, facts).await?;
+            self.metrics.own_paths.took(own::counted(facts.target.path()), exchange.stopwatch.elapsed());
+            answer
         } else {
-            match self.judge_with_forms(session, &exchange, &mut context.forms).await? {
+            let judged = self.judge_with_forms(session, &exchange, &mut context.forms).await?;
+            self.count(&exchange, judged.as_ref().map_err(AsRef::as_ref));
+            match judged {
                 Ok(admission) => {
                     forwarding::ignore_nominations(session.req_header_mut(), admission.app())?;
                     exchange.admit(admission);
@@ -90,6 +96,7 @@ impl ProxyHttp for Gateway {
                 Err(answer) => *answer,
             }
         };
+        let answer = answer.secured(self.settings.hsts);
         exchange.explain(&answer);
         answer.send(session, &facts.request_id).await?;
         Ok(true)
@@ -157,6 +164,9 @@ impl ProxyHttp for Gateway {
             false => context.journey.upstream(app)?.authority(),
         };
         request.insert_header(header::HOST, host)?;
+        if let Some(upstream) = self.upstreams.meter(app, &context.journey) {
+            exchange.sent_to(upstream);
+        }
         exchange.sent(app.upstream_timeout);
         Ok(())
     }
@@ -190,7 +200,11 @@ impl ProxyHttp for Gateway {
         context: &mut Context,
     ) -> pingora::Result<()> {
         if let Some(exchange) = context.exchange().filter(|_| is_final(response)) {
-            exchange.answered(response.status.as_u16());
+            let status = response.status.as_u16();
+            exchange.answered(status);
+            if let Some((upstream, after)) = exchange.upstream() {
+                upstream.answered(status, after);
+            }
         }
         Ok(())
     }
@@ -204,6 +218,10 @@ impl ProxyHttp for Gateway {
         let (exchange, admission) = context.parts()?;
         response_headers::mend(response, self.signin.cookie_names(), admission.session().is_some())?;
         self.label_cookies(response, admission.app(), exchange)?;
+        if let Some(hsts) = self.settings.hsts.filter(|_| is_final(response)) {
+            // In the place of the app's: browsers look at the first only, and whoever ends TLS answers for it.
+            response.insert_header(header::STRICT_TRANSPORT_SECURITY, hsts.to_string())?;
+        }
         if is_final(response) {
             context.forms.onto(response)?;
         }
@@ -221,6 +239,7 @@ impl ProxyHttp for Gateway {
                 let facts = &exchange.facts;
                 let answer = Answer::failure(failure, facts.kind, &facts.request_id);
                 let answer = exchange.parting(answer.because(failures::reason(session, error)));
+                let answer = answer.secured(self.settings.hsts);
                 exchange.explain(&answer);
                 // A second answer, for lateness, must not follow this one.
                 exchange.answered(answer.status());
@@ -247,6 +266,12 @@ impl ProxyHttp for Gateway {
             let reason = error.map(|error| (error.esource().clone(), error.etype().clone()));
             if let Some((ErrorSource::Upstream, kind)) = &reason {
                 tracing::warn!(event = "upstream_failed", request_id = %exchange.facts.request_id, reason = kind.as_str());
+                if let Some((upstream, _)) = exchange.upstream() {
+                    upstream.broken();
+                }
+            }
+            if let Some(refusal) = failures::refused(session) {
+                self.metrics.unreadable.count(refusal.kind());
             }
             access_log::line(exchange, status);
         }

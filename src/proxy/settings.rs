@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
-use super::TrustedProxies;
+use super::{Hsts, TrustedProxies};
 use crate::web::Scheme;
 
 /// Settings of the public listeners.
@@ -22,4 +22,6 @@ pub struct Settings {
     pub min_body_rate: u64,
     /// Head of a request, target included, in bytes.
     pub max_header_bytes: usize,
+    /// What browsers are told about HTTPS, where TLS ends here. Whoever ends it elsewhere says it there.
+    pub hsts: Option<Hsts>,
 }

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{Parts, Settings, StartError, key_file, store};
+use super::{Parts, Settings, StartError, StoreChoice, key_file, store};
 use crate::{
+    apple::Apple,
     clock::SharedClock,
     entropy::SharedEntropy,
-    session::{Codec, LiveLifetimes, RevocationQueue, Sealer, Sessions},
+    session::{Codec, LiveLifetimes, MeteredStore, RevocationQueue, Sealer, Sessions},
+    telemetry::Metrics,
 };
 
 use super::current::CurrentApple;
@@ -21,6 +23,7 @@ pub(super) struct Core {
     pub(super) lifetimes: LiveLifetimes,
     pub(super) queue: RevocationQueue,
     pub(super) apple: Arc<CurrentApple>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Core {
@@ -28,8 +31,16 @@ impl Core {
     pub(super) async fn open(settings: &Settings, parts: Parts) -> Result<Self, StartError> {
         let Parts { clock, entropy, store: given, sockets: _ } = parts;
         let sealer = Arc::new(key_file::load(settings.encryption_key_file.as_deref(), &settings.state_dir, &*entropy)?);
-        let apple = CurrentApple::new(settings.apple.clone(), Arc::clone(&clock), Arc::clone(&entropy))?;
+        let metrics = Metrics::new(Arc::clone(&clock));
+        let apple = CurrentApple::new(Apple::new(
+            settings.apple.clone(),
+            Arc::clone(&clock),
+            Arc::clone(&entropy),
+            Arc::clone(&metrics),
+        )?);
         let lifetimes = LiveLifetimes::from(settings.session);
+        // Memory always answers, and no request is to wait for a look at the clock.
+        let is_metered = given.is_some() || !matches!(settings.store, StoreChoice::Memory);
         let store = match given {
             Some(store) => store,
             None => {
@@ -38,14 +49,16 @@ impl Core {
                 store::open(settings.store.clone(), &settings.state_dir, lifetimes.clone(), codec, surroundings).await?
             }
         };
+        let store = if is_metered { Arc::new(MeteredStore::new(store, Arc::clone(&metrics))) } else { store };
         let sessions = Sessions::new(lifetimes.clone(), Arc::clone(&store), Arc::clone(&clock), Arc::clone(&entropy));
         let queue = RevocationQueue::new(
             store,
             Arc::<CurrentApple>::clone(&apple),
             Arc::clone(&clock),
             Arc::clone(&entropy),
+            Arc::clone(&metrics),
             sessions.bell(),
         );
-        Ok(Self { clock, entropy, sealer, sessions, lifetimes, queue, apple })
+        Ok(Self { clock, entropy, sealer, sessions, lifetimes, queue, apple, metrics })
     }
 }

@@ -6,9 +6,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 
 use crate::{
-    apple::{Apple, BuildError, Revocable, Settings},
-    clock::SharedClock,
-    entropy::SharedEntropy,
+    apple::{Apple, Revocable},
     session::{Revoker, Verdict},
 };
 
@@ -17,9 +15,9 @@ use crate::{
 pub(super) struct CurrentApple(ArcSwap<Apple>);
 
 impl CurrentApple {
-    /// Begins with the first. Calls nobody.
-    pub(super) fn new(settings: Settings, clock: SharedClock, entropy: SharedEntropy) -> Result<Arc<Self>, BuildError> {
-        Ok(Arc::new(Self(ArcSwap::from_pointee(Apple::new(settings, clock, entropy)?))))
+    /// Begins with the first.
+    pub(super) fn new(first: Apple) -> Arc<Self> {
+        Arc::new(Self(ArcSwap::from_pointee(first)))
     }
 
     /// The client.

@@ -9,6 +9,7 @@ use std::{
 
 use zeroize::Zeroizing;
 
+use super::Settings;
 use crate::{
     entropy::Entropy,
     session::{FileStore, KeyProblem, Sealer},
@@ -80,26 +81,56 @@ fn cure(action: &str, error: &io::Error) -> &'static str {
     }
 }
 
+/// Where the key of these settings is, or will be.
+#[must_use]
+pub fn session_key_file(settings: &Settings) -> PathBuf {
+    settings.encryption_key_file.clone().unwrap_or_else(|| settings.state_dir.join(NAME))
+}
+
+/// The key of these settings; `None` when the first start will make it. Nothing is made here.
+///
+/// # Errors
+/// When there is something in its place that is no key, or the key is missing and there is something to open with it.
+pub fn session_key(settings: &Settings) -> Result<Option<Sealer>, KeyFileError> {
+    find(settings.encryption_key_file.as_deref(), &settings.state_dir)
+}
+
 /// Loads the key from `configured`, or from `state_dir`, where it is made when it is not there.
 pub(super) fn load(configured: Option<&Path>, state_dir: &Path, source: &dyn Entropy) -> Result<Sealer, KeyFileError> {
+    if let Some(sealer) = find(configured, state_dir)? {
+        return Ok(sealer);
+    }
+    let path = state_dir.join(NAME);
+    let text = make(&path, state_dir, source)?;
+    parse(&text, path, Some(state_dir))
+}
+
+fn find(configured: Option<&Path>, state_dir: &Path) -> Result<Option<Sealer>, KeyFileError> {
     let path = configured.map_or_else(|| state_dir.join(NAME), Path::to_path_buf);
     let text = match fs::read_to_string(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound && configured.is_none() => {
-            make(&path, state_dir, source)?
-        }
         Ok(text) => Zeroizing::new(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && configured.is_none() => {
+            let sealed = state_dir.join(FileStore::NAME);
+            return match fs::exists(&sealed) {
+                Ok(false) => Ok(None),
+                Ok(true) => Err(KeyFileError::Lost { path, sealed }),
+                Err(source) => Err(KeyFileError::File { action: "make", path, source }),
+            };
+        }
         Err(error) => return Err(KeyFileError::File { action: "read", path, source: error }),
     };
-    Sealer::from_key_file(&text).map_err(|problem| {
-        let sealed = state_dir.join(FileStore::NAME);
-        match problem {
-            // The right key may still be in the file, and the problem says how to write it.
-            KeyProblem::TooMany | KeyProblem::Repeated => KeyFileError::Content { path, problem },
-            KeyProblem::Base64 | KeyProblem::Length | KeyProblem::Empty => {
-                match configured.is_none() && sealed.exists() {
-                    true => KeyFileError::Spoilt { path, problem, sealed },
-                    false => KeyFileError::Content { path, problem },
-                }
+    parse(&text, path, configured.is_none().then_some(state_dir)).map(Some)
+}
+
+/// Reads the text of a key file; `state_dir` when the file is there because nobody named another.
+fn parse(text: &str, path: PathBuf, state_dir: Option<&Path>) -> Result<Sealer, KeyFileError> {
+    Sealer::from_key_file(text).map_err(|problem| match problem {
+        // The right key may still be in the file, and the problem says how to write it.
+        KeyProblem::TooMany | KeyProblem::Repeated => KeyFileError::Content { path, problem },
+        KeyProblem::Base64 | KeyProblem::Length | KeyProblem::Empty => {
+            match state_dir.map(|state_dir| state_dir.join(FileStore::NAME)).filter(|sealed| sealed.exists()) {
+                Some(sealed) => KeyFileError::Spoilt { path, problem, sealed },
+                None => KeyFileError::Content { path, problem },
             }
         }
     })
@@ -115,10 +146,6 @@ fn without_cure(problem: KeyProblem) -> String {
 /// is ever found, and nobody's key is replaced.
 fn make(path: &Path, state_dir: &Path, source: &dyn Entropy) -> Result<Zeroizing<String>, KeyFileError> {
     let failed = |action| move |error| KeyFileError::File { action, path: path.to_path_buf(), source: error };
-    let sealed = state_dir.join(FileStore::NAME);
-    if fs::exists(&sealed).map_err(failed("make"))? {
-        return Err(KeyFileError::Lost { path: path.to_path_buf(), sealed });
-    }
     DirBuilder::new().recursive(true).mode(0o700).create(state_dir).map_err(failed("make the folder of"))?;
     let key = Sealer::new_key(source);
     let draft = state_dir.join(format!("{NAME}.{}", crate::entropy::hex::<4>(source)));

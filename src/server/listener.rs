@@ -8,13 +8,25 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use crate::proxy::{self, Service};
+use crate::{
+    proxy::{self, Service},
+    tls,
+};
 
 /// Most connections at once. Who comes then waits in the kernel's queue.
 const MOST: usize = 20_000;
 
 /// Wait after the system refused a connection for want of descriptors or memory.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// What is spoken at a listener.
+#[derive(Clone)]
+pub(super) enum Door {
+    /// HTTP; inside TLS when there are certificates.
+    Public(Option<Arc<tls::Acceptor>>),
+    /// Plain HTTP, to send browsers to the other.
+    Redirect,
+}
 
 /// Everything that accepted connections share.
 #[derive(Clone)]
@@ -36,7 +48,7 @@ impl Acceptor {
     }
 
     /// Accepts until it is shut.
-    pub(super) async fn accept_all(self, listener: TcpListener) {
+    pub(super) async fn accept_all(self, listener: TcpListener, door: Door) {
         let mut shut = self.shut.clone();
         loop {
             let accepted = tokio::select! {
@@ -44,7 +56,7 @@ impl Acceptor {
                 _ = shut.wait_for(|shut| *shut) => return,
             };
             match accepted {
-                Ok((socket, place)) => self.serve(socket, place),
+                Ok((socket, place)) => self.serve(socket, &door, place),
                 Err(error) if is_of_the_client(&error) => {}
                 Err(error) => {
                     tracing::warn!(event = "accept_failed", reason = %error);
@@ -60,10 +72,13 @@ impl Acceptor {
         Ok((socket, place))
     }
 
-    fn serve(&self, socket: TcpStream, place: OwnedSemaphorePermit) {
-        let serving = proxy::serve(self.service.clone(), socket);
+    fn serve(&self, socket: TcpStream, door: &Door, place: OwnedSemaphorePermit) {
+        let (service, door) = (self.service.clone(), door.clone());
         self.tasks.spawn(async move {
-            serving.await;
+            match door {
+                Door::Public(tls) => proxy::serve(service, tls, socket).await,
+                Door::Redirect => proxy::redirect(service, socket).await,
+            }
             drop(place);
         });
     }

@@ -17,11 +17,11 @@ mod signals;
 mod sockets;
 mod store;
 
-pub use key_file::KeyFileError;
+pub use key_file::{KeyFileError, session_key, session_key_file};
 pub use restart::NeedsRestart;
 pub use run::{Reread, run, run_until};
 pub use running::{Parts, Running, StartError};
-pub use settings::{AdminAddress, Settings, StoreChoice};
+pub use settings::{AdminAddress, Settings, StoreChoice, Tls};
 pub use signals::{Signals, Told};
 pub use sockets::Sockets;
 pub use store::StoreProblem;

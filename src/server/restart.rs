@@ -17,6 +17,8 @@ impl Fixed {
         let text = |value: &dyn std::fmt::Debug| format!("{value:?}");
         Self(vec![
             ("server.listen", text(&settings.listen)),
+            ("server.tls", text(&settings.tls.is_some())),
+            ("server.tls.redirect_http_listen", text(&settings.tls.as_ref().map(|tls| &tls.redirect_listen))),
             ("server.admin_listen", text(&settings.admin_listen)),
             ("server.state_dir", text(&settings.state_dir)),
             ("session.store", text(&settings.store)),

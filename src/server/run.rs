@@ -1,6 +1,7 @@
 //! From start to a clean stop, and the reloads in between.
 
 use super::{NeedsRestart, Parts, Running, Settings, Signals, StartError, Told, descriptors, notify, sockets::Sockets};
+use crate::telemetry::Reload;
 
 /// Reads the configuration again; says in a few words why it is not used, once the details are in the log.
 pub type Reread<'a> = dyn FnMut() -> Result<Settings, String> + 'a;
@@ -59,6 +60,7 @@ async fn reload(running: &mut Running, reread: &mut Reread<'_>) -> String {
         Ok(settings) => running.reload(settings).await.map_err(|why| why.to_string()),
         Err(why) => Err(why),
     };
+    running.metrics().reloads.count(if reloaded.is_ok() { Reload::Done } else { Reload::Refused });
     match reloaded {
         Err(reason) => {
             tracing::error!(event = "reload_refused", reason, "the configuration before goes on");

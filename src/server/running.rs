@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::{
     AdminAddress, KeyFileError, NeedsRestart, Settings,
     core::Core,
-    listener::Acceptor,
+    listener::{Acceptor, Door},
     restart::Fixed,
     serving::{Serving, Wanted},
     sockets::Sockets,
@@ -27,6 +27,8 @@ use crate::{
     entropy::{SharedEntropy, SystemEntropy},
     proxy::{Generations, Service, UpstreamsError, wire::FAREWELL},
     session::Store,
+    telemetry::Metrics,
+    tls::{self, Certificates, Keeper},
 };
 
 /// How long the last revocations may take when the gateway stops.
@@ -67,6 +69,9 @@ pub enum StartError {
     /// The client of Apple's service cannot be built.
     #[error(transparent)]
     Apple(#[from] BuildError),
+    /// TLS cannot be set up.
+    #[error("cannot set up TLS: {0}; see [server.tls]")]
+    Tls(#[from] rustls::Error),
     /// Apps cannot be reached as the settings say.
     #[error(transparent)]
     Upstreams(#[from] UpstreamsError),
@@ -112,6 +117,9 @@ impl Default for Parts {
 #[derive(Debug)]
 pub struct Running {
     addresses: Vec<SocketAddr>,
+    redirected: Vec<SocketAddr>,
+    keeper: Option<Arc<Keeper>>,
+    keeping: Option<JoinHandle<()>>,
     admin: Admin,
     drain: watch::Sender<bool>,
     shut: watch::Sender<bool>,
@@ -139,9 +147,14 @@ impl Running {
     pub async fn start(settings: Settings, mut parts: Parts) -> Result<Self, StartError> {
         let has_heirs = !parts.sockets.is_empty();
         let sockets = open(&settings.listen, &mut parts.sockets).await?;
+        let redirects = settings.tls.as_ref().map_or(&[][..], |tls| &tls.redirect_listen);
+        let redirects = open(redirects, &mut parts.sockets).await?;
+        parts.sockets.all_taken()?;
         let core = Core::open(&settings, parts).await?;
         let (fixed, grace) = (Fixed::of(&settings), settings.shutdown_grace);
         let admin_listen = settings.admin_listen.clone();
+        let keeper = settings.tls.as_ref().map(|tls| Keeper::new(tls.certificates.clone(), Arc::clone(&core.clock)));
+        let tls = keeper.as_ref().map(|keeper| tls::Acceptor::new(Arc::clone(keeper.certificates()))).transpose()?;
         let (mut serving, generation) = Serving::first(&core, Wanted::of(settings))?;
         let (drain, drains) = watch::channel(false);
         let present = Arc::new(ArcSwap::from_pointee(serving.present.clone()));
@@ -149,6 +162,7 @@ impl Running {
             present: Arc::clone(&present),
             sessions: Arc::clone(&core.sessions),
             queue: core.queue.clone(),
+            metrics: Arc::clone(&core.metrics),
             entropy: Arc::clone(&core.entropy),
             draining: drains.clone(),
         };
@@ -161,7 +175,13 @@ impl Running {
         let acceptor = Acceptor::new(service, shuts);
         let addresses: Vec<_> = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
         let connections = acceptor.tasks().clone();
-        let listeners = sockets.into_iter().map(|socket| tokio::spawn(acceptor.clone().accept_all(socket))).collect();
+        let redirected: Vec<_> = redirects.iter().filter_map(|socket| socket.local_addr().ok()).collect();
+        let door = Door::Public(tls.map(Arc::new));
+        let doors = sockets.into_iter().map(|socket| (socket, door.clone()));
+        let doors = doors.chain(redirects.into_iter().map(|socket| (socket, Door::Redirect)));
+        let open = |(socket, door)| tokio::spawn(acceptor.clone().accept_all(socket, door));
+        let listeners = doors.map(open).collect();
+        let keeping = keeper.clone().map(|keeper| tokio::spawn(keeper.watch()));
         serving.work(&core);
         let queue = core.queue.clone();
         let revoking = tokio::spawn(async move { queue.run().await });
@@ -170,6 +190,9 @@ impl Running {
         tracing::info!(event = "started", listen = ?addresses);
         Ok(Self {
             addresses,
+            redirected,
+            keeper,
+            keeping,
             admin,
             drain,
             shut,
@@ -196,6 +219,7 @@ impl Running {
     /// When what the settings ask for cannot be built: then nothing has changed.
     pub async fn reload(&mut self, settings: Settings) -> Result<Vec<NeedsRestart>, StartError> {
         let (fixed, grace, lifetimes) = (Fixed::of(&settings), settings.shutdown_grace, settings.session);
+        let certificates = settings.tls.as_ref().map(|tls| tls.certificates.clone());
         let (mut next, generation) = self.serving.next(&self.core, Wanted::of(settings))?;
         // Before it serves: nobody should wait for keys that were there a moment ago.
         let mut warming = warm(&next.apple);
@@ -204,6 +228,9 @@ impl Running {
         self.core.lifetimes.replace(lifetimes);
         self.present.store(Arc::new(next.present.clone()));
         self.generations.replace(generation);
+        if let Some((keeper, certificates)) = self.keeper.as_ref().zip(certificates) {
+            keeper.replace(certificates);
+        }
         self.serving.rest();
         next.work(&self.core);
         self.serving = next;
@@ -212,10 +239,28 @@ impl Running {
         Ok(self.fixed.changed(&fixed))
     }
 
+    /// What is counted and measured.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.core.metrics
+    }
+
     /// Where browsers connect: with the ports that the system chose.
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Where browsers that come without TLS are sent to the other addresses.
+    #[must_use]
+    pub fn redirected(&self) -> &[SocketAddr] {
+        &self.redirected
+    }
+
+    /// The certificates in use, where TLS ends here.
+    #[must_use]
+    pub fn certificates(&self) -> Option<&Arc<Certificates>> {
+        self.keeper.as_deref().map(Keeper::certificates)
     }
 
     /// Where operators ask, when it is a TCP address.
@@ -275,6 +320,7 @@ impl Running {
             let _ = timeout(FIRST_KEYS, warming).await;
         }
         self.tending.abort();
+        self.keeping.inspect(JoinHandle::abort);
         self.serving.rest();
         let Core { sessions, queue, .. } = self.core;
         sessions.write_seen().await;
@@ -296,7 +342,6 @@ async fn open(addresses: &[SocketAddr], given: &mut Sockets) -> Result<Vec<TcpLi
     for address in addresses {
         sockets.push(given.at(*address).await?);
     }
-    given.all_taken()?;
     Ok(sockets)
 }
 

@@ -10,7 +10,7 @@ use crate::{
     apple::Apple,
     assertion::{self, Assertions},
     policy::Table,
-    proxy::{self, Connections, Gateway, Generation, Upstreams},
+    proxy::{self, Connections, Gateway, Generation, OwnHosts, Upstreams},
     session::Revoke,
     signin::{self, SignIn},
 };
@@ -58,15 +58,16 @@ impl Serving {
     /// The first.
     pub(super) fn first(core: &Core, wanted: Wanted) -> Result<(Self, Generation), StartError> {
         let apple = core.apple.now();
-        let signin = SignIn::new(
-            wanted.signin.clone(),
-            Arc::clone(&apple),
-            Arc::clone(&core.sessions),
-            Arc::clone(&core.sealer),
-            core.queue.clone(),
-            Arc::clone(&core.clock),
-            Arc::clone(&core.entropy),
-        );
+        let parts = signin::Parts {
+            apple: Arc::clone(&apple),
+            sessions: Arc::clone(&core.sessions),
+            sealer: Arc::clone(&core.sealer),
+            queue: core.queue.clone(),
+            clock: Arc::clone(&core.clock),
+            entropy: Arc::clone(&core.entropy),
+            metrics: Arc::clone(&core.metrics),
+        };
+        let signin = SignIn::new(wanted.signin.clone(), parts);
         Self::build(core, wanted, apple, signin, None)
     }
 
@@ -94,9 +95,12 @@ impl Serving {
             });
             (settings, assertions)
         });
-        let connections = Connections::new(&proxy, Arc::clone(&core.sessions), Arc::clone(&entropy));
+        let hosts = OwnHosts::of(&table, &signin_settings.home);
+        let (sessions, metrics) = (Arc::clone(&core.sessions), Arc::clone(&core.metrics));
+        let connections = Connections::new(&proxy, hosts, sessions, Arc::clone(&entropy), Arc::clone(&metrics));
         let assertions = assertion.as_ref().map(|(_, assertions)| Arc::clone(assertions));
-        let gateway = Gateway::new(proxy, table, Arc::clone(&signin), clock, entropy)?.asserting(assertions);
+        let gateway = Gateway::new(proxy, table, Arc::clone(&signin), clock, entropy, metrics)?;
+        let gateway = gateway.asserting(assertions.clone());
         let gateway = match before {
             Some(before) => gateway.after(&before.upstreams),
             None => gateway,
@@ -107,13 +111,16 @@ impl Serving {
             apple: Arc::clone(&apple),
             refresh_before: signin_settings.refresh_before,
             revoke: if signin_settings.revoke_on_sign_out { Revoke::Yes } else { Revoke::No },
+            assertions,
         };
         let tasks = Tasks(Vec::new());
         Ok((Self { apple, signin, present, upstreams, assertion, tasks }, generation))
     }
 
-    /// Starts what works in the background. It ends when this is dropped.
+    /// Starts what works in the background, and tells of it. It ends when this is dropped.
     pub(super) fn work(&mut self, core: &Core) {
+        let told = Arc::clone(&self.upstreams);
+        core.metrics.upstreams.is(move || told.states());
         let (upstreams, clock) = (Arc::clone(&self.upstreams), Arc::clone(&core.clock));
         self.tasks.0.push(tokio::spawn(async move { upstreams.watch(&*clock).await }));
         if let Some((_, assertions)) = &self.assertion {

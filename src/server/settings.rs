@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use crate::{apple, assertion, policy, proxy, session, signin, telemetry::LogFormat};
+use crate::{apple, assertion, policy, proxy, session, signin, telemetry::LogFormat, tls::Kept};
 
 /// Where operators ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +11,17 @@ pub enum AdminAddress {
     Tcp(SocketAddr),
     /// The path of a unix socket.
     Unix(PathBuf),
+}
+
+impl AdminAddress {
+    /// The TCP address, when it is one.
+    #[must_use]
+    pub fn tcp(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(address) => Some(*address),
+            Self::Unix(_) => None,
+        }
+    }
 }
 
 /// Where sessions are kept.
@@ -24,11 +35,22 @@ pub enum StoreChoice {
     Redis(session::RedisUrl),
 }
 
+/// TLS at the public listeners.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// The certificates with their keys; the first is for whoever asks for no name, or for one that nobody knows.
+    pub certificates: Vec<Kept>,
+    /// Where browsers that come without TLS are sent to the public listeners.
+    pub redirect_listen: Vec<SocketAddr>,
+}
+
 /// The settings of all rooms.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Where browsers connect.
     pub listen: Vec<SocketAddr>,
+    /// How they are protected; `None` when somebody else ends TLS.
+    pub tls: Option<Tls>,
     /// Where operators ask.
     pub admin_listen: AdminAddress,
     /// Where the gateway keeps what must outlive it.

@@ -34,8 +34,8 @@ pub use revocation::{Revocation, Waiting};
 pub use revocation_queue::{RevocationQueue, Revoker, Verdict};
 pub use seal::{KeyProblem, OpenError, Sealer, Tag};
 pub use store::{
-    Edition, End, FileStore, FileStoreError, Holder, LONGEST_NOTE, Lease, Listener, MOST_OF_NOTES, MOST_WAITING, Mark,
-    MemoryStore, Note, NoteName, Queue, RedisRefuses, RedisStore, RedisUrl, Removal, SealedNote, Selector, Sharing,
-    Store, StoreError, Stored, Swap, UrlProblem,
+    Edition, End, FileLook, FileStore, FileStoreError, Holder, LONGEST_NOTE, Lease, Listener, MOST_OF_NOTES,
+    MOST_WAITING, Mark, MemoryStore, MeteredStore, Note, NoteName, Queue, RedisLook, RedisRefuses, RedisStore,
+    RedisTrouble, RedisUrl, Removal, SealedNote, Selector, Sharing, Store, StoreError, Stored, Swap, UrlProblem,
 };
 pub use watches::Over;

@@ -11,6 +11,7 @@ use crate::{
     apple::{Apple, CallError, Revocable},
     clock::{SharedClock, Timestamp},
     entropy::{self, SharedEntropy},
+    telemetry::{Metrics, RevocationOutcome},
 };
 
 /// Most calls to Apple at once.
@@ -87,6 +88,7 @@ struct Inner {
     revoker: Arc<dyn Revoker>,
     clock: SharedClock,
     entropy: SharedEntropy,
+    metrics: Arc<Metrics>,
     bell: Arc<Notify>,
     calls: Arc<Semaphore>,
     tasks: TaskTracker,
@@ -100,10 +102,11 @@ impl RevocationQueue {
         revoker: Arc<dyn Revoker>,
         clock: SharedClock,
         entropy: SharedEntropy,
+        metrics: Arc<Metrics>,
         bell: Arc<Notify>,
     ) -> Self {
         let (calls, tasks) = (Arc::new(Semaphore::new(AT_ONCE)), TaskTracker::new());
-        Self { inner: Arc::new(Inner { store, revoker, clock, entropy, bell, calls, tasks }) }
+        Self { inner: Arc::new(Inner { store, revoker, clock, entropy, metrics, bell, calls, tasks }) }
     }
 
     /// Queues a revocation that belongs to no session. When the store cannot keep it, it is tried at least
@@ -181,14 +184,17 @@ impl Inner {
         let outcome = match self.revoker.revoke(&waiting.revocation.token).await {
             Verdict::Done => {
                 tracing::info!(event = "revoked", %session);
+                self.metrics.revocations.count(RevocationOutcome::Done);
                 self.store.settle(&waiting).await
             }
             Verdict::Refused => {
                 tracing::warn!(event = "revocation_given_up", %session, reason = "refused by Apple");
+                self.metrics.revocations.count(RevocationOutcome::Refused);
                 self.store.settle(&waiting).await
             }
             Verdict::Later if self.clock.now().since(waiting.queued) >= GIVE_UP_AFTER => {
                 tracing::warn!(event = "revocation_given_up", %session, reason = "a week has passed");
+                self.metrics.revocations.count(RevocationOutcome::Expired);
                 self.store.settle(&waiting).await
             }
             Verdict::Later => self.postpone(&waiting).await,
@@ -203,6 +209,7 @@ impl Inner {
         let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(waiting.tries)).min(LONGEST_PAUSE);
         let session = &waiting.revocation.handle;
         tracing::warn!(event = "revocation_delayed", %session, seconds = pause.as_secs(), reason = "Apple did not take it");
+        self.metrics.revocations.count(RevocationOutcome::Delayed);
         let due = self.clock.now().plus(pause + self.jitter(pause));
         let next = Waiting { tries: waiting.tries.saturating_add(1), ..waiting.clone() };
         self.store.postpone(&next, due).await?;
@@ -213,13 +220,20 @@ impl Inner {
     /// For what no store keeps.
     async fn only_try(&self, waiting: &Waiting) {
         let session = &waiting.revocation.handle;
-        match self.revoker.revoke(&waiting.revocation.token).await {
-            Verdict::Done => tracing::info!(event = "revoked", %session),
-            Verdict::Refused => tracing::warn!(event = "revocation_given_up", %session, reason = "refused by Apple"),
-            Verdict::Later => {
-                tracing::error!(event = "revocation_given_up", %session, reason = "it could not be queued")
+        self.metrics.revocations.count(match self.revoker.revoke(&waiting.revocation.token).await {
+            Verdict::Done => {
+                tracing::info!(event = "revoked", %session);
+                RevocationOutcome::Done
             }
-        }
+            Verdict::Refused => {
+                tracing::warn!(event = "revocation_given_up", %session, reason = "refused by Apple");
+                RevocationOutcome::Refused
+            }
+            Verdict::Later => {
+                tracing::error!(event = "revocation_given_up", %session, reason = "it could not be queued");
+                RevocationOutcome::Lost
+            }
+        });
     }
 
     /// Up to a quarter of `pause`, so that many do not come back at once.
@@ -273,11 +287,13 @@ mod tests {
             let clock = ManualClock::at(Timestamp::from_seconds(1_000));
             let shared: SharedClock = Arc::<ManualClock>::clone(&clock);
             let store = Arc::new(MemoryStore::new(lifetimes(), Arc::clone(&shared)));
+            let metrics = Metrics::new(Arc::clone(&shared));
             let queue = RevocationQueue::new(
                 store,
                 Arc::<Scripted>::clone(&revoker),
                 shared,
                 Arc::new(SystemEntropy),
+                metrics,
                 Arc::default(),
             );
             Self { queue, revoker, clock }

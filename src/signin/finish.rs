@@ -12,6 +12,7 @@ use crate::{
     session::{
         ActiveSession, Device, Grant, Handle, Mark, NewSession, Revocation, Revoke, SessionId, SessionKey, StoreError,
     },
+    telemetry::{Ending, SignInOutcome},
     web::{Form, Host, Place, ReturnPath, SameSite, SetCookie},
 };
 
@@ -89,6 +90,12 @@ pub enum Onward {
 impl SignIn {
     /// Judges Apple's answer.
     pub async fn finish(&self, form: &Form, browser: &Browser<'_>, device: Device) -> Finished {
+        let finished = self.returned(form, browser, device).await;
+        self.metrics.signed_in(finished.outcome(SignInOutcome::SignedIn));
+        finished
+    }
+
+    async fn returned(&self, form: &Form, browser: &Browser<'_>, device: Device) -> Finished {
         // 1. One reading only: a repeated parameter is refused.
         let callback = match Callback::parse(form) {
             Ok(callback) => callback,
@@ -226,6 +233,7 @@ impl SignIn {
         }
         let revoke = if same { Revoke::No } else { self.revoke() };
         let Some(old) = self.sessions.end(old.key(), revoke).await? else { return Ok(()) };
+        self.metrics.endings.count(Ending::Replaced);
         tracing::info!(event = "session_replaced", session = %old.handle, by = %new.record().handle, same_person = same);
         Ok(())
     }

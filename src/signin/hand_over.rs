@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     session::{ActiveSession, Mark, SessionId, StoreError},
+    telemetry::SignInOutcome,
     web::{OWN_PREFIX, Place, ReturnPath, SameSite, SetCookie},
 };
 
@@ -91,6 +92,12 @@ impl SignIn {
 
     /// Judges a ticket at the host that it is for.
     pub async fn arrive(&self, ticket: Option<&str>, browser: &Browser<'_>) -> Finished {
+        let finished = self.arrived(ticket, browser).await;
+        self.metrics.signed_in(finished.outcome(SignInOutcome::HandedOver));
+        finished
+    }
+
+    async fn arrived(&self, ticket: Option<&str>, browser: &Browser<'_>) -> Finished {
         let (ticket, transaction) = match self.awaited(ticket, browser) {
             Ok(found) => found,
             Err(problem) => return self.too_late(problem, browser, ReturnPath::root()).await,

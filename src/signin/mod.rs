@@ -13,6 +13,7 @@ mod hand_over;
 mod home;
 mod kept_forms;
 mod labels;
+mod meters;
 mod notified;
 mod receipt;
 mod renew;
@@ -52,6 +53,7 @@ use crate::{
     clock::{SharedClock, Timestamp},
     entropy::SharedEntropy,
     session::{ActiveSession, RevocationQueue, Revoke, Sealer, SessionId, SessionKey, Sessions, StoreError},
+    telemetry::Metrics,
 };
 
 /// How long a form is kept: for as long as a sign-in may take.
@@ -74,6 +76,7 @@ pub struct SignIn {
     queue: RevocationQueue,
     clock: SharedClock,
     entropy: SharedEntropy,
+    metrics: Arc<Metrics>,
     renewals: Arc<Renewals>,
 }
 
@@ -93,18 +96,30 @@ impl Default for Renewals {
     }
 }
 
+/// What a sign-in is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Who vouches for people.
+    pub apple: Arc<Apple>,
+    /// The sessions.
+    pub sessions: Arc<Sessions>,
+    /// What seals cookies.
+    pub sealer: Arc<Sealer>,
+    /// What revokes tokens.
+    pub queue: RevocationQueue,
+    /// The clock.
+    pub clock: SharedClock,
+    /// The randomness.
+    pub entropy: SharedEntropy,
+    /// What counts.
+    pub metrics: Arc<Metrics>,
+}
+
 impl SignIn {
     /// Brings the parts together.
     #[must_use]
-    pub fn new(
-        settings: Settings,
-        apple: Arc<Apple>,
-        sessions: Arc<Sessions>,
-        sealer: Arc<Sealer>,
-        queue: RevocationQueue,
-        clock: SharedClock,
-        entropy: SharedEntropy,
-    ) -> Arc<Self> {
+    pub fn new(settings: Settings, parts: Parts) -> Arc<Self> {
+        let Parts { apple, sessions, sealer, queue, clock, entropy, metrics } = parts;
         Arc::new(Self {
             names: CookieNames::new(settings.external_scheme),
             settings,
@@ -114,6 +129,7 @@ impl SignIn {
             queue,
             clock,
             entropy,
+            metrics,
             renewals: Arc::default(),
         })
     }
@@ -130,6 +146,7 @@ impl SignIn {
             queue: self.queue.clone(),
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
+            metrics: Arc::clone(&self.metrics),
             renewals: Arc::clone(&self.renewals),
         })
     }

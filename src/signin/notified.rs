@@ -6,6 +6,7 @@ use super::SignIn;
 use crate::{
     apple::{Event, EventKind, Notification, NotificationError, Posted},
     session::{Mark, Revoke, Selector, StoreError},
+    telemetry::{Ending, NotificationOutcome},
 };
 
 /// How long a notification is remembered beyond the time in which it would be believed, should this machine's clock
@@ -40,6 +41,16 @@ impl SignIn {
     /// When nothing shows that Apple sent it, to this gateway and lately; or when the keys to tell, or the store,
     /// are not available.
     pub async fn notified(&self, body: &[u8]) -> Result<Notified, NotifyProblem> {
+        let outcome = self.obey(body).await;
+        self.metrics.notifications.count(match &outcome {
+            Ok(Notified::Done) => NotificationOutcome::Done,
+            Ok(Notified::Repeated) => NotificationOutcome::Repeated,
+            Err(problem) => problem.outcome(),
+        });
+        outcome
+    }
+
+    async fn obey(&self, body: &[u8]) -> Result<Notified, NotifyProblem> {
         let posted = Posted::parse(body).map_err(NotificationError::Envelope)?;
         let notification = self.apple.verify_notification(&posted).await?;
         let mark = Mark::of("notification", &format!("{}\0{}", notification.issuer(), notification.id()));
@@ -61,6 +72,7 @@ impl SignIn {
             // Apple has taken the grant back already.
             ended += self.sessions.end_all(Some(&whose), Revoke::No).await?;
         }
+        self.metrics.endings.add(Ending::Notification, ended);
         let Event { kind, subject, organization, is_garbled } = event;
         tracing::info!(
             event = "notification_received", jti = notification.id(), kind = %kind, ended,

@@ -14,11 +14,12 @@ use futures_util::{
 
 use tokio::sync::oneshot;
 
-use super::{SignIn, finish::replaced};
+use super::{SignIn, finish::replaced, meters};
 use crate::{
     apple::{CallError, RefreshToken, TokenAnswer},
     clock::Timestamp,
     session::{ActiveSession, Grant, Holder, Lease, Record, Revocation, SessionKey, StoreError},
+    telemetry::{Ending, Refresh},
 };
 
 /// How long the right to refresh a session is one process's, unless it is renewed. When a process dies with
@@ -258,6 +259,7 @@ impl SignIn {
 
     async fn call_apple(&self, session: &ActiveSession, holder: &Holder, waiters: &mut Waiters) -> Outcome {
         let Some(token) = session.record().grant.refresh_token.clone() else {
+            self.metrics.refreshes.count(Refresh::NoRefreshToken);
             return self.over(session, "no_refresh_token").await;
         };
         let mut call = pin!(self.apple.refresh(&token));
@@ -276,17 +278,26 @@ impl SignIn {
                 let grant = self.grant_of(answer, session, token.clone());
                 match self.keep(session, &grant).await {
                     Err(RenewProblem::Store(error)) => {
+                        self.metrics.refreshes.count(Refresh::NotKept);
                         tracing::warn!(event = "refresh_not_kept", session = %session.record().handle, reason = %error);
                         waiters.tell(Err(RenewProblem::Store(error)));
                         self.keep_in_the_end(session, &grant, holder).await
                     }
-                    kept => kept,
+                    kept => {
+                        self.metrics.refreshes.count(Refresh::Refreshed);
+                        kept
+                    }
                 }
             }
-            // `invalid_request` is no end: TN3107 says that Apple uses it for "the user has revoked authorization" too,
-            // but also for every mistake of ours, and a mistake of ours must not sign a school out.
-            Err(CallError::InvalidGrant) => self.over(session, "invalid_grant").await,
-            Err(error) => Err(self.failed_refresh(session, &error)),
+            Err(error) => {
+                self.metrics.refreshes.count(meters::failed_refresh(&error));
+                // `invalid_request` is no end: TN3107 says that Apple uses it for "the user has revoked authorization"
+                // too, but also for every mistake of ours, and a mistake of ours must not sign a school out.
+                match error == CallError::InvalidGrant {
+                    true => self.over(session, "invalid_grant").await,
+                    false => Err(self.failed_refresh(session, &error)),
+                }
+            }
         }
     }
 
@@ -342,6 +353,7 @@ impl SignIn {
     async fn over(&self, session: &ActiveSession, reason: &str) -> Result<ActiveSession, RenewProblem> {
         if self.sessions.end_unchanged(session).await? {
             let record = session.record();
+            self.metrics.endings.count(Ending::GrantEnded);
             tracing::info!(event = "session_ended", session = %record.handle, subject = %record.person.subject, reason);
             return Err(RenewProblem::Ended);
         }

@@ -56,6 +56,7 @@ impl SignIn {
             };
             if let Some(record) = record {
                 tracing::info!(event = "signed_out", session = %record.handle, subject = %record.person.subject, by = by.word());
+                self.metrics.endings.count(by.ending());
                 self.remember_leaving(&id.key(), &record).await;
                 ended = Some(record);
             }

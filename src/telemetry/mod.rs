@@ -3,6 +3,13 @@
 //! Only the gateway's own events are written, at any level: what a dependency says of a request
 //! (some show whole heads) could hold a cookie, a code or a token.
 
+mod metrics;
+
+pub use metrics::{
+    AppleEndpoint, CallOutcome, CertificateState, Counts, Decision, Ending, Last, LastHour, LastOne, Metrics,
+    NotificationOutcome, OpenConnection, OwnPath, Refresh, Reload, RevocationOutcome, Routes, SignInOutcome, Source,
+    StoreCall, StoreOutcome, Timings, Unreadable, UpstreamMeter, UpstreamNews, UpstreamOutcome, UpstreamState, Word,
+};
 pub use tracing::Level;
 use tracing_subscriber::{
     EnvFilter, Layer,

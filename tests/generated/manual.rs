@@ -16,7 +16,7 @@ pub(crate) fn configuration() -> String {
     page.control("SH", ["SYNOPSIS"]).text([roman("/etc/schoolgate/gateway.toml")]);
     page.control("SH", ["DESCRIPTION"]);
     page.text(inlines(
-        "A file in TOML. `/usr/share/doc/schoolgate/examples/gateway.toml.example` is one to begin with. Another file is \
+        "A file in TOML. `/usr/share/doc/schoolgate/examples/gateway.toml` is one to begin with. Another file is \
          named with `--config` or `$SCHOOLGATE_CONFIG`.",
     ));
     for text in [words::STRICT, words::CHANGES, words::EDITORS] {

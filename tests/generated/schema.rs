@@ -127,7 +127,11 @@ fn the_schema_misses_what_is_required() {
     assert_eq!(faults(&validator, "").len(), 2, "apple and app");
     for section in SECTIONS {
         for key in section.keys.iter().filter(|key| key.default == Default::Required) {
-            let text = everything().replacen(&format!("\n{} = {}\n", key.name, key.example), "\n", 1);
+            let header = format!("{}\n", section.header());
+            let whole = everything();
+            let (before, after) = whole.split_once(&header).unwrap();
+            let line = format!("{} = {}\n", key.name, key.example);
+            let text = format!("{before}{header}{}", after.replacen(&line, "", 1));
             let faults = faults(&validator, &text);
             assert!(faults.len() == 1 && faults[0].contains(key.name), "{}: {faults:?}", key.name);
         }

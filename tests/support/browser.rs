@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 
 use url::Url;
 
-use super::{Answer, Request, http::Unanswered};
+use super::{Answer, Request, TlsClient, http::Unanswered};
 
 /// Keeps cookies as RFC 6265bis, section 5.7, has it: by name, domain and path.
 #[derive(Clone, Debug)]
@@ -12,6 +12,7 @@ pub struct Browser {
     gateway: SocketAddr,
     cookies: Vec<Cookie>,
     heard: Vec<Answer>,
+    tls: Option<TlsClient>,
 }
 
 #[derive(Clone, Debug)]
@@ -44,7 +45,12 @@ impl Cookie {
 
 impl Browser {
     pub fn new(gateway: SocketAddr) -> Self {
-        Self { gateway, cookies: Vec::new(), heard: Vec::new() }
+        Self { gateway, cookies: Vec::new(), heard: Vec::new(), tls: None }
+    }
+
+    /// The same, in TLS at the gateway.
+    pub fn with_tls(self, client: TlsClient) -> Self {
+        Self { tls: Some(client), ..self }
     }
 
     /// Opens a page, without following anything.
@@ -71,7 +77,10 @@ impl Browser {
     pub async fn send(&mut self, url: &str, request: Request, cross_site: bool) -> Answer {
         let url = Url::parse(url).unwrap();
         let (address, request) = self.addressed(&url, request, cross_site);
-        let answer = request.send(address).await;
+        let answer = match self.tls.as_ref().filter(|_| address == self.gateway) {
+            Some(client) => request.send_over(&mut client.open(address, url.host_str().unwrap()).await).await,
+            None => request.send(address).await,
+        };
         self.take(&url, &answer);
         answer
     }

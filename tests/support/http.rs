@@ -7,6 +7,8 @@ use tokio::{
     net::TcpStream,
     time::timeout,
 };
+use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
 
 /// No test waits longer for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -89,7 +91,11 @@ impl Request {
 
     /// Sends it on a connection of its own.
     pub async fn send(&self, address: SocketAddr) -> Answer {
-        let mut connection = Connection::open(address).await;
+        self.send_over(&mut Connection::open(address).await).await
+    }
+
+    /// Sends it on a connection that is there.
+    pub async fn send_over(&self, connection: &mut Connection) -> Answer {
         connection.write(&self.bytes()).await;
         // An answer to HEAD has the length of a body and no body (RFC 9110, section 9.3.2).
         if self.method == "HEAD" { connection.head().await } else { connection.answer().await }
@@ -150,7 +156,7 @@ impl Answer {
 
 /// A connection that is written to and read from by hand.
 pub struct Connection {
-    stream: TcpStream,
+    stream: Either<TcpStream, Box<TlsStream<TcpStream>>>,
     held: Vec<u8>,
 }
 
@@ -161,13 +167,21 @@ impl Connection {
 
     /// Over a socket that is there already: the app's end of a connection, for one.
     pub fn over(stream: TcpStream) -> Self {
-        Self { stream, held: Vec::new() }
+        Self { stream: Either::Left(stream), held: Vec::new() }
+    }
+
+    /// Inside TLS.
+    pub fn over_tls(stream: TlsStream<TcpStream>) -> Self {
+        Self { stream: Either::Right(Box::new(stream)), held: Vec::new() }
     }
 
     /// The socket, from which nothing was read that has not been handed out.
     pub fn into_stream(self) -> TcpStream {
         assert!(self.held.is_empty(), "{:?}", String::from_utf8_lossy(&self.held));
-        self.stream
+        match self.stream {
+            Either::Left(stream) => stream,
+            Either::Right(_) => panic!("it is TLS"),
+        }
     }
 
     pub async fn write(&mut self, bytes: &[u8]) {

@@ -26,7 +26,9 @@ pub mod program;
 pub mod raw_app;
 pub mod redis;
 pub mod relay;
+pub mod scrape;
 pub mod tls_app;
+pub mod tls_client;
 pub mod world;
 
 pub use browser::Browser;
@@ -42,5 +44,7 @@ pub use php::Php;
 pub use program::{Program, Site};
 pub use raw_app::RawApp;
 pub use relay::Relay;
+pub use scrape::Scrape;
 pub use tls_app::{Authority, TlsApp, self_signed};
+pub use tls_client::TlsClient;
 pub use world::{HOST, World};

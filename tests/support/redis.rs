@@ -3,4 +3,4 @@
 #[path = "../../src/session/store/redis/process.rs"]
 mod process;
 
-pub use process::{Cluster, Sentinels, Server};
+pub use process::{Cluster, Sentinels, Server, free_port};

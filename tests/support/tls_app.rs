@@ -2,12 +2,14 @@
 
 use std::{
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use schoolgate::clock::{Clock, SystemClock};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig, rustls::crypto::aws_lc_rs};
 
@@ -15,6 +17,23 @@ use tokio_rustls::{TlsAcceptor, rustls::ServerConfig, rustls::crypto::aws_lc_rs}
 pub struct Certificate {
     chain: Vec<CertificateDer<'static>>,
     key: Vec<u8>,
+    chain_pem: String,
+    key_pem: String,
+}
+
+impl Certificate {
+    /// The certificate itself, in DER.
+    pub fn der(&self) -> &[u8] {
+        &self.chain[0]
+    }
+
+    /// Writes both files, as something that renews them does, and returns the lines of the configuration.
+    pub fn write(&self, folder: &Path, name: &str) -> String {
+        let (certificate, key) = (folder.join(format!("{name}.pem")), folder.join(format!("{name}.key")));
+        std::fs::write(&certificate, &self.chain_pem).unwrap();
+        std::fs::write(&key, &self.key_pem).unwrap();
+        format!("certificate_file = \"{}\"\nprivate_key_file = \"{}\"\n", certificate.display(), key.display())
+    }
 }
 
 /// An authority of a school.
@@ -57,10 +76,25 @@ impl Authority {
         self.sign(params)
     }
 
+    /// One whose time is over so long from now.
+    pub fn signed_for(&self, names: &[&str], time: Duration) -> Certificate {
+        let mut params = params(names);
+        let end = i64::try_from(SystemClock.now().plus(time).seconds()).unwrap();
+        params.not_after = time::OffsetDateTime::from_unix_timestamp(end).unwrap();
+        self.sign(params)
+    }
+
     fn sign(&self, params: CertificateParams) -> Certificate {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        Certificate { chain: vec![certificate.der().clone()], key: key.serialize_der() }
+        let chain_pem = format!("{}{}", certificate.pem(), self.issuer.pem());
+        let (chain, key_pem) = (vec![certificate.der().clone()], key.serialize_pem());
+        Certificate { chain, key: key.serialize_der(), chain_pem, key_pem }
+    }
+
+    /// The certificate itself, in DER.
+    pub fn der(&self) -> CertificateDer<'static> {
+        self.issuer.der().clone()
     }
 }
 
@@ -68,7 +102,8 @@ impl Authority {
 pub fn self_signed(names: &[&str]) -> Certificate {
     let key = KeyPair::generate().unwrap();
     let certificate = params(names).self_signed(&key).unwrap();
-    Certificate { chain: vec![certificate.der().clone()], key: key.serialize_der() }
+    let (chain_pem, key_pem) = (certificate.pem(), key.serialize_pem());
+    Certificate { chain: vec![certificate.der().clone()], key: key.serialize_der(), chain_pem, key_pem }
 }
 
 fn params(names: &[&str]) -> CertificateParams {

@@ -22,6 +22,7 @@ use url::Url;
 use crate::{
     clock::{SharedClock, Timestamp},
     entropy::SystemEntropy,
+    telemetry::Metrics,
 };
 
 use super::{
@@ -63,7 +64,8 @@ pub(crate) fn settings() -> Settings {
 
 /// A client with these settings and this clock.
 pub(crate) fn apple(settings: Settings, clock: SharedClock) -> Apple {
-    Apple::new(settings, clock, Arc::new(SystemEntropy)).unwrap()
+    let metrics = Metrics::new(Arc::clone(&clock));
+    Apple::new(settings, clock, Arc::new(SystemEntropy), metrics).unwrap()
 }
 
 /// PEM around some bytes.

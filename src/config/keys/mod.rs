@@ -100,6 +100,7 @@ pub enum Change {
 pub const SECTIONS: &[Section] = &[
     server::SERVER,
     server::TLS,
+    server::CERTIFICATE,
     apple::APPLE,
     session::SESSION,
     session::ASSERTION,

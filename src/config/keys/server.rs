@@ -1,4 +1,4 @@
-//! The sections `[server]` and `[server.tls]`.
+//! The sections `[server]`, `[server.tls]` and `[[server.tls.certificate]]`.
 
 use super::{Change, Default, Key, Kind, Section};
 
@@ -13,8 +13,8 @@ pub(super) const SERVER: Section = Section {
             default: Default::Is(r#"["127.0.0.1:8080"]"#),
             example: r#"["127.0.0.1:8080", "[::1]:8080"]"#,
             change: Change::Restart,
-            doc: "Where browsers connect, each an IP address and a port: plain HTTP. Let a web server with TLS stand in \
-                  front.",
+            doc: "Where browsers connect, each an IP address and a port: HTTPS where there is a section \
+                  `[server.tls]`, else plain HTTP for a web server with TLS in front.",
         },
         Key {
             name: "admin_listen",
@@ -114,6 +114,68 @@ pub(super) const SERVER: Section = Section {
 pub(super) const TLS: Section = Section {
     path: "server.tls",
     repeats: false,
-    doc: "TLS in the gateway itself. It is not supported yet, and refused: let a web server with TLS stand in front.",
-    keys: &[],
+    doc: "TLS at every address of `listen` (docs/tls.md). Without this section they speak plain HTTP, and a web server with \
+          TLS stands in front. The files are looked at every ten seconds: what has changed is in use without a reload, and \
+          what is broken is not.",
+    keys: &[
+        Key {
+            name: "certificate_file",
+            kind: Kind::Path,
+            default: Default::Means("needed, unless there is a section `[[server.tls.certificate]]`"),
+            example: r#""/etc/schoolgate/tls/fullchain.pem""#,
+            change: Change::Reload,
+            doc: "The certificate in PEM, and behind it those between it and its authority. It is for whoever asks for a \
+                  name that no certificate has, too.",
+        },
+        Key {
+            name: "private_key_file",
+            kind: Kind::Path,
+            default: Default::Means("needed beside `certificate_file`"),
+            example: r#""$CREDENTIALS_DIRECTORY/privkey.pem""#,
+            change: Change::Reload,
+            doc: "Its key in PEM, without a password: ECDSA, Ed25519, or RSA of 2048 bits or more.",
+        },
+        Key {
+            name: "redirect_http_listen",
+            kind: Kind::Texts,
+            default: Default::Is("[]"),
+            example: r#"["[::]:80"]"#,
+            change: Change::Restart,
+            doc: "Where plain HTTP is spoken, to send browsers to HTTPS with 308 and to do nothing else.",
+        },
+        Key {
+            name: "hsts",
+            kind: Kind::Duration,
+            default: Default::Is(r#""365d""#),
+            example: r#""30d""#,
+            change: Change::Reload,
+            doc: "For how long browsers shall come by HTTPS only (Strict-Transport-Security), in the place of what an app \
+                  says about it. `\"0s\"`: the gateway says nothing, and apps may.",
+        },
+    ],
+};
+
+pub(super) const CERTIFICATE: Section = Section {
+    path: "server.tls.certificate",
+    repeats: true,
+    doc: "One section for each further certificate. A browser gets the one that has the name that it asks for, else one \
+          with a wildcard for it, else the first.",
+    keys: &[
+        Key {
+            name: "certificate_file",
+            kind: Kind::Path,
+            default: Default::Required,
+            example: r#""/etc/schoolgate/tls/fullchain.pem""#,
+            change: Change::Reload,
+            doc: "As in `[server.tls]`.",
+        },
+        Key {
+            name: "private_key_file",
+            kind: Kind::Path,
+            default: Default::Required,
+            example: r#""$CREDENTIALS_DIRECTORY/privkey.pem""#,
+            change: Change::Reload,
+            doc: "As in `[server.tls]`.",
+        },
+    ],
 };

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{ErrorCode, Forgery, KeyOddity, Verified};
-use crate::identity::ScopeSet;
+use crate::{clock::Timestamp, identity::ScopeSet};
 
 /// What happens to somebody who may not authorize an app to read the roster, but is asked to. Apple does
 /// not say.
@@ -167,6 +167,31 @@ pub enum EventsClaim {
     ListText,
 }
 
+/// The header `Date` of answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DateHeader {
+    /// By the clock of the stand-in.
+    Right,
+    /// So much later.
+    Ahead(Duration),
+    /// So much earlier.
+    Behind(Duration),
+    /// Something that is no date.
+    Nonsense,
+}
+
+impl DateHeader {
+    pub(super) fn text(self, now: Timestamp) -> String {
+        let date = match self {
+            Self::Right => now,
+            Self::Ahead(while_) => now.plus(while_),
+            Self::Behind(while_) => now.minus(while_),
+            Self::Nonsense => return "soon".to_owned(),
+        };
+        date.to_http_date().unwrap_or_default()
+    }
+}
+
 /// Everything that is not a trouble of one endpoint.
 #[derive(Clone, Debug)]
 pub struct Behaviour {
@@ -222,6 +247,8 @@ pub struct Behaviour {
     pub key_oddities: BTreeSet<KeyOddity>,
     /// How notifications are wrapped.
     pub envelope: Envelope,
+    /// The header `Date`.
+    pub date: DateHeader,
     /// How the claim `events` of notifications is written.
     pub events: EventsClaim,
 }
@@ -255,6 +282,7 @@ impl Default for Behaviour {
             after_revocation: AfterRevocation::InvalidGrant,
             key_oddities: BTreeSet::new(),
             envelope: Envelope::Json,
+            date: DateHeader::Right,
             events: EventsClaim::OfService,
         }
     }

@@ -47,8 +47,8 @@ use super::listener::Server;
 use crate::{clock::SharedClock, entropy::SharedEntropy};
 
 pub use behaviour::{
-    AfterRevocation, Behaviour, EmailClaim, Envelope, EventsClaim, ExpiresIn, Granted, Issuer, Others, Reach,
-    TokenType, UserMember, VerifiedClaim,
+    AfterRevocation, Behaviour, DateHeader, EmailClaim, Envelope, EventsClaim, ExpiresIn, Granted, Issuer, Others,
+    Reach, TokenType, UserMember, VerifiedClaim,
 };
 pub use calls::{Call, Calls, Outcome};
 pub use client::{Client, ClientKey, ClientPublicKey};

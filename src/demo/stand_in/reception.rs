@@ -112,7 +112,7 @@ pub(super) async fn attend(
 
 fn finish(inside: &Inside, number: CallNumber, answer: Answer) -> Answer {
     inside.calls.answered(number, answer.outcome());
-    answer
+    answer.with(header::DATE, &inside.switches.behaviour().date.text(inside.clock.now()))
 }
 
 fn record(inside: &Inside, endpoint: Endpoint, service: Option<Service>, asked: &Asked) -> CallNumber {

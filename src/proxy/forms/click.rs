@@ -13,6 +13,7 @@ use crate::{
     policy::Admission,
     proxy::{Answer, Gateway, exchange::Exchange, forwarding, judge::sessions_unavailable, own::is_from_elsewhere},
     signin::{Found, SentForm, Taken},
+    telemetry::Decision,
     web::{Form, Kind, ReturnPath},
 };
 
@@ -101,7 +102,10 @@ impl Gateway {
         forms: &mut Forms,
     ) -> pingora::Result<Result<Admission, Box<Answer>>> {
         let facts = &exchange.facts;
-        let fail = |failure| Ok(Err(Box::new(Answer::failure(failure, facts.kind, &facts.request_id))));
+        let fail = |failure| {
+            let answer = Answer::failure(failure, facts.kind, &facts.request_id);
+            Ok(Err(Box::new(answer.telling(Decision::KeptForm))))
+        };
         let request = session.req_header();
         let browser = forwarding::browser(request, facts);
         let place = ReturnPath::of(&facts.target);
@@ -115,7 +119,9 @@ impl Gateway {
             Wish::Drop => match self.signin.throw_form_away(&receipt).await {
                 Ok(cookie) => {
                     tracing::info!(event = "form_thrown_away", request_id = %facts.request_id, reason = "its person wants it");
-                    return Ok(Err(Box::new(Answer::redirect(303, place.as_str()).with_cookies(&[cookie]))));
+                    return Ok(Err(Box::new(
+                        Answer::redirect(303, place.as_str()).with_cookies(&[cookie]).telling(Decision::KeptForm),
+                    )));
                 }
                 Err(error) => Err(error),
             },

@@ -19,6 +19,7 @@ use crate::{
     policy::{Admission, App},
     session::Swap,
     signin::TakenForm,
+    telemetry::Decision,
     web::SetCookie,
 };
 
@@ -72,13 +73,14 @@ impl Gateway {
             return self.clicked(&click, session, exchange, forms).await;
         }
         if let Some(answer) = self.offer(session.req_header(), facts, forms).await {
-            return Ok(Err(Box::new(answer)));
+            return Ok(Err(Box::new(answer.telling(Decision::KeptForm))));
         }
         Ok(match self.judge(session.req_header(), exchange).await {
             Ok(admission) => Ok(admission),
             Err(answer) => {
                 let answer = answer.with_cookies(&forms.cookies);
-                Err(Box::new(match answer.begins_sign_in() && !ends_a_session(app, facts) {
+                let begins_sign_in = answer.decision() == Decision::SignInBegun;
+                Err(Box::new(match begins_sign_in && !ends_a_session(app, facts) {
                     true => self.keep_form(session, facts, read, answer).await?,
                     false => answer,
                 }))

@@ -66,6 +66,7 @@ impl Gateway {
         };
         let exchange = Exchange::new(original);
         let judged = self.judge(request, &exchange).await;
+        self.count(&exchange, judged.as_ref().map_err(AsRef::as_ref));
         let answer = match &judged {
             // With the headers that the app is to get.
             Ok(_) => Answer::new(200, "text/plain; charset=utf-8", "").with_identity(exchange.identity()),

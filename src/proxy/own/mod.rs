@@ -20,6 +20,7 @@ use crate::{
     pages::{self, Denial, Failure, ScopeMissing, SignInProblem, SignedIn},
     session::{ActiveSession, Device, StoreError},
     signin::{AtApple, Browser, Finished, LeftBy, Owner, Problem},
+    telemetry::OwnPath,
     web::{CanonicalPath, Form, Kind, OWN_PREFIX, PathPrefix, Place, ReturnPath},
 };
 
@@ -92,6 +93,22 @@ impl Endpoint {
     #[must_use]
     pub fn takes(self, method: &Method) -> bool {
         self.allows().split(", ").any(|allowed| allowed == method.as_str())
+    }
+}
+
+/// What a request for one of the gateway's own paths counts as.
+pub(super) fn counted(path: &CanonicalPath) -> OwnPath {
+    match Endpoint::of(path) {
+        Some(Endpoint::Home) => OwnPath::Home,
+        Some(Endpoint::Me) => OwnPath::Me,
+        Some(Endpoint::SignIn) => OwnPath::SignIn,
+        Some(Endpoint::Callback) => OwnPath::Callback,
+        Some(Endpoint::SignOut) => OwnPath::SignOut,
+        Some(Endpoint::Session) => OwnPath::Session,
+        Some(Endpoint::Auth) => OwnPath::Auth,
+        Some(Endpoint::Notifications) => OwnPath::Notifications,
+        Some(Endpoint::Jwks) => OwnPath::Jwks,
+        None => OwnPath::Unknown,
     }
 }
 

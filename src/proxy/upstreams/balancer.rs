@@ -58,7 +58,8 @@ impl Balancer {
         }
     }
 
-    fn is_healthy(&self, index: usize) -> bool {
+    /// Whether requests go there.
+    pub(super) fn is_healthy(&self, index: usize) -> bool {
         self.failures.get(index).is_some_and(|failures| failures.load(Ordering::Relaxed) < PATIENCE)
     }
 }

@@ -7,6 +7,7 @@ use pingora::{
     Error, ErrorType,
     connectors::{ConnectorOptions, http::v1::Connector},
     http::RequestHeader,
+    protocols::http::v1::client::HttpSession,
 };
 use tokio::time::timeout;
 
@@ -29,8 +30,7 @@ const USER_AGENT: &str = concat!("schoolgate-health/", env!("CARGO_PKG_VERSION")
 
 /// Asks all upstreams of these apps for ever, each at its own pace.
 pub(super) async fn watch(pools: impl Iterator<Item = &Pool>, resolver: &Resolver, clock: &dyn Clock) {
-    // Its connections are never given back, so that each check makes its own.
-    let connector = Connector::new(Some(ConnectorOptions { ca_file: Some(NOBODY.into()), ..ConnectorOptions::new(0) }));
+    let connector = connector();
     let several = pools.filter(|pool| pool.balancer.has_choice());
     let members = several.flat_map(|pool| pool.app.upstreams.iter().enumerate().map(move |one| (pool, one)));
     join_all(members.map(|(pool, (index, upstream))| {
@@ -48,6 +48,11 @@ pub(super) async fn watch(pools: impl Iterator<Item = &Pool>, resolver: &Resolve
     .await;
 }
 
+/// Makes connections for checks. They are never given back, so that each check has its own.
+pub(super) fn connector() -> Connector {
+    Connector::new(Some(ConnectorOptions { ca_file: Some(NOBODY.into()), ..ConnectorOptions::new(0) }))
+}
+
 /// One check: a connection, with TLS where the upstream has it, and an answer when there is a path to ask for.
 async fn ask(connector: &Connector, resolver: &Resolver, pool: &Pool, upstream: &Upstream) -> pingora::Result<()> {
     let address = resolver.resolve(upstream).await;
@@ -55,13 +60,25 @@ async fn ask(connector: &Connector, resolver: &Resolver, pool: &Pool, upstream: 
     let peer = pool.peer(upstream, address)?;
     let (mut session, _) = connector.get_http_session(&peer).await?;
     let Some(target) = &pool.app.health_path else { return Ok(()) };
+    match status(&mut session, target, pool, upstream).await? {
+        200..=399 => Ok(()),
+        status => Error::e_explain(ErrorType::HTTPStatus(status), "the answer to health_path"),
+    }
+}
+
+/// The status of the answer to a question.
+pub(super) async fn status(
+    session: &mut HttpSession,
+    target: &Target,
+    pool: &Pool,
+    upstream: &Upstream,
+) -> pingora::Result<u16> {
     session.write_request_header(Box::new(request(target, pool, upstream)?)).await?;
     loop {
         session.read_response().await?;
         match session.get_status().map_or(0, |status| status.as_u16()) {
             100..=199 => {}
-            200..=399 => return Ok(()),
-            status => return Error::e_explain(ErrorType::HTTPStatus(status), "the answer to health_path"),
+            status => return Ok(status),
         }
     }
 }

@@ -9,6 +9,7 @@ mod balancer;
 mod health;
 mod journey;
 mod pool;
+mod probe;
 
 use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
@@ -20,7 +21,11 @@ use self::{
     authorities::Trusted,
     pool::{CONNECT_TIMEOUT, Pool},
 };
-pub use self::{authorities::is_authority, pool::certificate_name};
+pub use self::{
+    authorities::is_authority,
+    pool::certificate_name,
+    probe::{Found, Probed},
+};
 use super::{
     failures::{NO_UPSTREAM, in_short},
     resolver::Resolver,
@@ -28,6 +33,7 @@ use super::{
 use crate::{
     clock::Clock,
     policy::{App, Table, Upstream},
+    telemetry::{Metrics, UpstreamMeter, UpstreamState},
     web::Scheme,
 };
 
@@ -55,6 +61,7 @@ pub struct Upstreams {
     /// By the name of the app, of which there is one.
     pools: HashMap<String, Pool>,
     resolver: Resolver,
+    metrics: Arc<Metrics>,
 }
 
 impl Upstreams {
@@ -62,7 +69,7 @@ impl Upstreams {
     ///
     /// # Errors
     /// When an app speaks TLS and nobody can be trusted with it.
-    pub fn new(table: &Table) -> Result<Self, UpstreamsError> {
+    pub fn new(table: &Table, metrics: &Arc<Metrics>) -> Result<Self, UpstreamsError> {
         let mut system = None;
         let mut pools = HashMap::new();
         for (group, app) in (1..).zip(table.apps()) {
@@ -76,9 +83,9 @@ impl Upstreams {
                     Some(system.clone().ok_or_else(|| UpstreamsError::NoSystemAuthorities(name()))?)
                 }
             };
-            pools.insert(name(), Pool::new(Arc::clone(app), group, trusted));
+            pools.insert(name(), Pool::new(Arc::clone(app), group, trusted, metrics));
         }
-        Ok(Self { pools, resolver: Resolver::default() })
+        Ok(Self { pools, resolver: Resolver::default(), metrics: Arc::clone(metrics) })
     }
 
     /// Takes over what others know of the health of the upstreams that both have.
@@ -100,12 +107,29 @@ impl Upstreams {
         health::watch(self.pools.values(), &self.resolver, clock).await;
     }
 
+    /// Tries each upstream once, all at the same time, as a request would; and looks a little further.
+    pub async fn probe(&self) -> Vec<Probed> {
+        probe::all(self.pools.values(), &self.resolver).await
+    }
+
+    /// How it is with each of them.
+    #[must_use]
+    pub fn states(&self) -> Vec<UpstreamState> {
+        self.pools.values().flat_map(Pool::states).collect()
+    }
+
+    /// The meter of the upstream that a request goes to.
+    pub(super) fn meter(&self, app: &App, journey: &Journey) -> Option<&Arc<UpstreamMeter>> {
+        self.pool(app).ok()?.meters.get(journey.now()?)
+    }
+
     /// Where the request goes, or goes now that it could not be sent elsewhere.
     pub(super) async fn next(&self, app: &App, journey: &mut Journey) -> pingora::Result<HttpPeer> {
         let pool = self.pool(app)?;
         loop {
             let Some(index) = pool.balancer.pick(journey.tried()) else {
                 tracing::warn!(event = "no_healthy_upstream", app = %app.name);
+                self.metrics.no_upstream.inc();
                 // Of no upstream: `upstream_failed` is about one that was asked.
                 return Error::e_explain(ErrorType::HTTPStatus(503), NO_UPSTREAM);
             };
@@ -165,9 +189,13 @@ mod tests {
         app
     }
 
+    fn metrics() -> Arc<Metrics> {
+        Metrics::new(Arc::new(crate::clock::SystemClock))
+    }
+
     fn known(app: App) -> (Upstreams, Arc<App>) {
         let table = Table::new([app]);
-        (Upstreams::new(&table).unwrap(), Arc::clone(table.apps().next().unwrap()))
+        (Upstreams::new(&table, &metrics()).unwrap(), Arc::clone(table.apps().next().unwrap()))
     }
 
     async fn address(upstreams: &Upstreams, app: &App, journey: &mut Journey) -> Result<String, u16> {
@@ -227,7 +255,7 @@ mod tests {
         let mut app = app("a.example", &["10.0.0.1"]);
         app.upstreams[0].scheme = Scheme::Https;
         app.upstream_authorities = Some(crate::policy::Authorities { certificates: Vec::new() });
-        let refused = Upstreams::new(&Table::new([app])).unwrap_err();
+        let refused = Upstreams::new(&Table::new([app]), &metrics()).unwrap_err();
         assert_eq!(refused, UpstreamsError::Authorities("a.example".into()));
     }
 }

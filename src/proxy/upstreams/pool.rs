@@ -9,6 +9,7 @@ use rustls_pki_types::ServerName;
 use super::{authorities::Trusted, balancer::Balancer};
 use crate::{
     policy::{App, Upstream},
+    telemetry::{Metrics, UpstreamMeter, UpstreamNews, UpstreamState},
     web::Scheme,
 };
 
@@ -23,6 +24,8 @@ const IDLE: Duration = Duration::from_secs(60);
 pub(super) struct Pool {
     pub(super) app: Arc<App>,
     pub(super) balancer: Balancer,
+    /// One for each upstream.
+    pub(super) meters: Vec<Arc<UpstreamMeter>>,
     /// Connections are used again within one group only.
     group: u64,
     trusted: Option<Trusted>,
@@ -30,9 +33,24 @@ pub(super) struct Pool {
 
 impl Pool {
     /// `group` must be nobody else's: what one app trusts is not what another trusts.
-    pub(super) fn new(app: Arc<App>, group: u64, trusted: Option<Trusted>) -> Self {
+    pub(super) fn new(app: Arc<App>, group: u64, trusted: Option<Trusted>, metrics: &Metrics) -> Self {
         let balancer = Balancer::new(app.upstreams.len());
-        Self { app, balancer, group, trusted }
+        let meter = |upstream: &Upstream| Arc::new(UpstreamMeter::new(metrics, &app.name, &upstream.to_string()));
+        let meters = app.upstreams.iter().map(meter).collect();
+        Self { app, balancer, meters, group, trusted }
+    }
+
+    /// How it is with each upstream. One that stands alone is always tried, and nobody checks it: the last request
+    /// tells.
+    pub(super) fn states(&self) -> impl Iterator<Item = UpstreamState> {
+        self.app.upstreams.iter().zip(&self.meters).enumerate().map(|(index, (upstream, meter))| {
+            let last = meter.last();
+            let is_up = match self.balancer.has_choice() {
+                true => self.balancer.is_healthy(index),
+                false => last.is_none_or(|last| last.outcome != UpstreamNews::Unreachable),
+            };
+            UpstreamState { app: self.app.name.clone(), upstream: upstream.to_string(), is_up, last }
+        })
     }
 
     /// Takes over what another pool knows of the upstreams that both have, if it asks them in the same way.
@@ -44,6 +62,9 @@ impl Pool {
         for (index, upstream) in self.app.upstreams.iter().enumerate() {
             if let Some(there) = other.app.upstreams.iter().position(|known| known == upstream) {
                 self.balancer.learn(index, &other.balancer, there);
+                if let (Some(meter), Some(known)) = (self.meters.get(index), other.meters.get(there)) {
+                    meter.learn(known);
+                }
             }
         }
     }
@@ -86,6 +107,9 @@ impl Pool {
 
     /// A request could not be sent there. Says whether another upstream may have it.
     pub(super) fn refused(&self, index: usize, reason: &str) -> bool {
+        if let Some(meter) = self.meters.get(index) {
+            meter.unreachable();
+        }
         if !self.balancer.has_choice() {
             return false;
         }
@@ -97,6 +121,9 @@ impl Pool {
 
     /// What a check has found.
     pub(super) fn checked(&self, index: usize, found: Result<(), String>) {
+        if let Some(meter) = self.meters.get(index) {
+            meter.checked(found.is_ok());
+        }
         let news = match &found {
             Ok(()) => self.balancer.succeeded(index),
             Err(_) => self.balancer.failed(index),
@@ -145,7 +172,8 @@ mod tests {
     }
 
     fn pool(group: u64, trusted: Option<Trusted>) -> Pool {
-        Pool::new(Arc::new(crate::policy::testing::app("a.example")), group, trusted)
+        let metrics = Metrics::new(Arc::new(crate::clock::SystemClock));
+        Pool::new(Arc::new(crate::policy::testing::app("a.example")), group, trusted, &metrics)
     }
 
     const ADDRESS: ([u8; 4], u16) = ([127, 0, 0, 1], 443);

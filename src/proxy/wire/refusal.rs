@@ -2,7 +2,10 @@
 
 use std::io;
 
-use crate::web::{HostError, TargetError};
+use crate::{
+    telemetry::Unreadable,
+    web::{HostError, TargetError},
+};
 
 /// Why a message is refused, in words for the operator.
 ///
@@ -10,6 +13,9 @@ use crate::web::{HostError, TargetError};
 /// with every refusal, because nobody can tell where the next request would begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
+    /// HTTP on a port that speaks HTTPS.
+    #[error("the request is not encrypted, and this port speaks HTTPS")]
+    NotEncrypted,
     /// The request line is not `method SP target SP version`.
     #[error("the request line is not a method, a target and a version with one space between them")]
     RequestLine,
@@ -110,7 +116,8 @@ impl Refusal {
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
-            Self::RequestLine
+            Self::NotEncrypted
+            | Self::RequestLine
             | Self::Method
             | Self::Target(_)
             | Self::TargetUnusable
@@ -139,6 +146,33 @@ impl Refusal {
             Self::Expectation => 417,
             Self::TooManyFields | Self::HeadTooLarge => 431,
             Self::Version => 505,
+        }
+    }
+
+    /// What metrics count it as.
+    #[must_use]
+    pub const fn kind(self) -> Unreadable {
+        match self {
+            Self::RequestLine => Unreadable::RequestLine,
+            Self::Method | Self::MethodNotAllowed => Unreadable::Method,
+            Self::Version => Unreadable::Version,
+            Self::Target(_) | Self::TargetUnusable => Unreadable::Target,
+            Self::HostMissing | Self::HostRepeated | Self::Host(_) | Self::ForwardedHost(_) => Unreadable::Host,
+            Self::BareLineBreak | Self::ControlCharacter | Self::FoldedLine | Self::FieldName | Self::Alias => {
+                Unreadable::Field
+            }
+            Self::ContentLength
+            | Self::ContentLengthRepeated
+            | Self::TransferEncoding
+            | Self::TransferEncodingVersion
+            | Self::TwoFramings => Unreadable::Framing,
+            Self::Nomination => Unreadable::Nomination,
+            Self::Expectation => Unreadable::Expectation,
+            Self::Handshake => Unreadable::Handshake,
+            Self::NotEncrypted => Unreadable::NotEncrypted,
+            Self::TooManyFields | Self::HeadTooLarge => Unreadable::TooLarge,
+            Self::HeadTooSlow | Self::BodyTooSlow => Unreadable::TooSlow,
+            Self::ChunkSize | Self::ChunkExtension | Self::ChunkEnd | Self::Trailer => Unreadable::Chunk,
         }
     }
 

@@ -4,6 +4,7 @@ mod bag;
 mod file;
 mod leases;
 mod memory;
+mod metered;
 mod note;
 mod redis;
 #[cfg(test)]
@@ -20,10 +21,11 @@ use std::{
 use async_trait::async_trait;
 use aws_lc_rs::digest;
 
-pub use file::{FileStore, FileStoreError};
+pub use file::{FileLook, FileStore, FileStoreError};
 pub use memory::MemoryStore;
+pub use metered::MeteredStore;
 pub use note::{Edition, LONGEST_NOTE, MOST_OF_NOTES, Note, NoteName, SealedNote, Swap};
-pub use redis::{RedisRefuses, RedisStore, RedisUrl, UrlProblem};
+pub use redis::{RedisLook, RedisRefuses, RedisStore, RedisTrouble, RedisUrl, UrlProblem};
 
 use super::{Handle, Record, SessionKey, Waiting};
 use crate::{

@@ -1,6 +1,7 @@
 //! Sessions in one file of `state_dir`: a transactional tree, which this process has to itself.
 
 mod disk;
+mod look;
 mod notes;
 mod open;
 mod shadow;
@@ -21,8 +22,7 @@ use async_trait::async_trait;
 use redb::{Error, ReadableDatabase};
 use tokio::{sync::Semaphore, task, time::timeout};
 
-pub use open::FileStoreError;
-
+pub use self::{look::FileLook, open::FileStoreError};
 use self::{
     open::{Checked, guarded, wrong},
     tables::{Changes, SealedEnd, SealedWaiting},

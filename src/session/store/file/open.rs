@@ -2,7 +2,7 @@
 //! left as it is: nothing here makes a file anew, cuts one off, or mends one by guessing.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
+    fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions, TryLockError},
     io::{self, ErrorKind},
     os::unix::fs::{DirBuilderExt, FileExt, PermissionsExt},
     panic::{self, AssertUnwindSafe},
@@ -113,7 +113,7 @@ pub(super) fn open(path: &Path, codec: &Codec) -> Result<Checked, FileStoreError
     };
     let file = file.map_err(system("open", path))?;
     lock(&file, path)?;
-    begins_well(&file, path)?;
+    close_to_others(&begins_well(&file, path)?, path)?;
     let disk = Disk::new(file, path);
     disk.warm().map_err(system("read", path))?;
     trusted(Arc::new(disk), path, codec)
@@ -168,7 +168,7 @@ fn options() -> OpenOptions {
     options
 }
 
-fn system(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileStoreError {
+pub(super) fn system(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileStoreError {
     move |source| FileStoreError::System { action, path: path.to_path_buf(), source }
 }
 
@@ -212,7 +212,7 @@ fn lock(file: &File, path: &Path) -> Result<(), FileStoreError> {
 }
 
 /// What can be said before the tree looks at it.
-fn begins_well(file: &File, path: &Path) -> Result<(), FileStoreError> {
+pub(super) fn begins_well(file: &File, path: &Path) -> Result<Metadata, FileStoreError> {
     let metadata = file.metadata().map_err(system("read", path))?;
     if !metadata.is_file() {
         return Err(FileStoreError::Foreign { path: path.to_path_buf() });
@@ -222,13 +222,16 @@ fn begins_well(file: &File, path: &Path) -> Result<(), FileStoreError> {
     }
     let mut beginning = [0; MAGIC.len()];
     match file.read_exact_at(&mut beginning, 0) {
-        Ok(()) if beginning == MAGIC => {}
-        Ok(()) => return Err(FileStoreError::Foreign { path: path.to_path_buf() }),
+        Ok(()) if beginning == MAGIC => Ok(metadata),
+        Ok(()) => Err(FileStoreError::Foreign { path: path.to_path_buf() }),
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
-            return Err(FileStoreError::Foreign { path: path.to_path_buf() });
+            Err(FileStoreError::Foreign { path: path.to_path_buf() })
         }
-        Err(error) => return Err(system("read", path)(error)),
+        Err(error) => Err(system("read", path)(error)),
     }
+}
+
+fn close_to_others(metadata: &Metadata, path: &Path) -> Result<(), FileStoreError> {
     if metadata.permissions().mode() & 0o077 != 0 {
         fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(system("make private", path))?;
         tracing::warn!(event = "store_was_open_to_others", path = %path.display());

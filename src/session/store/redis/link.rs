@@ -26,7 +26,7 @@ use crate::session::StoreError;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long it may take to find the server, to connect and to greet.
-const CONNECTING: Duration = Duration::from_millis(1_900);
+pub(super) const CONNECTING: Duration = Duration::from_millis(1_900);
 
 /// Wait between two tries to connect.
 const PAUSE: Duration = Duration::from_millis(250);

@@ -11,6 +11,7 @@ mod finder;
 mod greeting;
 mod keys;
 mod link;
+mod look;
 mod news;
 mod notes;
 mod parse;
@@ -34,6 +35,7 @@ use async_trait::async_trait;
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 
+pub use look::{RedisLook, RedisTrouble};
 pub use parse::UrlProblem;
 pub use url::RedisUrl;
 

@@ -1,0 +1,55 @@
+//! The listener for plain HTTP beside the one for HTTPS: it serves nothing, and sends browsers there.
+
+use std::borrow::Cow;
+
+use tokio::net::TcpStream;
+
+use super::{
+    Answer, Connections, Service,
+    connection::{kind, refuse},
+    entrance::{Arrival, Client, Visitor, enter},
+    judge,
+    lent::{Home, Lent},
+    wire::{Guard, Head, Next},
+};
+use crate::{entropy, pages::Failure};
+
+/// Serves one connection: one request, read as strictly as any, and one answer. Whoever follows it goes elsewhere.
+pub async fn redirect(service: Service, socket: TcpStream) {
+    let Service { generations, mut drain, .. } = service;
+    let generation = generations.now();
+    let connections = &generation.connections;
+    let Some(Arrival::Visitor(visitor)) = enter(socket, None, connections, &mut drain).await else { return };
+    let Visitor { client, peer, begun, .. } = visitor;
+    let (_, lent) = Home::lend(client);
+    let mut guard = Guard::new(lent, peer, connections.limits).holding(&begun);
+    match guard.next_head(&mut drain).await {
+        Next::Request => answer(guard, connections).await,
+        Next::Refused(refusal) => refuse(guard, refusal, None, connections).await,
+        Next::Closed => {}
+    }
+}
+
+async fn answer(guard: Guard<Lent<Client>>, connections: &Connections) {
+    let Some(head) = guard.head() else { return };
+    let request_id = entropy::hex::<16>(&*connections.entropy);
+    let answer = judged(head, connections, &request_id);
+    let client = guard.peer().remote().ip().to_canonical();
+    tracing::info!(
+        target: "schoolgate::access",
+        event = "request_without_tls",
+        method = %String::from_utf8_lossy(head.method().as_bytes()), host = head.host().name(),
+        status = answer.status(), reason = answer.reason().map(Cow::as_ref), %client, %request_id,
+    );
+    let head_only = head.method().as_bytes() == b"HEAD";
+    guard.refuse(&answer.to_last_bytes(&request_id, head_only)).await;
+}
+
+/// RFC 9110, section 15.4.9: 308 keeps method and body. The port is that of the redirect URI, never one that the
+/// request names.
+fn judged(head: &Head, connections: &Connections, request_id: &str) -> Answer {
+    let Some(origin) = connections.hosts.origin(head.host()) else {
+        return Answer::failure(Failure::Misdirected, kind(head), request_id).because(judge::NO_SUCH_HOST);
+    };
+    Answer::redirect(308, &format!("{origin}{}", head.target().to_origin_form()))
+}
