@@ -115,15 +115,7 @@ async fn what_goes_wrong_at_apple_is_what_the_page_says() {
         ("user_cancelled_authorize", "The sign-in was cancelled", "the authorization was denied"),
         ("invalid_request", "Apple did not let you sign in", ""),
     ] {
-        let begun = browser.open(&at("/page")).await;
-        let state = Url::parse(begun.location())
-            .unwrap()
-            .query_pairs()
-            .find(|(name, _)| name == "state")
-            .unwrap()
-            .1
-            .into_owned();
-        let answer = browser.open(&format!("{CALLBACK}?error={error}&state={state}")).await;
+        let answer = told_by_apple(&mut browser, "/page", error).await;
         seen.push((heading, answer, reason));
     }
     switches.change(|behaviour| behaviour.id_token_on_exchange = false);
@@ -213,14 +205,16 @@ async fn what_is_refused_is_what_the_page_says() {
         "not_allowed",
         "reason=\"user\"",
     ));
-    let denied = step_up(&mut teacher).await;
+    let denied = told_by_apple(&mut program.browser(), "/classes", "user_cancelled_authorize").await;
+    let also_denied = told_by_apple(&mut teacher, "/classes", "user_cancelled_authorize").await;
+    seen.push(("A permission is missing", also_denied, "sign_in_failed", "the authorization was denied"));
     seen.push(("The permission was not given", denied, "sign_in_failed", "the authorization was denied"));
     site.apple.switches().change(|behaviour| {
         behaviour.granted = Granted::Only(ScopeSet::new());
         behaviour.scope_member = true;
         behaviour.others = Others::Granted;
     });
-    step_up(&mut teacher).await;
+    through_apple(&mut teacher, "/classes", "teacher-1").await;
     seen.push(("A permission is missing", teacher.open(&at("/classes")).await, "scope_missing", ""));
     let answer = loop {
         let answer = get("/", HOST).send(program.address()).await;
@@ -236,9 +230,12 @@ async fn what_is_refused_is_what_the_page_says() {
     }
 }
 
-/// The way to Apple for a page that needs a scope.
-async fn step_up(browser: &mut Browser) -> Answer {
-    through_apple(browser, "/classes", "teacher-1").await
+/// The way to Apple for a page, and back with an error.
+async fn told_by_apple(browser: &mut Browser, path: &str, error: &str) -> Answer {
+    let begun = browser.open(&at(path)).await;
+    let address = Url::parse(begun.location()).unwrap();
+    let state = address.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+    browser.open(&format!("{CALLBACK}?error={error}&state={state}")).await
 }
 
 #[test]
