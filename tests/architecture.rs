@@ -21,9 +21,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("entropy", &[]),
     ("identity", &[]),
     ("web", &[]),
-    ("telemetry", &["clock"]),
+    ("telemetry", &["clock", "entropy"]),
     ("tls", &["clock", "web"]),
     // Protocol cores.
+    ("acme", &["clock", "crypto", "entropy", "tls", "web"]),
     ("apple", &["secret", "clock", "entropy", "identity", "web", "telemetry"]),
     ("session", &["secret", "clock", "crypto", "entropy", "identity", "telemetry", "apple"]),
     ("assertion", &["clock", "entropy", "identity", "web", "session"]),
@@ -47,6 +48,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "signin",
             "policy",
             "pages",
+            "telemetry",
             "tls",
         ],
     ),
@@ -55,6 +57,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "server",
         &[
+            "acme",
             "clock",
             "entropy",
             "telemetry",
@@ -72,6 +75,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "config",
         &[
+            "acme",
             "identity",
             "web",
             "telemetry",

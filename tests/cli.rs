@@ -502,6 +502,8 @@ fn what_the_example_shows_as_comments_can_be_written() {
     fs::write(folder.0.path().join("session.key"), STANDARD.encode([7; 32])).unwrap();
     folder.certify("fullchain.pem", "privkey.pem", &["library.school.example", "wiki.school.example"]);
     folder.certify("wildcard.pem", "wildcard.key", &["*.apps.school.example"]);
+    folder.certify("acme-ca.pem", "acme-ca.key", &["ca.school.example"]);
+    fs::write(folder.0.path().join("acme-account.key"), STANDARD.encode([7; 32])).unwrap();
     let example = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/gateway.toml.example")).unwrap();
     let uncommented: String = example
         .lines()

@@ -87,6 +87,7 @@ fn tell_failed(peer: &Peer, why: &HandshakeError) {
         HandshakeError::Failed(error) if error.kind() != io::ErrorKind::InvalidData => {
             tracing::debug!(event = "handshake_failed", %client, reason = %why);
         }
+        HandshakeError::Challenge => tracing::debug!(event = "handshake_of_an_authority", %client),
         HandshakeError::Failed(_) | HandshakeError::TooSlow => {
             tracing::info!(event = "handshake_failed", %client, reason = %why);
         }
