@@ -48,6 +48,11 @@ all_apps! {
     who_is_not_of_the_school_reaches_no_app
 }
 
+#[tokio::test]
+async fn mediawiki_takes_no_two_people_for_one() {
+    sentences::no_two_people_are_one_user(&apps::MEDIAWIKI).await;
+}
+
 #[test]
 fn every_block_that_is_said_to_be_tested_is() {
     for recipe in apps::ALL {

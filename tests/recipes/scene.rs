@@ -67,6 +67,14 @@ impl Scene {
         }
     }
 
+    /// The cookies of which the page says that they die with a session.
+    pub(crate) fn clear_cookies(&self) -> Vec<String> {
+        let page = Document::of(self.recipe.page);
+        let lines: toml::Table = toml::from_str(page.block("gateway.toml")).unwrap();
+        let names = lines["app"][0].get("clear_cookies").and_then(toml::Value::as_array);
+        names.into_iter().flatten().map(|name| name.as_str().unwrap().to_owned()).collect()
+    }
+
     /// Opens the app's page as somebody, and what it then shows.
     pub(crate) async fn visit(&self, browser: &mut Browser, person: &str) -> Answer {
         self.world.walk(browser, &self.url(self.recipe.home), person).await.1

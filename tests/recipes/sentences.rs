@@ -60,7 +60,14 @@ pub(crate) async fn a_sign_out_ends_it_and_the_next_person_is_another(recipe: &'
     let scene = Scene::of(recipe).await;
     let mut browser = scene.world.browser();
     assert_greets(&scene.visit(&mut browser, ADMINISTRATOR).await, &scene.name(ADMINISTRATOR));
+    // The app keeps nobody in cookies of other names, and in these.
+    let kept = |browser: &Browser| {
+        let names = browser.cookie_names(recipe.host).into_iter();
+        names.filter(|name| !name.contains("schoolgate") && name != "csrftoken").collect::<Vec<_>>()
+    };
+    assert_eq!(kept(&browser), scene.clear_cookies());
     scene.world.walk(&mut browser, &scene.url("/.schoolgate/sign-out"), ADMINISTRATOR).await;
+    assert_eq!(kept(&browser), Vec::<String>::new());
     assert_eq!(scene.world.count_sessions().await, 0);
     assert!(scene.leads_to_a_sign_in(&scene.look(&mut browser).await));
     let next = scene.visit(&mut browser, "pupil-7").await;
@@ -111,4 +118,14 @@ pub(crate) async fn who_is_not_of_the_school_reaches_no_app(recipe: &'static Rec
     let mut browser = scene.world.browser();
     let answer = scene.visit(&mut browser, "outsider").await;
     assert_eq!(answer.status, 403, "{answer:?}");
+}
+
+pub(crate) async fn no_two_people_are_one_user(recipe: &'static Recipe) {
+    let scene = Scene::of(recipe).await;
+    let is_somebody = |answer: &Answer| answer.text().contains("/.schoolgate/sign-out");
+    assert!(is_somebody(&scene.around(("X-Remote-User", "0015_a_b")).await));
+    for other in ["0015__a_b", "_0015_a_b", "0015_a_b_", "0015 a  b", "abc", "0015_a_b#x", "a|b"] {
+        let answer = scene.around(("X-Remote-User", other)).await;
+        assert!(!is_somebody(&answer), "{other}: {answer:?}");
+    }
 }
