@@ -35,6 +35,8 @@ pub(crate) struct Recipe {
     pub(crate) host: &'static str,
     /// A page that greets people.
     pub(crate) home: &'static str,
+    /// What its answer to nobody has.
+    pub(crate) nobody: &'static str,
     /// The link to the app's own sign-out, in that page or another.
     pub(crate) log_out: LogOut,
     /// Makes the app in a folder and starts it. The person has the `sub` of the page's administrator.

@@ -42,6 +42,8 @@ pub(crate) async fn a_forged_header_makes_nobody_somebody(recipe: &'static Recip
     let around = scene.around(("X-Remote-User", &head)).await;
     assert!(is_fooled(&around), "the app believes nobody: {around:?}");
 
+    let nobody = scene.open(("X-Nothing", "x")).await;
+    assert!(format!("{nobody:?}").contains(recipe.nobody), "{nobody:?}");
     let mut pupil = scene.world.browser();
     assert_greets(&scene.visit(&mut pupil, "pupil-7").await, &scene.name("pupil-7"));
     for name in ["X-Remote-User", "Remote-User", "REMOTE_USER", "X-Remote-Email"] {
@@ -49,6 +51,7 @@ pub(crate) async fn a_forged_header_makes_nobody_somebody(recipe: &'static Recip
             let lie = (&*spelling, if name == "X-Remote-Email" { &*mail } else { &*head });
             let stranger = scene.open(lie).await;
             assert!(!is_fooled(&stranger), "{spelling}: {stranger:?}");
+            assert!(format!("{stranger:?}").contains(recipe.nobody), "{spelling}: {stranger:?}");
             let answer = scene.look_with(&mut pupil, &[lie]).await;
             assert!(!is_fooled(&answer), "{spelling}: {answer:?}");
             assert_greets(&answer, &scene.name("pupil-7"));

@@ -11,6 +11,7 @@ pub(crate) const DJANGO: Recipe = Recipe {
     upstream: "127.0.0.1:9002",
     host: "school.school.example",
     home: "/admin/",
+    nobody: "/admin/login/?next=",
     log_out: LogOut::Form("/admin/logout/"),
     start,
 };

@@ -11,6 +11,7 @@ pub(crate) const DOKUWIKI: Recipe = Recipe {
     upstream: "127.0.0.1:9001",
     host: "wiki.school.example",
     home: "/doku.php?id=start",
+    nobody: "do=login",
     log_out: LogOut::Link("do=logout"),
     start,
 };

@@ -10,6 +10,7 @@ pub(crate) const JAVA: Recipe = Recipe {
     upstream: "127.0.0.1:9004",
     host: "grades.school.example",
     home: "/",
+    nobody: "Good morning, nobody.",
     log_out: LogOut::Link("/logout.jsp"),
     start,
 };

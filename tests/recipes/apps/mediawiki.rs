@@ -16,6 +16,7 @@ pub(crate) const MEDIAWIKI: Recipe = Recipe {
     upstream: "127.0.0.1:9001",
     host: "wiki.school.example",
     home: "/index.php?title=Main_Page",
+    nobody: "Special:UserLogin",
     log_out: LogOut::Link("/.schoolgate/sign-out"),
     start,
 };

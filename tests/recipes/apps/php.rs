@@ -10,6 +10,7 @@ pub(crate) const PHP: Recipe = Recipe {
     upstream: "127.0.0.1:9003",
     host: "homework.school.example",
     home: "/",
+    nobody: "Nobody is signed in.",
     log_out: LogOut::Link("/logout.php"),
     start,
 };
