@@ -29,6 +29,16 @@ pub(super) struct Visitor {
     pub(super) certificate: Option<Arc<Pair>>,
 }
 
+impl Visitor {
+    /// Whether HTTP/2 was agreed on (RFC 7301). Without TLS nothing is agreed on.
+    pub(super) fn speaks_http2(&self) -> bool {
+        match &self.client {
+            Client::Left(_) => false,
+            Client::Right(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
+        }
+    }
+}
+
 /// Who has come.
 pub(super) enum Arrival {
     /// Somebody to serve.

@@ -18,6 +18,7 @@ mod forwarding;
 mod gateway;
 mod generation;
 mod hsts;
+mod http2;
 mod identity_headers;
 mod judge;
 mod lent;

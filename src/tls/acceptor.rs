@@ -17,7 +17,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use super::{Certificates, Pair, challenges};
 
 /// What is spoken inside TLS, the best first (RFC 7301). A client that speaks none of it is turned away.
-const PROTOCOLS: &[&[u8]] = &[b"http/1.1"];
+const PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
 
 /// How a record of a handshake begins (RFC 8446, section 5.1).
 const HANDSHAKE: u8 = 22;
