@@ -11,6 +11,9 @@ use crate::{
 /// Writes the line. It has the path and never the query: codes and tokens travel there.
 pub(super) fn line(exchange: &Exchange, status: u16) {
     let (facts, admission) = (&exchange.facts, exchange.admission());
+    if facts.is_own {
+        return;
+    }
     let app = admission.map(|admission| admission.app().name.as_str());
     let route = admission.map(|admission| admission.route().prefix.as_str());
     let session = admission.and_then(Admission::session).map(|session| session.record().handle.as_str());

@@ -50,6 +50,9 @@ pub struct Facts {
     pub may_redirect: bool,
     /// The number that people tell, and the log has.
     pub request_id: String,
+    /// Whether the gateway itself asks, to know whether it still serves: that is neither logged nor counted. No head
+    /// can say it.
+    pub is_own: bool,
 }
 
 /// How long an app may take over the whole answer to its own sign-out.
@@ -283,6 +286,7 @@ pub(super) mod tests {
             websocket: false,
             may_redirect: true,
             request_id: "0123456789abcdef".into(),
+            is_own: false,
         }
     }
 

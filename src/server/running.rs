@@ -19,6 +19,7 @@ use super::{
     serving::{Serving, Wanted},
     sockets::Sockets,
     store::StoreProblem,
+    watchdog::Pulse,
 };
 use crate::{
     admin::{self, Admin, Present},
@@ -131,6 +132,7 @@ pub struct Running {
     fixed: Fixed,
     grace: Duration,
     generations: Generations,
+    pulse: Pulse,
     serving: Serving,
     present: Arc<ArcSwap<Present>>,
     revoking: JoinHandle<()>,
@@ -172,6 +174,7 @@ impl Running {
         let streams = TaskTracker::new();
         let service = Service { generations: generations.clone(), drain: drains, streams: streams.clone() };
         let (shut, shuts) = watch::channel(false);
+        let mut pulse = Pulse::new(generations.clone(), shuts.clone());
         let acceptor = Acceptor::new(service, shuts);
         let addresses: Vec<_> = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
         let connections = acceptor.tasks().clone();
@@ -179,7 +182,7 @@ impl Running {
         let door = Door::Public(tls.map(Arc::new));
         let doors = sockets.into_iter().map(|socket| (socket, door.clone()));
         let doors = doors.chain(redirects.into_iter().map(|socket| (socket, Door::Redirect)));
-        let open = |(socket, door)| tokio::spawn(acceptor.clone().accept_all(socket, door));
+        let open = |(socket, door)| tokio::spawn(acceptor.clone().accept_all(socket, door, pulse.of_a_listener()));
         let listeners = doors.map(open).collect();
         let keeping = keeper.clone().map(|keeper| tokio::spawn(keeper.watch()));
         serving.work(&core);
@@ -204,6 +207,7 @@ impl Running {
             fixed,
             grace,
             generations,
+            pulse,
             serving,
             present,
             revoking,
@@ -237,6 +241,11 @@ impl Running {
         self.grace = grace;
         self.warming = (!in_time).then_some(warming);
         Ok(self.fixed.changed(&fixed))
+    }
+
+    /// Whether requests are served.
+    pub(super) fn pulse(&self) -> &Pulse {
+        &self.pulse
     }
 
     /// What is counted and measured.
