@@ -1,9 +1,10 @@
 # What a developer does here. `make` lists it.
 
-.PHONY: help setup demo test check fmt clippy doc fuzz licences
+.PHONY: help setup demo deb test check fmt clippy doc fuzz licences
 
 help:
 	@echo "make demo      try it out: everything on this machine, no account, no configuration"
+	@echo "make deb       the Debian package, in target/debian"
 	@echo "make test      all tests, with a real browser and real apps; installs what is missing"
 	@echo "make check     formatting, lints, documentation, fuzz targets, licences"
 	@echo "make setup     only install what is missing for the two above"
@@ -14,6 +15,11 @@ setup:
 demo:
 	scripts/setup build
 	cargo run --locked -- demo
+
+# Some minutes: a release is linked as a whole.
+deb:
+	scripts/setup deb
+	target/tools/bin/cargo-deb deb -- --locked
 
 test: setup
 	cargo test --locked

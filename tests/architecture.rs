@@ -21,7 +21,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("entropy", &[]),
     ("identity", &[]),
     ("web", &[]),
-    ("telemetry", &["clock"]),
+    ("telemetry", &["clock", "entropy"]),
     ("tls", &["clock", "web"]),
     // Protocol cores.
     ("apple", &["secret", "clock", "entropy", "identity", "web", "telemetry"]),
@@ -47,6 +47,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "signin",
             "policy",
             "pages",
+            "telemetry",
             "tls",
         ],
     ),

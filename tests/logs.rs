@@ -489,7 +489,7 @@ async fn whole_run(form_post: bool, format: &str) -> String {
         "refresh_failed",
         "signed_out",
         "revoked",
-        "revocation_given_up",
+        "revocation_refused",
         "not_allowed",
         "notification_received",
         "notification_repeated",

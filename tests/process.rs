@@ -326,7 +326,7 @@ async fn an_apple_that_is_down_at_the_start_stops_nobody_and_all_recovers_by_its
     let program = site.run(&[("apple", "keys_min_interval = \"0s\"")]).await;
     let socket = site.path("admin.sock");
     assert_eq!(ask(&socket, "GET", "/livez").await.status, 200);
-    program.logged("called Apple").await;
+    program.logged("event=\"apple_call\"").await;
     let unready = ask(&socket, "GET", "/readyz").await;
     assert!(unready.status == 503 && unready.text().contains("Apple's keys: "), "{unready:?}");
     assert_eq!(get(program.address(), HOST, "/public/x").await.status, 200);

@@ -482,7 +482,7 @@ async fn the_log_says_who_was_signed_out_and_by_what() {
     let (_, log) = program.ended().await;
     let lines: Vec<_> = log.lines().filter(|line| line.contains("event=\"signed_out\"")).collect();
     assert!(
-        lines.len() == 2 && lines.iter().all(|line| line.contains("session=") && line.contains("subject=")),
+        lines.len() == 2 && lines.iter().all(|line| line.contains("session=") && line.contains("client=127.0.0.1 ")),
         "{lines:?}"
     );
     assert!(!log.contains("schoolgate-of-PHPSESSID=") && !log.contains("session1"), "no cookie is in the log");

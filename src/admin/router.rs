@@ -8,6 +8,7 @@ use http::{Method, Request, Response, StatusCode, header, request::Parts as Head
 use http_body_util::Full;
 use hyper::body::Body;
 use tokio::sync::watch;
+use tracing::Instrument;
 
 use super::{
     Report,
@@ -106,7 +107,9 @@ impl Router {
     pub(super) async fn answer(&self, request: Request<impl Body>, via: Via) -> Response<Full<Bytes>> {
         let request_id = entropy::hex::<16>(&*self.entropy);
         let (head, body) = request.into_parts();
-        let reply = self.reply(&head, body.is_end_stream(), via, &request_id).await.unwrap_or_else(|refusal| {
+        let span = tracing::error_span!("admin_request", request_id);
+        let reply = self.reply(&head, body.is_end_stream(), via, &request_id).instrument(span);
+        let reply = reply.await.unwrap_or_else(|refusal| {
             let (status, reason) = (refusal.status.as_u16(), &refusal.detail);
             if refusal.status.is_server_error() {
                 tracing::warn!(event = "admin_request_failed", status, reason, %request_id);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tracing::Instrument;
 
 use super::{
     Ended, Present, SessionEntry, SessionPage,
@@ -46,21 +47,22 @@ impl SessionsEndpoint {
     /// asked does not wait.
     pub(super) async fn end(&self, end: End, request_id: &str) -> Result<Ended, Refusal> {
         let (this, request_id) = (self.clone(), request_id.to_owned());
-        let ending = tokio::spawn(async move {
+        let ending = async move {
             let revoke = this.present.load().revoke;
             let outcome = this.sessions.end_all(end.whose(), revoke).await;
-            let (selector, whose) = end.words();
+            let selector = end.word();
             match &outcome {
                 Ok(count) => {
                     this.metrics.endings.add(Ending::Administrator, *count);
-                    tracing::info!(event = "sessions_ended_by_administrator", selector, whose, count, %request_id);
+                    tracing::info!(event = "sessions_ended_by_administrator", selector, count, %request_id);
                 }
                 Err(error) => {
-                    tracing::warn!(event = "sessions_not_all_ended", selector, whose, reason = %error, %request_id);
+                    tracing::warn!(event = "sessions_not_all_ended", selector, reason = %error, %request_id);
                 }
             }
             outcome
-        });
+        };
+        let ending = tokio::spawn(ending.in_current_span());
         match ending.await {
             Ok(Ok(ended)) => Ok(Ended { ended }),
             Ok(Err(error)) => Err(unavailable(&error)),

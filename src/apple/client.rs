@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use tracing::Instrument;
 use url::Url;
 
 use crate::{
@@ -22,7 +23,7 @@ use super::{
     id_token::Rules,
     key_ring::KeyRing,
     notification,
-    report::{Call, report},
+    report::{Call, report, span},
     transport::{NotBuilt, Transport},
 };
 
@@ -166,8 +167,8 @@ impl Apple {
     pub async fn verify(&self, token: &RawIdToken, expected: &Expected<'_>) -> Result<VerifiedIdToken, VerifyError> {
         let outcome = self.judge(token, expected).await;
         match &outcome {
-            Ok(_) => tracing::debug!(outcome = "ok", "ID token verified"),
-            Err(error) => tracing::warn!(outcome = error.outcome(), %error, "ID token refused"),
+            Ok(_) => tracing::debug!(event = "id_token_verified"),
+            Err(error) => tracing::info!(event = "id_token_refused", outcome = error.outcome(), reason = %error),
         }
         outcome
     }
@@ -224,14 +225,17 @@ impl Apple {
         let secret = self.secrets.current(&self.settings, started).map_err(|_| Unavailable::NotSigned)?;
         fields.push(("client_id", &self.settings.client_id));
         fields.push(("client_secret", secret.expose()));
-        let answer = self.transport.post(url, &fields, LARGEST_ANSWER).await;
-        let status = answer.as_ref().ok().map(|answer| answer.status);
-        let outcome = match &answer {
-            Ok(answer) => read(answer, started),
-            Err(why) => Err(why.clone().into()),
+        let called = async {
+            let answer = self.transport.post(url, &fields, LARGEST_ANSWER).await;
+            let status = answer.as_ref().ok().map(|answer| answer.status);
+            let outcome = match &answer {
+                Ok(answer) => read(answer, started),
+                Err(why) => Err(why.clone().into()),
+            };
+            report(&self.metrics, call, status, watch, outcome.as_ref().err());
+            outcome
         };
-        report(&self.metrics, call, status, watch, outcome.as_ref().err());
-        outcome
+        called.instrument(span(call.word(), "POST", url)).await
     }
 }
 

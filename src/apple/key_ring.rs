@@ -9,6 +9,7 @@ use futures_util::{
     FutureExt,
     future::{BoxFuture, Shared},
 };
+use tracing::Instrument;
 use url::Url;
 
 use crate::{
@@ -21,7 +22,7 @@ use super::{
     key::VerificationKey,
     key_cache::{KeyCache, Lookup},
     key_set::KeySet,
-    report::{Call, report},
+    report::{Call, report, span},
     transport::Transport,
 };
 
@@ -147,7 +148,7 @@ impl KeyRing {
     fn start(&self, state: &mut State) -> Fetch {
         state.cache.begin();
         let flight = Flight { inner: Arc::clone(&self.0), landed: false };
-        let task = tokio::spawn(flight.fly());
+        let task = tokio::spawn(flight.fly().in_current_span());
         let fetch: Fetch =
             async move { task.await.unwrap_or_else(|_| Err(Unavailable::Interrupted.into())) }.boxed().shared();
         state.running = Some(fetch.clone());
@@ -162,14 +163,17 @@ impl Inner {
 
     async fn fetch(&self) -> Result<Arc<KeySet>, CallError> {
         let watch = Stopwatch::start();
-        let answer = self.transport.fetch(&self.url, LARGEST_SET).await;
-        let status = answer.as_ref().ok().map(|answer| answer.status);
-        let outcome = match answer {
-            Ok(answer) => answer.object().and_then(|set| KeySet::read(&set).map_err(CallError::from)),
-            Err(why) => Err(why.into()),
+        let called = async {
+            let answer = self.transport.fetch(&self.url, LARGEST_SET).await;
+            let status = answer.as_ref().ok().map(|answer| answer.status);
+            let outcome = match answer {
+                Ok(answer) => answer.object().and_then(|set| KeySet::read(&set).map_err(CallError::from)),
+                Err(why) => Err(why.into()),
+            };
+            report(&self.metrics, Call::Keys, status, watch, outcome.as_ref().err());
+            outcome.map(Arc::new)
         };
-        report(&self.metrics, Call::Keys, status, watch, outcome.as_ref().err());
-        outcome.map(Arc::new)
+        called.instrument(span(Call::Keys.word(), "GET", &self.url)).await
     }
 }
 

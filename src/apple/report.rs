@@ -1,5 +1,8 @@
 //! What the log says about a call to Apple: the same fields for every call, and never a secret.
 
+use tracing::{Span, field::Empty};
+use url::Url;
+
 use crate::{
     clock::Stopwatch,
     telemetry::{AppleEndpoint, CallOutcome, Metrics},
@@ -22,7 +25,7 @@ pub(super) enum Call {
 
 impl Call {
     /// The word in the log.
-    const fn word(self) -> &'static str {
+    pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Keys => "keys",
             Self::Redeem => "redeem",
@@ -40,18 +43,40 @@ impl Call {
     }
 }
 
-/// Tells the log and the metrics how a call went. Wrong client credentials are the
-/// operator's to mend, and the only `error`; whatever a visitor or an outage can cause is less.
+/// The span of a call, for traces.
+pub(super) fn span(call: &'static str, method: &'static str, url: &Url) -> Span {
+    tracing::trace_span!(
+        target: "schoolgate::trace", "apple",
+        kind = "client", name = format!("{method} {}", url.path()), http.request.method = method,
+        server.address = url.host_str(), server.port = url.port_or_known_default(), url.full = url.as_str(),
+        http.response.status_code = Empty, "error.type" = Empty, schoolgate.apple_call = call,
+    )
+}
+
+/// Tells the log and the metrics how a call went. Wrong client credentials are the operator's to mend, and the only
+/// `error`. A code or a token that Apple does not take is what anybody can cause who comes back with a made-up one.
 pub(super) fn report(metrics: &Metrics, call: Call, status: Option<u16>, watch: Stopwatch, error: Option<&CallError>) {
     let took = watch.elapsed();
     metrics.called_apple(call.endpoint(), error.map_or(CallOutcome::Done, CallError::kind), took);
     let (call, millis) = (call.word(), u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+    let span = Span::current();
+    if let Some(status) = status {
+        span.record("http.response.status_code", status);
+    }
+    if let Some(error) = error {
+        span.record("error.type", error.outcome());
+    }
     match error {
-        None => tracing::info!(call, outcome = "ok", status, millis, "called Apple"),
+        None => tracing::info!(event = "apple_call", call, outcome = "ok", status, millis),
         Some(error @ CallError::InvalidClient) => {
-            tracing::error!(call, outcome = error.outcome(), status, millis, %error, "called Apple");
+            tracing::error!(event = "apple_call", call, outcome = error.outcome(), status, millis, reason = %error);
         }
-        Some(error) => tracing::warn!(call, outcome = error.outcome(), status, millis, %error, "called Apple"),
+        Some(error @ CallError::InvalidGrant) => {
+            tracing::info!(event = "apple_call", call, outcome = error.outcome(), status, millis, reason = %error);
+        }
+        Some(error) => {
+            tracing::warn!(event = "apple_call", call, outcome = error.outcome(), status, millis, reason = %error);
+        }
     }
 }
 
@@ -134,7 +159,7 @@ mod tests {
         let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let calls: Vec<_> = lines
             .iter()
-            .filter(|line| line["fields"]["message"] == "called Apple")
+            .filter(|line| line["fields"]["event"] == "apple_call")
             .map(|line| {
                 assert!(line["fields"]["millis"].is_u64(), "{line}");
                 let fields = &line["fields"];
@@ -146,7 +171,7 @@ mod tests {
             json!([
                 ["INFO", "redeem", "ok", 200],
                 ["INFO", "keys", "ok", 200],
-                ["WARN", "refresh", "invalid_grant", 400],
+                ["INFO", "refresh", "invalid_grant", 400],
                 ["ERROR", "revoke", "invalid_client", 400],
             ])
         );

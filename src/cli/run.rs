@@ -1,12 +1,14 @@
 //! `schoolgate run`: the gateway in the foreground.
 
-use std::{path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode, sync::Arc};
 
 use super::{load, output};
 use crate::{
+    clock::SystemClock,
     config::{self, Loaded, Note, Weight},
+    entropy::SystemEntropy,
     server::{self, Settings},
-    telemetry,
+    telemetry::{self, Log},
 };
 
 /// Loads the configuration and runs the gateway until it is told to stop.
@@ -24,10 +26,17 @@ pub(super) fn run(path: &Path) -> ExitCode {
 }
 
 fn start(path: &Path, loaded: Loaded) -> Result<(), Box<dyn std::error::Error>> {
-    telemetry::init(loaded.settings.log_format, telemetry::Level::INFO)?;
+    let clock = Arc::new(SystemClock);
+    let log = Log::start(&loaded.settings.log, telemetry::Level::INFO, clock, Arc::new(SystemEntropy))?;
+    log.take_panics();
     tell(&loaded.notes);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    Ok(runtime.block_on(server::run(loaded.settings, &mut || reread(path)))?)
+    runtime.block_on(async {
+        let tending = tokio::spawn(log.tend());
+        let ran = server::run(loaded.settings, &mut || reread(path)).await;
+        log.end(tending).await;
+        Ok(ran?)
+    })
 }
 
 /// The settings of the file as it is now.

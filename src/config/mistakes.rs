@@ -374,6 +374,21 @@ const MISTAKES: &[Mistake] = &[
     ),
     ("\"memory\"", "6379", "6379", "is a number", "store = \"file\""),
     ("\"memory\"", "\"memory\"\n[log]\nformat = true", "true", "is a yes or no", "format = \"text\""),
+    (
+        "\"memory\"",
+        "\"memory\"\n[log]\ntraces = \"https://a.example\"",
+        "\"https://a.example\"",
+        "is an https URL",
+        "on this machine",
+    ),
+    (
+        "\"memory\"",
+        "\"memory\"\n[log]\ntraces = \"127.0.0.1:4318\"",
+        "\"127.0.0.1:4318\"",
+        "is not a URL",
+        "http://127.0.0.1:4318",
+    ),
+    ("\"memory\"", "\"memory\"\n[log]\ntraces_one_in = 0", "0", "out of range", "traces_one_in = 10"),
     // [[app]]
     ("name = \"library\"\n", "", "", "is missing", "name ="),
     ("host = \"library.school.example\"\n", "", "", "is missing", "host ="),

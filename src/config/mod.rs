@@ -181,7 +181,7 @@ struct File {
     apple: Apple,
     session: Session,
     assertion: bool,
-    log_format: telemetry::LogFormat,
+    log: telemetry::Settings,
     apps: Vec<AppAt>,
 }
 
@@ -193,7 +193,7 @@ impl File {
         let apple = apple::read(root.section("apple"), report, surroundings, server.external_scheme.value);
         let session = session::read(root.section("session"), report, surroundings);
         let assertion = session::read_assertion(root.section("assertion"));
-        let log_format = server::read_log(root.section("log"));
+        let log = server::read_log(root.section("log"), report);
         let sections = root.sections("app");
         if sections.as_ref().is_some_and(Vec::is_empty) {
             let cure = "add a section [[app]] with name, host and upstream; gateway.toml.example shows it";
@@ -212,11 +212,11 @@ impl File {
             tls::hosts(tls, &apps, home.map(|home| HostPattern::One(home.host().clone())).as_ref(), report);
         }
         lint::open_to_the_world(&apps, apple.service, report);
-        report.is_clean().then_some(Self { server, apple, session, assertion, log_format, apps })
+        report.is_clean().then_some(Self { server, apple, session, assertion, log, apps })
     }
 
     fn translate(self) -> Option<Settings> {
-        let Self { server, apple, session, assertion, log_format, apps } = self;
+        let Self { server, apple, session, assertion, log, apps } = self;
         let apps: Vec<_> = apps.into_iter().map(AppAt::into_app).collect::<Option<_>>()?;
         let keeps_forms = apps.iter().any(|app| app.keep_forms);
         let remembers_browsers = keeps_forms || apps.iter().any(|app| !app.sessions.clear_cookies.is_empty());
@@ -234,6 +234,7 @@ impl File {
             remembers_browsers,
             keeps_forms,
         };
+        let sampling = log.sampling();
         let settings = Settings {
             listen: server.listen,
             tls: server.tls.as_ref().map(tls::Tls::settings),
@@ -242,12 +243,12 @@ impl File {
             store: session.store,
             encryption_key_file: session.encryption_key_file,
             shutdown_grace: server.shutdown_grace,
-            log_format,
+            log,
             apple: apple_settings,
             session: session.settings,
             assertion: assertion.then_some(assertion::Settings { issuer }),
             signin,
-            proxy: server.proxy,
+            proxy: crate::proxy::Settings { sampling, ..server.proxy },
             table: Table::new(apps),
         };
         Some(settings)

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     proxy::{self, Network, NetworkError, TrustedProxies},
     server::AdminAddress,
-    telemetry::LogFormat,
+    telemetry::{self, LogFormat, Sampling},
     web::Scheme,
 };
 
@@ -84,13 +84,14 @@ pub(super) fn read(mut section: Section<'_>, report: &Report<'_>, surroundings: 
         min_body_rate,
         max_header_bytes,
         hsts: tls.as_ref().and_then(|tls| tls.hsts),
+        sampling: Sampling::Off,
     };
     let listen = listen.into_iter().map(|entry| entry.value).collect();
     Server { listen, tls, admin_listen, external_scheme, state_dir, shutdown_grace, proxy }
 }
 
 /// Reads `[log]`.
-pub(super) fn read_log(mut section: Section<'_>) -> LogFormat {
+pub(super) fn read_log(mut section: Section<'_>, report: &Report<'_>) -> telemetry::Settings {
     let format = section.parsed("format", r#""text""#, |text| match text {
         "text" => Ok(LogFormat::Text),
         "json" => Ok(LogFormat::Json),
@@ -99,8 +100,30 @@ pub(super) fn read_log(mut section: Section<'_>) -> LogFormat {
             "write \"text\" or \"json\"; how much is logged is up to RUST_LOG",
         )),
     });
+    let named = section.text("traces", r#""http://127.0.0.1:4318""#);
+    let is_named = named.is_some();
+    let collector = named.and_then(|text| section.parse(text, collector));
+    let one_in = section.count("traces_one_in", "10");
+    if let Some(entry) = one_in.as_ref().filter(|_| !is_named) {
+        report.warn(&entry.place, "says nothing: traces go nowhere, for there is no key traces");
+    }
     section.finish();
-    format.map_or(LogFormat::Text, |entry| entry.value)
+    telemetry::Settings {
+        format: format.map_or(LogFormat::Text, |entry| entry.value),
+        traces: collector.map(|entry| entry.value),
+        traces_one_in: one_in.map_or(NonZeroU32::MIN, |entry| entry.value),
+    }
+}
+
+/// The collector of traces: OTLP over HTTP, which listens at port 4318 of this machine as a rule.
+fn collector(text: &str) -> Result<String, Fault> {
+    let cure = "write \"http://\", a host and a port, such as \"http://127.0.0.1:4318\"; the path /v1/traces is added";
+    let collector = address::upstream(text).map_err(|fault| Fault { cure: cure.into(), ..fault })?;
+    if collector.scheme == Scheme::Https {
+        let cure = "name a collector on this machine, by http; that may pass them on by https";
+        return Err(Fault::new("is an https URL, and traces go to a collector nearby", cure));
+    }
+    Ok(format!("{}:{}", collector.host.name(), collector.port))
 }
 
 fn listeners(section: &mut Section<'_>, report: &Report<'_>) -> Vec<Entry<SocketAddr>> {

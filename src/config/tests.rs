@@ -115,7 +115,7 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(settings.admin_listen, AdminAddress::Tcp("127.0.0.1:9180".parse().unwrap()));
     assert_eq!(settings.state_dir, Path::new("/var/lib/schoolgate"));
     assert_eq!(settings.shutdown_grace, Duration::from_secs(30));
-    assert_eq!(settings.log_format, LogFormat::Text);
+    assert_eq!(settings.log.format, LogFormat::Text);
     assert_eq!(settings.encryption_key_file, None);
     let proxy = &settings.proxy;
     assert_eq!((proxy.external_scheme, proxy.sign_in_rate_per_ip.get()), (Scheme::Https, 50));
@@ -179,7 +179,7 @@ fn every_supported_key_takes_effect() {
     let issuer = settings.assertion.as_ref().map(|assertion| assertion.issuer.as_str());
     assert_eq!(issuer, Some("https://library.school.example"), "the origin of redirect_uri");
     assert_eq!(settings.admin_listen, AdminAddress::Unix("/run/a.sock".into()));
-    assert_eq!((settings.shutdown_grace, settings.log_format), (Duration::ZERO, LogFormat::Json));
+    assert_eq!((settings.shutdown_grace, settings.log.format), (Duration::ZERO, LogFormat::Json));
     assert_eq!(settings.proxy.max_header_bytes, 65_536);
     let endpoints = &settings.apple.endpoints;
     assert_eq!(endpoints.token.as_str(), "http://127.0.0.1:9/auth/token");

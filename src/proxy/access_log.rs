@@ -2,11 +2,60 @@
 
 use std::borrow::Cow;
 
-use super::{exchange::Exchange, own};
-use crate::{
-    policy::Admission,
-    web::{CanonicalPath, OWN_PREFIX},
+use http::Method;
+use tracing::{Span, field::Empty};
+
+use super::{
+    exchange::{Exchange, Facts},
+    own,
 };
+use crate::{
+    policy::{Admission, Upstream},
+    web::{CanonicalPath, OWN_PREFIX, Scheme},
+};
+
+/// The spans of a request. What the first says of the request is in every line within. The second, within,
+/// is there when somebody collects traces, by the names of <https://opentelemetry.io/docs/specs/semconv/http/http-spans/>: it has no query, and
+/// nothing of a person.
+pub(super) fn spans(facts: &Facts, scheme: Scheme) -> (Span, Span) {
+    if facts.is_own {
+        return (Span::none(), Span::none());
+    }
+    let trace = &facts.trace;
+    // At the highest level: it is there whatever RUST_LOG says.
+    let lines = tracing::error_span!(
+        target: "schoolgate::trace", "request",
+        request_id = facts.request_id, trace_id = trace.trace_id(), client = %facts.client, host = facts.host.name(),
+    );
+    let traced = tracing::trace_span!(
+        target: "schoolgate::trace", parent: &lines, "server",
+        trace_id = trace.trace_id(), span_id = trace.span_id(), parent_span_id = trace.parent(),
+        sampled = trace.is_sampled(), trace_state = trace.state(), kind = "server", name = known(&facts.method),
+        http.request.method = known(&facts.method), url.scheme = facts.scheme.unwrap_or(scheme).as_str(),
+        url.path = &*shown(facts.target.path()), server.address = facts.host.name(),
+        http.route = Empty, http.response.status_code = Empty, schoolgate.app = Empty,
+        schoolgate.request_id = facts.request_id,
+    );
+    (lines, traced)
+}
+
+/// The span of what an app is asked.
+pub(super) fn upstream_span(facts: &Facts, upstream: &Upstream) -> Span {
+    tracing::trace_span!(
+        target: "schoolgate::trace", "upstream",
+        span_id = Empty, kind = "client", name = known(&facts.method), http.request.method = known(&facts.method),
+        url.scheme = upstream.scheme.as_str(), server.address = upstream.host.name(), server.port = upstream.port,
+        http.response.status_code = Empty, "error.type" = Empty,
+    )
+}
+
+/// A method for a trace: strangers make up others.
+fn known(method: &Method) -> &str {
+    match method.as_str() {
+        known @ ("GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "OPTIONS" | "PATCH") => known,
+        _other => "_OTHER",
+    }
+}
 
 /// Writes the line. It has the path and never the query: codes and tokens travel there.
 pub(super) fn line(exchange: &Exchange, status: u16) {
@@ -17,11 +66,20 @@ pub(super) fn line(exchange: &Exchange, status: u16) {
     let app = admission.map(|admission| admission.app().name.as_str());
     let route = admission.map(|admission| admission.route().prefix.as_str());
     let session = admission.and_then(Admission::session).map(|session| session.record().handle.as_str());
+    let span = Span::current();
+    span.record("http.response.status_code", status);
+    if let (Some(app), Some(route)) = (app, route)
+        && span.has_field("http.route")
+    {
+        span.record("schoolgate.app", app).record("http.route", route);
+        span.record("name", format!("{} {route}", known(&facts.method)));
+    }
     tracing::info!(
         target: "schoolgate::access",
         event = "request",
         method = %facts.method, host = facts.host.name(), path = &*shown(facts.target.path()), status,
         reason = exchange.reason(), app, route, session, client = %facts.client, request_id = %facts.request_id,
+        trace_id = facts.trace.trace_id(),
         micros = u64::try_from(exchange.stopwatch.elapsed().as_micros()).unwrap_or(u64::MAX),
     );
 }

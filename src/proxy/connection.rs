@@ -8,6 +8,7 @@ use pingora::{
 };
 use tokio::{net::TcpStream, sync::watch};
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use super::{
     Answer, Endpoint, Exchange, Facts, Gateway, Hsts, OwnHosts, Service, Settings, TrustedProxies, access_log,
@@ -24,7 +25,7 @@ use crate::{
     pages::{self, Explanation, Failure},
     policy::Admission,
     session::{Over, Sessions},
-    telemetry::Metrics,
+    telemetry::{Metrics, Sampling, TraceContext},
     tls::{self, Pair},
     web::{Kind, Scheme},
 };
@@ -83,21 +84,23 @@ pub(super) async fn attend(service: Service, visitor: Visitor) {
         }
         let trusted = speaker.believed(&connections.trusted);
         let is_own = speaker == Speaker::Ourselves;
-        let read = |head| facts(head, &peer, trusted, certificate.as_deref(), &*connections.entropy);
+        let read = |head| facts(head, &peer, trusted, certificate.as_deref(), connections);
         let exchange = match guard.head().map(read) {
             Some(Ok(facts)) => Exchange::new(Facts { is_own, ..facts }),
             Some(Err(refusal)) => return refuse(guard, refusal, connections.hsts, connections).await,
             None => return,
         };
-        let served = serve_one(&generation.proxy, guard, &exchange, &drain);
+        let (span, traced) = access_log::spans(&exchange.facts, connections.scheme);
+        let served =
+            serve_one(&generation.proxy, guard, &exchange, &drain).instrument(traced.clone()).instrument(span.clone());
         let reused = tokio::select! {
             reused = served => reused,
             never = becomes_a_stream(&streams) => match never {},
             () = exchange.overdue() => {
-                return too_late(&home, &peer, &exchange, connections).await;
+                return too_late(&home, &peer, &exchange, connections).instrument(traced).instrument(span).await;
             }
             over = exchange.session_over(&connections.sessions) => {
-                return cut(&home, &peer, &exchange, connections, over).await;
+                return cut(&home, &peer, &exchange, connections, over).instrument(traced).instrument(span).await;
             }
         };
         match reused {
@@ -120,6 +123,7 @@ pub struct Connections {
     pub(super) limits: wire::Settings,
     scheme: Scheme,
     pub(super) trusted: TrustedProxies,
+    sampling: Sampling,
     sessions: Arc<Sessions>,
     metrics: Arc<Metrics>,
     pub(super) entropy: Arc<dyn Entropy>,
@@ -144,7 +148,8 @@ impl Connections {
             max_header_bytes: settings.max_header_bytes,
         };
         let (scheme, trusted) = (settings.external_scheme, settings.trusted_proxies.clone());
-        Self { limits, scheme, trusted, sessions, entropy, metrics, hosts, hsts: settings.hsts }
+        let (sampling, hsts) = (settings.sampling, settings.hsts);
+        Self { limits, scheme, trusted, sampling, sessions, entropy, metrics, hosts, hsts }
     }
 }
 
@@ -171,7 +176,7 @@ fn facts(
     peer: &Peer,
     trusted: &TrustedProxies,
     certificate: Option<&Pair>,
-    source: &dyn Entropy,
+    connections: &Connections,
 ) -> Result<Facts, Refusal> {
     let Forwarded { client, hops, scheme, host, trusted } = Forwarded::read(head, peer.remote().ip(), trusted);
     // RFC 9110, section 7.4: a name that the certificate is not for must be refused, unless a trusted gateway asks.
@@ -182,6 +187,12 @@ fn facts(
     // There it is the host of the request that is asked about, and judged with the rest of it.
     let host = host.filter(|_| !asks);
     let host = host.unwrap_or_else(|| Ok(head.host().clone())).map_err(Refusal::ForwardedHost)?;
+    let entropy = &*connections.entropy;
+    let request_id = entropy::hex::<16>(entropy);
+    let before = trusted.then(|| TraceContext::go_on(head.field("traceparent"), head.field("tracestate"), entropy));
+    // A trace that begins here has the number of its first request.
+    let begin = || TraceContext::begin(&request_id, connections.sampling, entropy);
+    let trace = before.flatten().unwrap_or_else(begin);
     Ok(Facts {
         client,
         hops,
@@ -194,7 +205,8 @@ fn facts(
         kind: kind(head),
         websocket: head.websocket(),
         may_redirect: true,
-        request_id: entropy::hex::<16>(source),
+        request_id,
+        trace,
         is_own: false,
     })
 }

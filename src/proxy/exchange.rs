@@ -19,7 +19,7 @@ use crate::{
     policy::Admission,
     session::{Over, Sessions},
     signin::Owner,
-    telemetry::UpstreamMeter,
+    telemetry::{TraceContext, UpstreamMeter},
     web::{Host, Kind, Scheme, Target},
 };
 
@@ -50,6 +50,8 @@ pub struct Facts {
     pub may_redirect: bool,
     /// The number that people tell, and the log has.
     pub request_id: String,
+    /// The trace that it belongs to.
+    pub trace: TraceContext,
     /// Whether the gateway itself asks, to know whether it still serves: that is neither logged nor counted. No head
     /// can say it.
     pub is_own: bool,
@@ -285,7 +287,12 @@ pub(super) mod tests {
             kind: Kind::Navigation,
             websocket: false,
             may_redirect: true,
-            request_id: "0123456789abcdef".into(),
+            request_id: "0123456789abcdef0123456789abcdef".into(),
+            trace: TraceContext::begin(
+                "0123456789abcdef0123456789abcdef",
+                crate::telemetry::Sampling::Off,
+                &crate::entropy::SystemEntropy,
+            ),
             is_own: false,
         }
     }

@@ -9,7 +9,7 @@ use super::{
     lent::Lent,
     wire::{Guard, Refusal},
 };
-use crate::pages::Failure;
+use crate::{pages::Failure, policy::Upstream, web::Scheme};
 
 /// The reason of a 413.
 pub(super) const BODY_TOO_LARGE: &str = "the body is larger than max_body of the app";
@@ -69,6 +69,19 @@ pub(super) fn in_short(error: &Error) -> String {
             None => return format!("{kind}: {cause}"),
         }
     }
+}
+
+/// Why an upstream failed, for the log. `silent` is the one that did not answer at all: one that was asked in clear and
+/// wants TLS says an alert, which is no HTTP, or nothing.
+pub(super) fn of_upstream(kind: &ErrorType, silent: Option<&Upstream>) -> String {
+    let unread = matches!(kind, ErrorType::ReadError | ErrorType::ConnectionClosed | ErrorType::InvalidHTTPHeader);
+    let hint = match silent {
+        Some(Upstream { scheme: Scheme::Http, .. }) if unread => {
+            ": what came, if anything, was no HTTP; if the app wants TLS, its upstream is an https:// URL"
+        }
+        Some(_) | None => "",
+    };
+    format!("{}{hint}", kind.as_str())
 }
 
 /// Why the guard refused the body, when that was the reason that it could not be read.

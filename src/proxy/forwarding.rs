@@ -5,7 +5,6 @@ use pingora::http::RequestHeader;
 
 use super::exchange::Facts;
 use crate::{
-    entropy::{self, Entropy},
     policy::App,
     signin::Browser,
     web::{CookieJar, FoldedName, Scheme},
@@ -135,7 +134,8 @@ pub(super) fn clean(
     Ok(())
 }
 
-/// Tells the app who connected, how, to which host, and how to find the request again.
+/// Tells the app who connected, how, to which host, and how to find the request again: in the trace, the app comes
+/// after `span_id`.
 ///
 /// # Errors
 /// When a value cannot stand in a header.
@@ -143,22 +143,23 @@ pub(super) fn describe(
     request: &mut RequestHeader,
     facts: &Facts,
     scheme: Scheme,
-    source: &dyn Entropy,
+    span_id: &str,
 ) -> pingora::Result<()> {
     let way = facts.hops.iter().fold(facts.client.to_string(), |way, hop| format!("{way}, {hop}"));
     request.insert_header("X-Forwarded-For", way)?;
     request.insert_header("X-Forwarded-Proto", facts.scheme.unwrap_or(scheme).as_str())?;
     request.insert_header("X-Forwarded-Host", facts.host.to_string())?;
     request.insert_header("X-Request-Id", facts.request_id.as_str())?;
-    // https://www.w3.org/TR/trace-context/#traceparent-header: our request id is the trace id.
-    let parent = format!("00-{}-{}-01", facts.request_id, entropy::hex::<8>(source));
-    request.insert_header("traceparent", parent)
+    if let Some(state) = facts.trace.state() {
+        request.insert_header("tracestate", state)?;
+    }
+    request.insert_header("traceparent", facts.trace.to_parent(span_id))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{entropy::SystemEntropy, policy::testing::app, proxy::exchange::tests::facts, signin::CookieNames};
+    use crate::{policy::testing::app, proxy::exchange::tests::facts, signin::CookieNames};
 
     const NAMES: CookieNames = CookieNames::new(Scheme::Https);
 
@@ -228,15 +229,15 @@ mod tests {
     fn the_app_learns_of_the_connection_from_us() {
         let described = |facts: &Facts| {
             let mut request = RequestHeader::build("GET", b"/", None).unwrap();
-            describe(&mut request, facts, Scheme::Https, &SystemEntropy).unwrap();
+            describe(&mut request, facts, Scheme::Https, "00f067aa0ba902b7").unwrap();
             move |name: &str| request.headers.get(name).unwrap().to_str().unwrap().to_owned()
         };
         let value = described(&facts("/"));
         assert_eq!(value("x-forwarded-for"), "127.0.0.1");
         assert_eq!(value("x-forwarded-proto"), "https");
         assert_eq!(value("x-forwarded-host"), "a.example:8443");
-        assert_eq!(value("x-request-id"), "0123456789abcdef");
-        assert!(value("traceparent").starts_with("00-0123456789abcdef-"));
+        assert_eq!(value("x-request-id"), "0123456789abcdef0123456789abcdef");
+        assert_eq!(value("traceparent"), "00-0123456789abcdef0123456789abcdef-00f067aa0ba902b7-01");
         let hops = vec![[10, 0, 0, 2].into(), [10, 0, 0, 1].into()];
         let value = described(&Facts { hops, scheme: Some(Scheme::Http), ..facts("/") });
         assert_eq!(value("x-forwarded-for"), "127.0.0.1, 10.0.0.2, 10.0.0.1");

@@ -167,6 +167,7 @@ impl Gateway {
             return None;
         }
         self.metrics.rate_limited.inc();
+        tracing::info!(event = "sign_in_rate_exceeded", client = %facts.client, request_id = %facts.request_id);
         let explanation = SignInProblem::TooMany.explanation();
         let page = || pages::try_again(SignInProblem::TooMany, retry, &facts.request_id);
         let answer = Answer::error(&explanation, facts.kind, &facts.request_id, page);
@@ -255,7 +256,7 @@ fn not_allowed(unmet: Unmet, lookup: &Lookup, session: Option<&ActiveSession>, f
     tracing::info!(
         event = "not_allowed", reason = unmet.as_str(),
         app = lookup.app().name, route = lookup.route().prefix.as_str(),
-        session = %session.record().handle, subject = %person.subject, organization, request_id = %facts.request_id,
+        session = %session.record().handle, organization, request_id = %facts.request_id,
     );
     let page = || pages::forbidden(&Forbidden { person, reference: &facts.request_id, return_to: &return_to });
     let answer = Answer::error(&Denial::Forbidden.explanation(), facts.kind, &facts.request_id, page);
@@ -269,7 +270,7 @@ fn scope_missing(missing: &ScopeSet, lookup: &Lookup, session: &ActiveSession, f
     tracing::info!(
         event = "scope_missing", reason = "Apple was asked and did not grant it", %missing,
         app = lookup.app().name, route = lookup.route().prefix.as_str(),
-        session = %session.record().handle, subject = %person.subject, request_id = %facts.request_id,
+        session = %session.record().handle, request_id = %facts.request_id,
     );
     let page = || pages::scope_missing(&ScopeMissing { person, missing, reference: &facts.request_id, return_to });
     let answer = Answer::error(&Denial::ScopeMissing.explanation(), facts.kind, &facts.request_id, page);

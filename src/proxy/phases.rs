@@ -11,6 +11,7 @@ use pingora::{
     proxy::{FailToProxy, ProxyHttp, Session},
     upstreams::peer::HttpPeer,
 };
+use tracing::Span;
 
 use super::{
     Answer, Gateway, access_log,
@@ -22,7 +23,7 @@ use super::{
     response_headers,
     upstreams::Journey,
 };
-use crate::policy::Admission;
+use crate::{entropy, policy::Admission};
 
 /// What the phases of one request share.
 #[derive(Debug, Default)]
@@ -35,6 +36,8 @@ pub struct Context {
     journey: Journey,
     /// What it has to do with forms that are kept.
     forms: Forms,
+    /// What an app is being asked, for traces.
+    call: Option<Span>,
 }
 
 impl Context {
@@ -105,10 +108,12 @@ impl ProxyHttp for Gateway {
     }
 
     async fn upstream_peer(&self, _: &mut Session, context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
-        let Context { exchange, journey, .. } = context;
-        let admission = exchange.as_ref().and_then(|exchange| exchange.admission());
-        let admission = admission.ok_or_else(|| Error::new(ErrorType::InternalError))?;
-        self.upstreams.next(admission.app(), journey).await.map(Box::new)
+        let Context { exchange, journey, call, .. } = context;
+        let parts = exchange.as_ref().and_then(|exchange| exchange.admission().zip(Some(&exchange.facts)));
+        let (admission, facts) = parts.ok_or_else(|| Error::new(ErrorType::InternalError))?;
+        let peer = self.upstreams.next(admission.app(), journey).await?;
+        *call = Some(access_log::upstream_span(facts, journey.upstream(admission.app())?));
+        Ok(Box::new(peer))
     }
 
     /// Nothing was sent: the next upstream may have the request, whatever its method.
@@ -119,7 +124,10 @@ impl ProxyHttp for Gateway {
         context: &mut Context,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        let Context { exchange, journey, .. } = context;
+        let Context { exchange, journey, call, .. } = context;
+        if let Some(call) = call.take() {
+            call.record("error.type", error.etype().as_str());
+        }
         let parts = exchange.as_ref().and_then(|exchange| exchange.admission().zip(Some(&exchange.facts.request_id)));
         let elsewhere = parts.is_some_and(|(admission, request_id)| {
             let app = admission.app();
@@ -157,7 +165,11 @@ impl ProxyHttp for Gateway {
         let app = admission.app();
         let labels = self.labels_of(request, app);
         forwarding::clean(request, app, |name, value| self.keeps_back(name, value, &labels, exchange))?;
-        forwarding::describe(request, &exchange.facts, self.settings.external_scheme, &*self.entropy)?;
+        let span_id = entropy::hex::<8>(&*self.entropy);
+        if let Some(call) = &context.call {
+            call.record("span_id", &span_id);
+        }
+        forwarding::describe(request, &exchange.facts, self.settings.external_scheme, &span_id)?;
         for (name, value) in exchange.identity() {
             request.insert_header(name.clone(), value.clone())?;
         }
@@ -206,6 +218,9 @@ impl ProxyHttp for Gateway {
             exchange.answered(status);
             if let Some((upstream, after)) = exchange.upstream() {
                 upstream.answered(status, after);
+            }
+            if let Some(call) = &context.call {
+                call.record("http.response.status_code", status);
             }
         }
         Ok(())
@@ -267,10 +282,17 @@ impl ProxyHttp for Gateway {
             let status = session.response_written().map_or(0, |response| response.status.as_u16());
             let reason = error.map(|error| (error.esource().clone(), error.etype().clone()));
             if let Some((ErrorSource::Upstream, kind)) = &reason {
-                tracing::warn!(event = "upstream_failed", request_id = %exchange.facts.request_id, reason = kind.as_str());
                 if let Some((upstream, _)) = exchange.upstream() {
                     upstream.broken();
                 }
+                if let Some(call) = &context.call {
+                    call.record("error.type", kind.as_str());
+                }
+                let app = exchange.admission().map(Admission::app);
+                let upstream = app.and_then(|app| context.journey.upstream(app).ok());
+                let reason = failures::of_upstream(kind, upstream.filter(|_| exchange.reason().is_some()));
+                let (app, upstream) = (app.map(|app| app.name.as_str()), upstream.map(tracing::field::display));
+                tracing::warn!(event = "upstream_failed", app, upstream, reason);
             }
             if let Some(refusal) = failures::refused(session) {
                 self.metrics.unreadable.count(refusal.kind());

@@ -3,7 +3,7 @@
 use std::{num::NonZeroU32, time::Duration};
 
 use super::{Hsts, TrustedProxies};
-use crate::web::Scheme;
+use crate::{telemetry::Sampling, web::Scheme};
 
 /// Settings of the public listeners.
 #[derive(Clone, Debug)]
@@ -24,4 +24,6 @@ pub struct Settings {
     pub max_header_bytes: usize,
     /// What browsers are told about HTTPS, where TLS ends here. Whoever ends it elsewhere says it there.
     pub hsts: Option<Hsts>,
+    /// Which traces are recorded.
+    pub sampling: Sampling,
 }

@@ -23,7 +23,8 @@ impl Fixed {
             ("server.state_dir", text(&settings.state_dir)),
             ("session.store", text(&settings.store)),
             ("session.encryption_key_file", text(&settings.encryption_key_file)),
-            ("log.format", text(&settings.log_format)),
+            ("log.format", text(&settings.log.format)),
+            ("log.traces", text(&settings.log.traces)),
         ])
     }
 

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use crate::{apple, assertion, policy, proxy, session, signin, telemetry::LogFormat, tls::Kept};
+use crate::{apple, assertion, policy, proxy, session, signin, telemetry, tls::Kept};
 
 /// Where operators ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,8 +61,8 @@ pub struct Settings {
     pub encryption_key_file: Option<PathBuf>,
     /// How long requests in flight may go on after SIGTERM.
     pub shutdown_grace: Duration,
-    /// How log lines look.
-    pub log_format: LogFormat,
+    /// What is written to the log, and where traces go.
+    pub log: telemetry::Settings,
     /// Apple's service.
     pub apple: apple::Settings,
     /// Lifetimes of sessions.

@@ -9,10 +9,10 @@ use super::{
     store::{End, Removal, Selector},
 };
 
-/// How many sessions are ended or read in one step.
+/// How many sessions are read in one step.
 const BATCH: usize = 500;
 
-/// How many ends that leave a revocation are under way at once.
+/// How many ends are under way at once.
 const AT_ONCE: usize = 64;
 
 /// How often an end is tried against refreshes that change the session at the same time.
@@ -98,23 +98,17 @@ impl Sessions {
         Ok(ended)
     }
 
+    /// Side by side: a store that writes to a disk has many in one commit. Each has its line in the log.
     async fn end_each(&self, keys: &[SessionKey], revoke: Revoke) -> Result<usize, StoreError> {
-        match revoke {
-            Revoke::No => {
-                let ends = keys.iter().map(|key| End { key: *key, expected: None, revocation: None }).collect();
-                let removals = self.near.remove(ends).await?;
-                Ok(removals.iter().filter(|removal| matches!(removal, Removal::Removed { .. })).count())
-            }
-            Revoke::Yes => {
-                let mut ended = 0;
-                for some in keys.chunks(AT_ONCE) {
-                    // Side by side: a store that writes to a disk has many in one commit.
-                    let ends: Vec<_> = some.iter().map(|key| self.end(key, revoke)).collect();
-                    ended += try_join_all(ends).await?.iter().filter(|record| record.is_some()).count();
-                }
-                Ok(ended)
+        let mut ended = 0;
+        for some in keys.chunks(AT_ONCE) {
+            let ends: Vec<_> = some.iter().map(|key| self.end(key, revoke)).collect();
+            for record in try_join_all(ends).await?.into_iter().flatten() {
+                ended += 1;
+                tracing::info!(event = "session_ended", session = %record.handle);
             }
         }
+        Ok(ended)
     }
 
     fn to_revoke(&self, record: &Record) -> Waiting {
@@ -125,7 +119,7 @@ impl Sessions {
         if queued {
             self.bell.notify_one();
         } else if let Some(record) = record.filter(|_| wanted) {
-            tracing::error!(event = "revocation_given_up", session = %record.handle, reason = "queue full");
+            tracing::error!(event = "revocation_lost", session = %record.handle, reason = "the queue is full");
         }
     }
 }

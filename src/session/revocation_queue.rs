@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use super::{Revocation, Store, StoreError, Waiting};
 use crate::{
@@ -118,7 +119,7 @@ impl RevocationQueue {
             Ok(true) => inner.bell.notify_one(),
             Ok(false) | Err(_) => {
                 let inner = Arc::clone(inner);
-                self.inner.tasks.spawn(async move { inner.only_try(&waiting).await });
+                self.inner.tasks.spawn(async move { inner.only_try(&waiting).await }.in_current_span());
             }
         }
     }
@@ -188,12 +189,12 @@ impl Inner {
                 self.store.settle(&waiting).await
             }
             Verdict::Refused => {
-                tracing::warn!(event = "revocation_given_up", %session, reason = "refused by Apple");
+                tracing::warn!(event = "revocation_refused", %session);
                 self.metrics.revocations.count(RevocationOutcome::Refused);
                 self.store.settle(&waiting).await
             }
             Verdict::Later if self.clock.now().since(waiting.queued) >= GIVE_UP_AFTER => {
-                tracing::warn!(event = "revocation_given_up", %session, reason = "a week has passed");
+                tracing::warn!(event = "revocation_given_up", %session);
                 self.metrics.revocations.count(RevocationOutcome::Expired);
                 self.store.settle(&waiting).await
             }
@@ -226,11 +227,11 @@ impl Inner {
                 RevocationOutcome::Done
             }
             Verdict::Refused => {
-                tracing::warn!(event = "revocation_given_up", %session, reason = "refused by Apple");
+                tracing::warn!(event = "revocation_refused", %session);
                 RevocationOutcome::Refused
             }
             Verdict::Later => {
-                tracing::error!(event = "revocation_given_up", %session, reason = "it could not be queued");
+                tracing::error!(event = "revocation_lost", %session, reason = "it could not be queued");
                 RevocationOutcome::Lost
             }
         });

@@ -79,7 +79,7 @@ impl SignIn {
             scopes: &transaction.asked,
             verifier: transaction.verifier.as_ref(),
         });
-        tracing::debug!(event = "sign_in_begun", scopes = %transaction.asked, step_up = session.is_some());
+        tracing::info!(event = "sign_in_begun", scopes = %transaction.asked, step_up = session.is_some());
         Begun { location: location.into(), cookies: self.remember(&transaction, browser) }
     }
 

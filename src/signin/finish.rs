@@ -200,7 +200,7 @@ impl SignIn {
         }
         let record = new.session.record();
         tracing::info!(
-            event = "signed_in", session = %record.handle, subject = %record.person.subject,
+            event = "signed_in", session = %record.handle,
             organization = record.person.organization.as_ref().map(tracing::field::display), scopes = %record.grant.scopes,
         );
         Ok(new)

@@ -73,10 +73,9 @@ impl SignIn {
             ended += self.sessions.end_all(Some(&whose), Revoke::No).await?;
         }
         self.metrics.endings.add(Ending::Notification, ended);
-        let Event { kind, subject, organization, is_garbled } = event;
+        let Event { kind, organization, is_garbled, .. } = event;
         tracing::info!(
             event = "notification_received", jti = notification.id(), kind = %kind, ended,
-            subject = subject.as_ref().map(tracing::field::display),
             organization = organization.as_ref().map(tracing::field::display),
         );
         if *is_garbled || !is_understood(event) {

@@ -13,6 +13,7 @@ use futures_util::{
 };
 
 use tokio::sync::oneshot;
+use tracing::Instrument;
 
 use super::{SignIn, finish::replaced, meters};
 use crate::{
@@ -194,12 +195,14 @@ impl SignIn {
         }
         let (this, session_) = (Arc::clone(self), session.clone());
         let (waiters, told) = oneshot::channel();
-        self.renewals.tasks.spawn(async move {
+        let task = async move {
             let _entry = Entry { signin: &this, key: *session_.key() };
             let mut waiters = Waiters(Some(waiters));
             let outcome = this.renew(&session_, &mut waiters).await;
             waiters.tell(outcome);
-        });
+        };
+        // In the log it belongs to the request that was the first to need it.
+        self.renewals.tasks.spawn(task.in_current_span());
         let renewal = async move { told.await.unwrap_or(Err(RenewProblem::Unavailable { retry_after: COOL_DOWN })) }
             .boxed()
             .shared();
@@ -354,7 +357,7 @@ impl SignIn {
         if self.sessions.end_unchanged(session).await? {
             let record = session.record();
             self.metrics.endings.count(Ending::GrantEnded);
-            tracing::info!(event = "session_ended", session = %record.handle, subject = %record.person.subject, reason);
+            tracing::info!(event = "session_ended_by_apple", session = %record.handle, reason);
             return Err(RenewProblem::Ended);
         }
         self.sessions.newest(session).await?.ok_or(RenewProblem::Ended)

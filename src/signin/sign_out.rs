@@ -55,7 +55,7 @@ impl SignIn {
                 false => self.sessions.end(&id.key(), self.revoke()).await?,
             };
             if let Some(record) = record {
-                tracing::info!(event = "signed_out", session = %record.handle, subject = %record.person.subject, by = by.word());
+                tracing::info!(event = "signed_out", session = %record.handle, by = by.word());
                 self.metrics.endings.count(by.ending());
                 self.remember_leaving(&id.key(), &record).await;
                 ended = Some(record);

@@ -135,7 +135,8 @@ impl Program {
         Self::watched(Self::command(&["run", "--config", configuration.to_str().unwrap()]))
     }
 
-    fn watched(mut command: Command) -> Self {
+    /// A command that runs the program.
+    pub fn watched(mut command: Command) -> Self {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (writer, log) = watch::channel(String::new());

@@ -26,7 +26,7 @@ use crate::{
     demo::{Client, ClientKey, GradeBook, NoticeBoard, StandIn, StandInSettings},
     entropy::SystemEntropy,
     server::{self, Signals, StartError},
-    telemetry::{self, LogFormat},
+    telemetry::{self, Log, LogFormat},
 };
 
 /// The three identifiers that Apple's portal would have given.
@@ -67,7 +67,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 type Neighbours = (StandIn, GradeBook, NoticeBoard);
 
 async fn demo(arguments: &Arguments) -> Result<Neighbours, Failure> {
-    telemetry::init(LogFormat::Text, telemetry::Level::WARN)?;
+    let settings = telemetry::Settings::lines(LogFormat::Text);
+    let _log = Log::start(&settings, telemetry::Level::WARN, Arc::new(SystemClock), Arc::new(SystemEntropy))?;
     // Before anything is written: whoever presses Ctrl-C now must not leave the folder behind.
     let mut signals = Signals::listen()?.and_hangup();
     let place = Place::find(arguments.listen).await?;

@@ -148,14 +148,14 @@ impl StandIn {
     /// Adds a key that signs from now on, beside the old ones; at most five stay.
     pub fn rotate_keys(&self) {
         if let Err(error) = self.inside.keys().rotate(&*self.inside.entropy) {
-            tracing::error!(%error, "the stand-in keeps its keys");
+            tracing::error!(event = "stand_in_keys_kept", reason = %error);
         }
     }
 
     /// Throws all keys away for new ones: what the old ones signed verifies no more.
     pub fn replace_keys(&self) {
         if let Err(error) = self.inside.keys().replace(&*self.inside.entropy) {
-            tracing::error!(%error, "the stand-in keeps its keys");
+            tracing::error!(event = "stand_in_keys_kept", reason = %error);
         }
     }
 

@@ -81,7 +81,7 @@ async fn elsewhere(State(inside): Shared, method: Method, asked: Asked) -> Respo
             ["authorize", "token", "keys", "revoke"].iter().any(|endpoint| service.path(endpoint) == asked.path())
         });
         if known {
-            tracing::debug!(%method, "the stand-in was called with a method that Apple does not take");
+            tracing::debug!(event = "stand_in_method", %method);
             Answer::empty(StatusCode::METHOD_NOT_ALLOWED, "the method is not allowed")
         } else {
             Answer::empty(StatusCode::NOT_FOUND, "there is no such path")

@@ -245,7 +245,7 @@ impl<'t> Changes<'t> {
                 }
                 Some(Err(_)) => {
                     tracing::error!(
-                        event = "revocation_given_up",
+                        event = "revocation_lost",
                         reason = "it does not open with any key of the key file"
                     );
                     self.settle(&id)?;

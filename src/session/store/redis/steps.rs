@@ -78,7 +78,7 @@ impl RedisStore {
                 match self.codec.open_waiting(id.text(), text.bytes()?) {
                     Ok(waiting) => opened.push(waiting),
                     Err(why) => {
-                        tracing::error!(event = "revocation_given_up", reason = %why);
+                        tracing::error!(event = "revocation_lost", reason = %why);
                         self.link.run(&scripts::SETTLE.with(self.queue_keys()).arg(id.bytes()?)).await?;
                     }
                 }
