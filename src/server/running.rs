@@ -28,8 +28,8 @@ use crate::{
     entropy::{SharedEntropy, SystemEntropy},
     proxy::{Generations, Service, UpstreamsError, wire::FAREWELL},
     session::Store,
-    telemetry::Metrics,
-    tls::{self, Certificates, Keeper},
+    telemetry::{CertificateState, Metrics},
+    tls::{self, Certificates, Expiry, Keeper},
 };
 
 /// How long the last revocations may take when the gateway stops.
@@ -165,6 +165,7 @@ impl Running {
             sessions: Arc::clone(&core.sessions),
             queue: core.queue.clone(),
             metrics: Arc::clone(&core.metrics),
+            clock: Arc::clone(&core.clock),
             entropy: Arc::clone(&core.entropy),
             draining: drains.clone(),
         };
@@ -184,6 +185,9 @@ impl Running {
         let doors = doors.chain(redirects.into_iter().map(|socket| (socket, Door::Redirect)));
         let open = |(socket, door)| tokio::spawn(acceptor.clone().accept_all(socket, door, pulse.of_a_listener()));
         let listeners = doors.map(open).collect();
+        if let Some(keeper) = &keeper {
+            tell_of(&core.metrics, Arc::clone(keeper.certificates()));
+        }
         let keeping = keeper.clone().map(|keeper| tokio::spawn(keeper.watch()));
         serving.work(&core);
         let queue = core.queue.clone();
@@ -230,6 +234,8 @@ impl Running {
         let in_time = timeout(LAST_KEYS, &mut warming).await.is_ok();
         self.core.apple.replace(Arc::clone(&next.apple));
         self.core.lifetimes.replace(lifetimes);
+        let waiting = self.fixed.changed(&fixed);
+        next.present.needs_restart = waiting.iter().map(|NeedsRestart(key)| *key).collect();
         self.present.store(Arc::new(next.present.clone()));
         self.generations.replace(generation);
         if let Some((keeper, certificates)) = self.keeper.as_ref().zip(certificates) {
@@ -240,7 +246,7 @@ impl Running {
         self.serving = next;
         self.grace = grace;
         self.warming = (!in_time).then_some(warming);
-        Ok(self.fixed.changed(&fixed))
+        Ok(waiting)
     }
 
     /// Whether requests are served.
@@ -344,6 +350,14 @@ impl Running {
         self.admin.stop().await;
         tracing::info!(event = "stopped");
     }
+}
+
+/// Certificates are measured where they are in use, whatever brings new ones.
+fn tell_of(metrics: &Metrics, certificates: Arc<Certificates>) {
+    metrics.certificates.is(move || {
+        let state = |Expiry { names, until }| CertificateState { name: names, expires: until };
+        certificates.expiries().into_iter().map(state).collect()
+    });
 }
 
 async fn open(addresses: &[SocketAddr], given: &mut Sockets) -> Result<Vec<TcpListener>, StartError> {
