@@ -90,9 +90,12 @@ async fn what_needs_a_restart_is_said_by_key_and_the_rest_holds() {
     }
     assert!(!log.contains("key=\"server.admin_listen\""), "{log}");
     assert_eq!(status(&program, "/closed").await, 200);
+    let page = async || ask(&site.path("admin.sock"), "GET", "/").await.text();
+    assert!(page().await.contains("A change waits for one: <code>server.listen</code> <code>session.store</code>"));
     site.rewrite(&text);
     program.hang_up().await;
     program.logged_times(RELOADED, 2).await;
+    assert!(!page().await.contains("waits for one"));
     assert_eq!(program.log().matches("restart_needed\" key=").count(), 2, "what it was before needs none");
 }
 

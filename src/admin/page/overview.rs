@@ -158,11 +158,11 @@ fn certificate(state: CertificateState, now: Timestamp) -> Part {
     let CertificateState { name, expires } = state;
     let until = Moment::of(expires, now);
     let (tone, state) = match () {
-        () if expires <= now => (Tone::Bad, format!("Expired {}: browsers refuse it", until.away)),
-        () if expires <= now.plus(SOON) => (Tone::Care, format!("Expires {}: renew it", until.away)),
-        () => (Tone::Good, format!("Expires {}", until.away)),
+        () if expires <= now => (Tone::Bad, format!("Expired {}: browsers refuse it", until.day)),
+        () if expires <= now.plus(SOON) => (Tone::Care, format!("Expires {}, {}: renew it", until.away, until.day)),
+        () => (Tone::Good, format!("Expires {}, {}", until.away, until.day)),
     };
-    Part { what: "Certificate", which: Some(name), tone, state, last: Some(("until", until)) }
+    Part { what: "Certificate", which: Some(name), tone, state, last: None }
 }
 
 #[cfg(test)]
