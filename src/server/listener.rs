@@ -127,8 +127,9 @@ mod tests {
         let (shut, shuts) = watch::channel(false);
         let (ask, asked) = mpsc::channel(1);
         let none = Arc::new(Semaphore::new(0));
-        let accepting =
-            tokio::spawn(async move { accept_all(&listener, &none, shuts, asked, |_, _| unreachable!()).await });
+        let accepting = tokio::spawn(async move {
+            accept_all(&listener, &none, shuts, asked, |_, _| panic!("there is no place")).await
+        });
         for _ in 0..3 {
             let (answer, answered) = oneshot::channel();
             ask.send(answer).await.unwrap();

@@ -66,7 +66,7 @@ pub(super) struct Refused<'a> {
     pub(super) reference: &'a str,
 }
 
-/// What [`End::read`] reads.
+/// What `query::End` reads.
 pub(super) fn what(kind: &str, whose: &str) -> String {
     Serializer::new(String::new()).append_pair(kind, whose).finish()
 }
