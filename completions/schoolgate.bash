@@ -125,7 +125,7 @@ _schoolgate() {
             return 0
             ;;
         schoolgate__subcmd__demo)
-            opts="-h --listen --config --help"
+            opts="-h --listen --stand-in --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

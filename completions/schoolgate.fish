@@ -67,7 +67,8 @@ complete -c schoolgate -n "__fish_schoolgate_using_subcommand sessions; and __fi
 complete -c schoolgate -n "__fish_schoolgate_using_subcommand sessions; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c schoolgate -n "__fish_schoolgate_using_subcommand demo" -l listen -d 'Where to listen, on this machine only; 127.0.0.1:8080, or any free port when that is taken' -r
 complete -c schoolgate -n "__fish_schoolgate_using_subcommand demo" -l config -d 'The configuration' -r -F
-complete -c schoolgate -n "__fish_schoolgate_using_subcommand demo" -s h -l help -d 'Print help'
+complete -c schoolgate -n "__fish_schoolgate_using_subcommand demo" -l stand-in -d 'Only play Apple, for the gateway of the configuration: to try it before anything is registered'
+complete -c schoolgate -n "__fish_schoolgate_using_subcommand demo" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c schoolgate -n "__fish_schoolgate_using_subcommand help; and not __fish_seen_subcommand_from run check explain doctor sessions demo help" -f -a "run" -d 'Run the gateway in the foreground. The log goes to stderr'
 complete -c schoolgate -n "__fish_schoolgate_using_subcommand help; and not __fish_seen_subcommand_from run check explain doctor sessions demo help" -f -a "check" -d 'Check the configuration without starting anything'
 complete -c schoolgate -n "__fish_schoolgate_using_subcommand help; and not __fish_seen_subcommand_from run check explain doctor sessions demo help" -f -a "explain" -d 'Say what a request would meet'

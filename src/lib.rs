@@ -3,6 +3,7 @@
 //! `docs/architecture.md` shows the rooms and which may use which; `tests/architecture.rs` holds them
 //! to it.
 
+pub mod acme;
 pub mod admin;
 pub mod apple;
 pub mod assertion;

@@ -24,6 +24,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("telemetry", &["clock", "entropy"]),
     ("tls", &["clock", "web"]),
     // Protocol cores.
+    ("acme", &["clock", "crypto", "entropy", "tls", "web"]),
     ("apple", &["secret", "clock", "entropy", "identity", "web", "telemetry"]),
     ("session", &["secret", "clock", "crypto", "entropy", "identity", "telemetry", "apple"]),
     ("assertion", &["clock", "entropy", "identity", "web", "session"]),
@@ -56,6 +57,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "server",
         &[
+            "acme",
             "clock",
             "entropy",
             "telemetry",
@@ -73,6 +75,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "config",
         &[
+            "acme",
             "identity",
             "web",
             "telemetry",

@@ -5,8 +5,9 @@
 mod support;
 
 use support::{
-    Answer, Browser, HOST, Request, World,
+    Answer, Browser, HOST, Request, Secured, World,
     http::Connection,
+    http2::request,
     names::{PATHS, RESERVED, spellings},
     world::at,
 };
@@ -413,4 +414,47 @@ async fn copy_and_move_reach_no_path_that_is_closed_to_the_person() {
     assert_eq!(world.send(stranger).await.status, 403, "from a public route into a protected one");
     let stranger = Request::new("MOVE", "/public/a").header("Destination", "/public/b");
     assert_eq!(world.send(stranger).await.status, 200);
+}
+
+/// What the app saw last, without what differs from request to request.
+fn told(world: &World) -> Vec<(String, String)> {
+    let mut headers = world.echo.last().headers;
+    headers.retain(|(name, _)| !matches!(name.as_str(), "x-request-id" | "traceparent"));
+    headers.sort();
+    headers
+}
+
+/// One table over both versions: what one strips, the other strips, and what one passes, the other passes.
+#[tokio::test]
+async fn an_app_is_told_the_same_whatever_version_the_client_speaks() {
+    let world = Secured::start().await;
+    let browser = world.signed_in("teacher-1").await;
+    let session = format!("__Host-schoolgate={}", browser.cookie(HOST, "__Host-schoolgate").unwrap());
+    let (mut old, mut new) = (world.plain().await, world.open().await);
+    let others = ["X-Custom", "Accept", "Origin", "Priority", "Authorization", "X_Custom", "Content-Type", "Range"];
+    let names = RESERVED.iter().flat_map(|name| spellings(name)).chain(others.map(str::to_owned));
+    for name in names {
+        for (path, cookie) in [
+            ("/public/x", None),
+            ("/public/x", Some("b=2")),
+            ("/optional/x", None),
+            ("/optional/x", Some(&*session)),
+            ("/x", Some(&*session)),
+        ] {
+            let mut asked = Request::get(path).header("Host", HOST).header(&name, "forged");
+            let mut same = request("GET", path).header(name.to_ascii_lowercase(), "forged");
+            for crumb in ["a=1"].into_iter().chain(cookie) {
+                same = same.header("cookie", crumb);
+            }
+            asked = asked.header("Cookie", &["a=1"].into_iter().chain(cookie).collect::<Vec<_>>().join("; "));
+            world.echo.forget();
+            let first = asked.send_over(&mut old).await;
+            assert_eq!(first.status, 200, "{name} {path}: {}", first.text());
+            let by_old = told(&world);
+            assert_eq!(new.send(same).await.status, 200, "{name} {path}");
+            assert_eq!((told(&world), world.echo.count()), (by_old, 2), "{name} {path}");
+            let kept = others.contains(&&*name);
+            assert_eq!(forged(&world).len(), if kept { 2 } else { 0 }, "{name} {path}");
+        }
+    }
 }

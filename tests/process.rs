@@ -350,3 +350,36 @@ async fn an_apple_that_is_down_at_the_start_stops_nobody_and_all_recovers_by_its
     program.terminate().await;
     assert_eq!(program.ended().await.0.code(), Some(0));
 }
+
+/// A port of this machine that nobody uses at the moment.
+async fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
+}
+
+#[tokio::test]
+async fn a_stand_in_plays_apple_for_the_configuration_that_an_administrator_tries() {
+    let site = Site::start().await;
+    let base = site.apple.base_url().as_str().trim_end_matches('/').to_owned();
+    let here = format!("http://127.0.0.1:{}", free_port().await);
+    let text = site.configuration(&[]).replace(&base, &here);
+    site.rewrite(&text);
+    let path = site.path("gateway.toml");
+    let arguments = ["--config", path.to_str().unwrap(), "demo", "--stand-in"];
+    // What it says on stdout, to where the test listens.
+    let mut command = tokio::process::Command::new("bash");
+    command
+        .args(["-c", "exec \"$@\" >&2", "bash", env!("CARGO_BIN_EXE_schoolgate")])
+        .args(arguments)
+        .kill_on_drop(true);
+    let apple = Program::watched(command);
+    apple.logged(&format!("A stand-in for Apple answers at {here} for the gateway of")).await;
+    let mut program = site.spawn(&text);
+    program.started().await;
+    program.signed_in("teacher-1").await;
+    apple.terminate().await;
+    assert!(apple.ended().await.0.success());
+    site.rewrite(&text.replace(&format!("base_url = \"{here}\""), ""));
+    let out = Program::command(&arguments).output().await.unwrap();
+    let said = String::from_utf8(out.stderr).unwrap();
+    assert!(!out.status.success() && said.contains("base_url = \"http://127.0.0.1:9998\""), "{said}");
+}

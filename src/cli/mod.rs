@@ -88,7 +88,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Explain(arguments) => explain::run(&config, &arguments),
             Command::Doctor(arguments) => doctor::run(&config, &arguments),
             Command::Sessions(command) => sessions::run(&config, &command),
-            Command::Demo(arguments) => demo::run(&arguments),
+            Command::Demo(arguments) => demo::run(&config, &arguments),
         },
         Err(answer) => {
             // --help and --version are answers too, and go to stdout with status 0.

@@ -6,7 +6,7 @@ use url::Url;
 
 use super::{report::Fault, surroundings::Surroundings};
 use crate::{
-    policy::Upstream,
+    policy::{Protocol, Upstream},
     proxy,
     server::AdminAddress,
     web::{Host, Scheme},
@@ -57,9 +57,10 @@ pub(super) fn upstream(text: &str) -> Result<Upstream, Fault> {
     };
     let fault = |message: &str| Fault::new(message, cure);
     let Some((scheme, rest)) = text.split_once("://") else { return Err(fault("is not a URL")) };
-    let scheme = match scheme.to_ascii_lowercase().as_str() {
-        "http" => Scheme::Http,
-        "https" => Scheme::Https,
+    let (scheme, protocol) = match scheme.to_ascii_lowercase().as_str() {
+        "http" => (Scheme::Http, Protocol::Negotiated),
+        "https" => (Scheme::Https, Protocol::Negotiated),
+        "h2c" => (Scheme::Http, Protocol::Http2),
         _ => return Err(fault("is neither an http nor an https URL")),
     };
     let authority = rest.strip_suffix('/').unwrap_or(rest);
@@ -75,11 +76,11 @@ pub(super) fn upstream(text: &str) -> Result<Upstream, Fault> {
     }
     let host = Host::parse(authority).map_err(|why| fault(&format!("is no address to connect to: it {why}")))?;
     // `Url` knows every spelling of an IPv4 address, such as 127.1; two spellings are one too many.
-    let plain = Url::parse(text).ok().and_then(|url| url.host_str().map(str::to_owned));
+    let plain = Url::parse(&format!("{scheme}://{rest}")).ok().and_then(|url| url.host_str().map(str::to_owned));
     if plain.as_deref() != Some(host.name()) {
         return Err(fault("has a host that is written in an unusual way"));
     }
-    let upstream = Upstream { scheme, port: host.port().unwrap_or(scheme.default_port()), host };
+    let upstream = Upstream { scheme, protocol, port: host.port().unwrap_or(scheme.default_port()), host };
     if scheme == Scheme::Https && proxy::certificate_name(&upstream).is_none() {
         let cure = "give the app a host name without underscores, or write its IP address if the certificate has that";
         return Err(Fault::new("has a host that no certificate can be verified for", cure));
@@ -128,6 +129,16 @@ mod tests {
         assert!(matches!(admin("127.0.0.1:9180", &surroundings), Ok(AdminAddress::Tcp(_))));
         for text in ["unix:", "unix:$STATE_DIRECTORY/a", "9180", "/run/a.sock"] {
             assert!(admin(text, &surroundings).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_upstream_may_speak_http_2_without_tls() {
+        let upstream = upstream("h2c://127.0.0.1:50051").unwrap();
+        assert_eq!((upstream.scheme, upstream.protocol, upstream.port), (Scheme::Http, Protocol::Http2, 50051));
+        assert_eq!(upstream.to_string(), "h2c://127.0.0.1:50051");
+        for wrong in ["h2c://", "h2c://a/b", "h2://127.0.0.1", "grpc://127.0.0.1", "h2c://127.1:50051"] {
+            assert!(super::upstream(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -6,6 +6,7 @@
 //! `conflict` look at what must agree, and `lint` at what is allowed but odd. What each key is for is written down in
 //! [`keys`], and nowhere else.
 
+mod acme;
 mod address;
 mod allow;
 mod app;
@@ -222,6 +223,8 @@ impl File {
         let remembers_browsers = keeps_forms || apps.iter().any(|app| !app.sessions.clear_cookies.is_empty());
         let apple_settings = apple.settings?;
         let home = Home::of(&apple_settings.redirect_uri)?;
+        let hosts: Vec<_> =
+            apps.iter().map(|app| app.host.clone()).chain([HostPattern::One(home.host().clone())]).collect();
         // Whatever host an app has, the gateway has one name.
         let issuer = home.origin_of(home.host());
         let signin = signin::Settings {
@@ -237,7 +240,7 @@ impl File {
         let sampling = log.sampling();
         let settings = Settings {
             listen: server.listen,
-            tls: server.tls.as_ref().map(tls::Tls::settings),
+            tls: server.tls.as_ref().map(|tls| tls.settings(&hosts, &server.state_dir)),
             admin_listen: server.admin_listen,
             state_dir: server.state_dir,
             store: session.store,

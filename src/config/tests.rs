@@ -670,3 +670,30 @@ fn a_certificate_that_ends_is_noted_by_the_time() {
     assert!(noted("2027-01-01T00:00:00Z").unwrap().contains("has expired"));
     assert!(noted("2025-12-31T00:00:00Z").unwrap().contains("begins to be valid on 2026-01-01"));
 }
+
+const ACME_SECTION: &str = "\n[server.tls.acme]\nterms_of_service_agreed = true\n";
+
+#[test]
+fn certificates_are_ordered_for_the_hosts_that_no_file_is_for() {
+    let ordered = |text: &str| settings(text).tls.unwrap().acme.map(|acme| acme.names);
+    let named =
+        |names: &[&str]| Some(names.iter().map(|name| crate::web::Host::parse(name).unwrap()).collect::<Vec<_>>());
+    let text = VALID.to_owned() + ACME_SECTION;
+    assert_eq!(ordered(&text), named(&["library.school.example"]));
+    let elsewhere = text.replace("host = \"library", "host = \"wiki");
+    assert_eq!(ordered(&elsewhere), named(&["wiki.school.example", "library.school.example"]));
+    assert_eq!(ordered(&(elsewhere + TLS_SECTION)), named(&["wiki.school.example"]));
+    assert_eq!(ordered(&(text.clone() + TLS_SECTION)), None);
+    let acme = settings(&text).tls.unwrap().acme.unwrap();
+    assert_eq!(acme.folder, Path::new("/var/lib/schoolgate/acme"));
+    assert!(acme.directory_url.starts_with("https://acme-v02.") && !acme.has_plain_http);
+}
+
+#[test]
+fn no_certificate_can_be_ordered_for_a_wildcard_or_for_this_machine() {
+    for (host, message) in [("*.school.example", "is a wildcard"), ("10.0.0.7", "no name"), ("localhost", "no name")] {
+        let text = VALID.replace("host = \"library.school.example\"", &format!("host = \"{host}\"")) + ACME_SECTION;
+        let problems = read(&text).unwrap_err().to_string();
+        assert!(problems.contains(message) && problems.contains("[[server.tls.certificate]]"), "{problems}");
+    }
+}

@@ -1,8 +1,9 @@
 //! The section `[server.tls]`.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use super::{
+    acme::{self, Acme},
     address,
     app::AppAt,
     duration,
@@ -15,7 +16,7 @@ use crate::{
     proxy::Hsts,
     server,
     tls::{Expiry, Files, Kept, PairError, SOON},
-    web::{HostPattern, Scheme},
+    web::{Host, HostPattern, Scheme},
 };
 
 /// How long browsers remember to come by HTTPS.
@@ -27,13 +28,32 @@ pub(super) struct Tls {
     place: Place,
     pub(super) pairs: Vec<Entry<Kept>>,
     redirect_listen: Vec<SocketAddr>,
+    acme: Option<Acme>,
     pub(super) hsts: Option<Hsts>,
 }
 
 impl Tls {
-    pub(super) fn settings(&self) -> server::Tls {
+    /// What the gateway runs on; `names` are the hosts that browsers use.
+    pub(super) fn settings(&self, names: &[HostPattern], state_dir: &Path) -> server::Tls {
         let certificates = self.pairs.iter().map(|pair| pair.value.clone()).collect();
-        server::Tls { certificates, redirect_listen: self.redirect_listen.clone() }
+        let missing = names.iter().filter(|name| !self.covers(name)).filter_map(HostPattern::one);
+        let mut names: Vec<Host> = Vec::new();
+        for name in missing.filter_map(|host| Host::parse(host.name()).ok()) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        let acme = self
+            .acme
+            .as_ref()
+            .filter(|_| !names.is_empty())
+            .map(|acme| acme.settings(names, state_dir, !self.redirect_listen.is_empty()));
+        server::Tls { certificates, acme, redirect_listen: self.redirect_listen.clone() }
+    }
+
+    /// Whether a file has a certificate for these.
+    pub(super) fn covers(&self, hosts: &HostPattern) -> bool {
+        self.pairs.iter().any(|pair| pair.value.pair().covers_all(hosts))
     }
 }
 
@@ -45,8 +65,9 @@ pub(super) fn read(
     others: &[SocketAddr],
 ) -> Option<Tls> {
     let more = section.sections("certificate").unwrap_or_default();
-    // One pair is needed, and the first may stand in either place.
-    if section.is_there() && more.is_empty() && !has_files(&mut section) {
+    let orders = section.section("acme").is_there();
+    // One pair is needed, unless it is ordered, and the first may stand in either place.
+    if section.is_there() && more.is_empty() && !orders && !has_files(&mut section) {
         section.required("certificate_file", CERTIFICATE);
     }
     let mut pairs: Vec<_> = pair(&mut section, report, surroundings).into_iter().collect();
@@ -57,12 +78,13 @@ pub(super) fn read(
         pairs.extend(pair(&mut section, report, surroundings));
         section.finish();
     }
+    let acme = acme::read(section.section("acme"), report, surroundings);
     let redirect_listen = redirect_listen(&mut section, report, others);
     let hsts = section.parsed("hsts", r#""365d""#, duration::parse).map_or(HSTS, |entry| entry.value);
     let place = section.place().clone();
     let is_there = section.is_there();
     section.finish();
-    is_there.then(|| Tls { place, pairs, redirect_listen, hsts: Hsts::lasting(hsts) })
+    is_there.then(|| Tls { place, pairs, redirect_listen, acme, hsts: Hsts::lasting(hsts) })
 }
 
 /// Whether the section names at least one of the two files.
@@ -163,7 +185,10 @@ pub(super) fn scheme(tls: Option<&Tls>, scheme: &Entry<Scheme>, report: &Report<
 
 /// Hosts without a certificate, and certificates without a host.
 pub(super) fn hosts(tls: &Tls, apps: &[AppAt], home: Option<&HostPattern>, report: &Report<'_>) {
-    let covered = |host: &HostPattern| tls.pairs.iter().any(|pair| pair.value.pair().covers_all(host));
+    if let Some(acme) = &tls.acme {
+        return acme.check(tls, apps, report);
+    }
+    let covered = |host: &HostPattern| tls.covers(host);
     for host in apps.iter().filter_map(|app| app.host.as_ref()).filter(|host| !covered(&host.value)) {
         let text =
             "no certificate of [server.tls] is for this host: browsers will refuse it, and the gateway answers 421";

@@ -20,7 +20,7 @@ pub use decision::{Admission, Decision, Obstacle, Verdict, decide, redirects};
 pub use route::{Access, Route, Unauthenticated};
 pub use table::{Lookup, Miss, Table};
 pub use template::{HeaderSet, Template, TemplateError, Values, Variable};
-pub use upstream::{Authorities, Upstream};
+pub use upstream::{Authorities, Protocol, Upstream};
 
 /// Apps for the unit tests of other rooms.
 #[cfg(test)]

@@ -179,7 +179,7 @@ fn mistakable<'a>(app: &'a App, method: &'a Method, path: &'a CanonicalPath) -> 
 pub(super) mod tests {
     use super::*;
     use crate::{
-        policy::{Access, Allow, HeaderSet, Unauthenticated, Upstream},
+        policy::{Access, Allow, HeaderSet, Protocol, Unauthenticated, Upstream},
         web::{PathPrefix, Scheme},
     };
 
@@ -202,7 +202,12 @@ pub(super) mod tests {
     }
 
     pub(in crate::policy) fn app_of(host: &str, routes: Vec<Route>) -> App {
-        let upstream = Upstream { scheme: Scheme::Http, host: Host::parse("127.0.0.1").unwrap(), port: 9000 };
+        let upstream = Upstream {
+            scheme: Scheme::Http,
+            protocol: Protocol::Negotiated,
+            host: Host::parse("127.0.0.1").unwrap(),
+            port: 9000,
+        };
         App::new("app".into(), HostPattern::parse(host).unwrap(), vec![upstream], routes)
     }
 

@@ -77,7 +77,7 @@ pub(super) fn line(exchange: &Exchange, status: u16) {
     tracing::info!(
         target: "schoolgate::access",
         event = "request",
-        method = %facts.method, host = facts.host.name(), path = &*shown(facts.target.path()), status,
+        version = facts.version.as_str(), method = %facts.method, host = facts.host.name(), path = &*shown(facts.target.path()), status,
         reason = exchange.reason(), app, route, session, client = %facts.client, request_id = %facts.request_id,
         trace_id = facts.trace.trace_id(),
         micros = u64::try_from(exchange.stopwatch.elapsed().as_micros()).unwrap_or(u64::MAX),

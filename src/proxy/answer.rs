@@ -184,15 +184,29 @@ impl Answer {
         all
     }
 
+    /// The head of the answer, as pingora has it.
+    ///
+    /// # Errors
+    /// Never: the names and values are those of headers.
+    pub(super) fn head(&self, request_id: &str) -> pingora::Result<ResponseHeader> {
+        let mut head = ResponseHeader::build(self.status, Some(12))?;
+        for (name, value) in self.all_headers(request_id) {
+            head.append_header(name, value)?;
+        }
+        Ok(head)
+    }
+
+    /// The body of the answer.
+    pub(super) fn body(&self) -> &Bytes {
+        &self.body
+    }
+
     /// Sends it through pingora.
     ///
     /// # Errors
     /// When the client has gone.
     pub async fn send(&self, session: &mut Session, request_id: &str) -> pingora::Result<()> {
-        let mut head = ResponseHeader::build(self.status, Some(12))?;
-        for (name, value) in self.all_headers(request_id) {
-            head.append_header(name, value)?;
-        }
+        let head = self.head(request_id)?;
         let bodiless = self.body.is_empty() || session.req_header().method == Method::HEAD;
         session.write_response_header(Box::new(head), bodiless).await?;
         if !bodiless {

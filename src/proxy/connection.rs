@@ -14,7 +14,7 @@ use super::{
     Answer, Endpoint, Exchange, Facts, Gateway, Hsts, OwnHosts, Service, Settings, TrustedProxies, access_log,
     entrance::{Arrival, Client, Speaker, Visitor, enter},
     forwarded::Forwarded,
-    judge,
+    http2, judge,
     lent::{Home, Lent},
     upstreams::NOBODY,
     wire::{self, Guard, Head, Next, Peer, Refusal},
@@ -37,7 +37,7 @@ pub type Proxy = HttpProxy<Gateway>;
 const KEEPALIVE_SECONDS: u64 = 60;
 
 /// A client that takes nothing of an answer for so long has gone: its place is needed.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(120);
+pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A request that lasts so long is a stream: a WebSocket, events, a large download.
 const STREAM: Duration = Duration::from_secs(2);
@@ -60,13 +60,14 @@ pub async fn serve(service: Service, tls: Option<Arc<tls::Acceptor>>, socket: Tc
     let _open = generations.now().connections.metrics.opened();
     let arrived = enter(socket, tls.as_deref(), &generations.now().connections, &mut drain).await;
     match arrived {
+        Some(Arrival::Visitor(visitor)) if visitor.speaks_http2() => http2::serve(service, visitor).await,
         Some(Arrival::Visitor(visitor)) => attend(service, visitor).await,
         Some(Arrival::Plain(visitor)) => turn_away(visitor, &generations.now().connections, &mut drain).await,
         None => {}
     }
 }
 
-/// Serves the requests of somebody who has been let in.
+/// Serves the requests of somebody who has been let in and speaks HTTP/1.1.
 pub(super) async fn attend(service: Service, visitor: Visitor) {
     let Service { generations, mut drain, streams } = service;
     let Visitor { client, peer, speaker, begun, certificate } = visitor;
@@ -111,7 +112,7 @@ pub(super) async fn attend(service: Service, visitor: Visitor) {
 }
 
 /// Counts a request that lasts among the streams, for as long as it is polled.
-async fn becomes_a_stream(streams: &TaskTracker) -> Infallible {
+pub(super) async fn becomes_a_stream(streams: &TaskTracker) -> Infallible {
     tokio::time::sleep(STREAM).await;
     let _counted = streams.token();
     std::future::pending().await
@@ -121,14 +122,14 @@ async fn becomes_a_stream(streams: &TaskTracker) -> Infallible {
 #[derive(Clone, Debug)]
 pub struct Connections {
     pub(super) limits: wire::Settings,
-    scheme: Scheme,
+    pub(super) scheme: Scheme,
     pub(super) trusted: TrustedProxies,
     sampling: Sampling,
-    sessions: Arc<Sessions>,
-    metrics: Arc<Metrics>,
+    pub(super) sessions: Arc<Sessions>,
     pub(super) entropy: Arc<dyn Entropy>,
+    metrics: Arc<Metrics>,
     pub(super) hosts: OwnHosts,
-    hsts: Option<Hsts>,
+    pub(super) hsts: Option<Hsts>,
 }
 
 impl Connections {
@@ -171,7 +172,7 @@ async fn serve_one(
 }
 
 /// What the head says, and trusted proxies with it.
-fn facts(
+pub(super) fn facts(
     head: &Head,
     peer: &Peer,
     trusted: &TrustedProxies,
@@ -199,6 +200,7 @@ fn facts(
         trusted,
         certified,
         scheme,
+        version: head.version(),
         method: Method::from_bytes(head.method().as_bytes()).map_err(|_| Refusal::Method)?,
         host,
         target: head.target().clone(),
@@ -222,6 +224,13 @@ pub(super) fn kind(head: &Head) -> Kind {
 /// The app has let its time pass: pingora's part is gone, and the socket has come home.
 async fn too_late(home: &Home<Client>, peer: &Peer, exchange: &Exchange, connections: &Connections) {
     let Some(socket) = home.take() else { return };
+    let answer = late(exchange, connections);
+    let bytes = answer.to_last_bytes(&exchange.facts.request_id, exchange.facts.method == Method::HEAD);
+    Guard::new(socket, peer.clone(), connections.limits).refuse(&bytes).await;
+}
+
+/// The answer in the place of an app that has let its time pass.
+pub(super) fn late(exchange: &Exchange, connections: &Connections) -> Answer {
     let facts = &exchange.facts;
     if let Some((upstream, _)) = exchange.upstream() {
         upstream.timed_out();
@@ -231,32 +240,36 @@ async fn too_late(home: &Home<Client>, peer: &Peer, exchange: &Exchange, connect
     let answer = answer.secured(connections.hsts);
     exchange.explain(&answer);
     access_log::line(exchange, answer.status());
-    Guard::new(socket, peer.clone(), connections.limits)
-        .refuse(&answer.to_last_bytes(&facts.request_id, facts.method == Method::HEAD))
-        .await;
+    answer
 }
 
 /// The session of a stream has ended, or may have: the connection ends with it. Who has no answer yet is told why.
 async fn cut(home: &Home<Client>, peer: &Peer, exchange: &Exchange, connections: &Connections, over: Over) {
-    let Some(socket) = home.take() else { return };
+    let (Some(socket), Some(answer)) = (home.take(), ended(exchange, connections, &over)) else { return };
+    let bytes = answer.to_last_bytes(&exchange.facts.request_id, exchange.facts.method == Method::HEAD);
+    Guard::new(socket, peer.clone(), connections.limits).refuse(&bytes).await;
+}
+
+/// The answer to a request whose session has ended, or may have; `None` when another has begun.
+pub(super) fn ended(exchange: &Exchange, connections: &Connections, over: &Over) -> Option<Answer> {
     let facts = &exchange.facts;
     let session = exchange.admission().and_then(Admission::session).map(|session| session.record().handle.as_str());
-    tracing::info!(event = "stream_closed", session, request_id = %facts.request_id, reason = match &over {
+    tracing::info!(event = "stream_closed", session, request_id = %facts.request_id, reason = match over {
         Over::Ended => "the session has ended",
         Over::Doubtful(_) => "the session store cannot say whether the session lives",
     });
     if let Some(status) = exchange.status() {
-        return access_log::line(exchange, status);
+        access_log::line(exchange, status);
+        return None;
     }
     let answer = match over {
         Over::Ended => judge::signed_out_meanwhile(facts, connections.scheme),
-        Over::Doubtful(error) => *judge::sessions_unavailable(&error, facts),
+        Over::Doubtful(error) => *judge::sessions_unavailable(error, facts),
     };
     let answer = answer.secured(connections.hsts);
     exchange.explain(&answer);
     access_log::line(exchange, answer.status());
-    let bytes = answer.to_last_bytes(&facts.request_id, facts.method == Method::HEAD);
-    Guard::new(socket, peer.clone(), connections.limits).refuse(&bytes).await;
+    Some(answer)
 }
 
 /// Somebody speaks HTTP where HTTPS is spoken: whoever mistyped an address is told so, and no request is served.
@@ -278,18 +291,30 @@ pub(super) async fn refuse(
     hsts: Option<Hsts>,
     connections: &Connections,
 ) {
+    let looks = guard.head().map_or(guard.unjudged(), |head| head.text());
+    let (answer, request_id) = refused(refusal, looks, guard.peer(), hsts, connections);
+    let head_only = looks.trim_ascii_start().starts_with(b"HEAD ");
+    guard.refuse(&answer.to_last_bytes(&request_id, head_only)).await;
+}
+
+/// The answer to a refused head of these looks, and its number.
+pub(super) fn refused(
+    refusal: Refusal,
+    looks: &[u8],
+    peer: &Peer,
+    hsts: Option<Hsts>,
+    connections: &Connections,
+) -> (Answer, String) {
     connections.metrics.unreadable.count(refusal.kind());
     let request_id = entropy::hex::<16>(&*connections.entropy);
     let status = refusal.status();
-    let client = guard.peer().remote().ip().to_canonical();
+    let client = peer.remote().ip().to_canonical();
     tracing::info!(target: "schoolgate::access", event = "refused", %client, status, reason = %refusal, %request_id);
-    let looks = guard.head().map_or(guard.unjudged(), |head| head.text());
     let mut answer = refusal_answer(refusal, guess_kind(looks), &request_id).secured(hsts);
     if let Some(allow) = refusal.allow() {
         answer = answer.with(http::header::ALLOW, allow);
     }
-    let head_only = looks.trim_ascii_start().starts_with(b"HEAD ");
-    guard.refuse(&answer.to_last_bytes(&request_id, head_only)).await;
+    (answer, request_id)
 }
 
 /// A page for somebody who mistyped an address, a problem document for everybody else.

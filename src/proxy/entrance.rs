@@ -29,6 +29,16 @@ pub(super) struct Visitor {
     pub(super) certificate: Option<Arc<Pair>>,
 }
 
+impl Visitor {
+    /// Whether HTTP/2 was agreed on (RFC 7301). Without TLS nothing is agreed on.
+    pub(super) fn speaks_http2(&self) -> bool {
+        match &self.client {
+            Client::Left(_) | Client::Right(Either::Right(_)) => false,
+            Client::Right(Either::Left(stream)) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
+        }
+    }
+}
+
 /// Who has come.
 pub(super) enum Arrival {
     /// Somebody to serve.
@@ -87,6 +97,7 @@ fn tell_failed(peer: &Peer, why: &HandshakeError) {
         HandshakeError::Failed(error) if error.kind() != io::ErrorKind::InvalidData => {
             tracing::debug!(event = "handshake_failed", %client, reason = %why);
         }
+        HandshakeError::Challenge => tracing::debug!(event = "handshake_of_an_authority", %client),
         HandshakeError::Failed(_) | HandshakeError::TooSlow => {
             tracing::info!(event = "handshake_failed", %client, reason = %why);
         }

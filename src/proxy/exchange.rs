@@ -13,7 +13,7 @@ use std::{
 use http::{HeaderName, HeaderValue, Method};
 use tokio::{sync::Notify, time::Instant};
 
-use super::{Answer, farewell::Farewell};
+use super::{Answer, farewell::Farewell, wire::Version};
 use crate::{
     clock::Stopwatch,
     policy::Admission,
@@ -36,6 +36,8 @@ pub struct Facts {
     pub certified: bool,
     /// The scheme that a trusted proxy saw.
     pub scheme: Option<Scheme>,
+    /// The version that it came in.
+    pub version: Version,
     /// The method.
     pub method: Method,
     /// The host, with the port that the browser used.
@@ -281,6 +283,7 @@ pub(super) mod tests {
             trusted: false,
             certified: true,
             scheme: None,
+            version: Version::Http11,
             method: Method::GET,
             host: Host::parse("a.example:8443").unwrap(),
             target: Target::parse_origin_form(target).unwrap(),

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use h2::Reason;
 use pingora::{Error, ErrorSource, ErrorType, proxy::Session};
 
 use super::{
@@ -35,7 +36,7 @@ pub(super) fn outcome(session: &Session, error: &Error) -> Outcome {
         }
         (ErrorSource::Upstream, _) => Outcome::Answer(Failure::BadGateway),
         (ErrorSource::Downstream, ErrorType::WriteError | ErrorType::ConnectionClosed | ErrorType::ReadError) => {
-            refused(session).map_or(Outcome::Gone, |refusal| Outcome::Answer(by_status(refusal.status())))
+            refused(session, Some(error)).map_or(Outcome::Gone, |refusal| Outcome::Answer(by_status(refusal.status())))
         }
         (ErrorSource::Downstream, ErrorType::ReadTimedout) => Outcome::Answer(Failure::Timeout),
         (ErrorSource::Downstream, _) => Outcome::Answer(Failure::BadRequest),
@@ -45,12 +46,22 @@ pub(super) fn outcome(session: &Session, error: &Error) -> Outcome {
 
 /// Why, for the log.
 pub(super) fn reason(session: &Session, error: &Error) -> Cow<'static, str> {
-    match (refused(session), error.etype()) {
+    match (refused(session, Some(error)), error.etype()) {
         (Some(refusal), _) => refusal.to_string().into(),
         (None, ErrorType::HTTPStatus(413)) => BODY_TOO_LARGE.into(),
         (None, ErrorType::HTTPStatus(503)) => NO_UPSTREAM.into(),
         (None, kind) => kind.as_str().to_owned().into(),
     }
+}
+
+/// Whether the app itself says that it has done nothing for the request (RFC 9113, section 8.7): it refused the stream,
+/// or went away and named a stream before this one as its last.
+pub(super) fn was_not_processed(error: &Error) -> bool {
+    error.root_cause().downcast_ref::<h2::Error>().is_some_and(|error| {
+        error.is_remote()
+            && ((error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM))
+                || (error.is_go_away() && error.reason() == Some(Reason::NO_ERROR)))
+    })
 }
 
 /// An error of pingora's for the log: its kind, and what the system or the TLS library said. Whole, it would have
@@ -84,8 +95,11 @@ pub(super) fn of_upstream(kind: &ErrorType, silent: Option<&Upstream>) -> String
     format!("{}{hint}", kind.as_str())
 }
 
-/// Why the guard refused the body, when that was the reason that it could not be read.
-pub(super) fn refused(session: &Session) -> Option<Refusal> {
+/// Why the body was refused, when that was the reason that it could not be read. In HTTP/1.1 the guard knows it.
+pub(super) fn refused(session: &Session, error: Option<&Error>) -> Option<Refusal> {
+    if let Some(refusal) = error.and_then(|error| error.root_cause().downcast_ref::<Refusal>()) {
+        return Some(*refusal);
+    }
     session.stream()?.as_any().downcast_ref::<Guard<Lent<Client>>>()?.refusal()
 }
 

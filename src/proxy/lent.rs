@@ -36,6 +36,13 @@ pub(super) struct Lent<S> {
     home: Arc<Mutex<Option<S>>>,
 }
 
+impl<S> Lent<S> {
+    /// What is lent; `None` never, until it is dropped.
+    pub(super) fn get_mut(&mut self) -> Option<&mut S> {
+        self.socket.as_mut()
+    }
+}
+
 impl<S> Drop for Lent<S> {
     fn drop(&mut self) {
         *self.home.lock().unwrap_or_else(PoisonError::into_inner) = self.socket.take();

@@ -19,6 +19,7 @@ mod gateway;
 mod generation;
 mod heartbeat;
 mod hsts;
+mod http2;
 mod identity_headers;
 mod judge;
 mod lent;

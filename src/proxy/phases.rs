@@ -4,7 +4,7 @@ use std::{any::Any, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{StatusCode, header};
+use http::{StatusCode, Version, header};
 use pingora::{
     Error, ErrorSource, ErrorType,
     http::{RequestHeader, ResponseHeader},
@@ -21,7 +21,7 @@ use super::{
     forwarding, judge,
     own::{self, Endpoint},
     response_headers,
-    upstreams::Journey,
+    upstreams::{Asks, Journey},
 };
 use crate::{entropy, policy::Admission};
 
@@ -61,6 +61,13 @@ fn is_final(response: &ResponseHeader) -> bool {
     !response.status.is_informational() || response.status == StatusCode::SWITCHING_PROTOCOLS
 }
 
+/// Whether the client says that it takes trailers (RFC 9110, section 10.1.4).
+fn asks_for_trailers(request: &RequestHeader) -> bool {
+    let said =
+        request.headers.get_all(header::TE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    said.map(<[u8]>::trim_ascii).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
+}
+
 #[async_trait]
 impl ProxyHttp for Gateway {
     type CTX = Context;
@@ -72,6 +79,14 @@ impl ProxyHttp for Gateway {
     /// Takes over what the connection loop knows. Also runs for the first request of a connection.
     fn on_connection_reuse(&self, _: &mut Session, context: &mut Context, exchange: Box<dyn Any + Send + Sync>) {
         context.exchange = exchange.downcast::<Arc<Exchange>>().ok().map(|exchange| *exchange);
+    }
+
+    /// The same for a request of HTTP/2, which brings it along.
+    async fn early_request_filter(&self, session: &mut Session, context: &mut Context) -> pingora::Result<()> {
+        if let Some(exchange) = session.req_header_mut().extensions_mut().remove::<Arc<Exchange>>() {
+            context.exchange = Some(exchange);
+        }
+        Ok(())
     }
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> pingora::Result<bool> {
@@ -111,7 +126,8 @@ impl ProxyHttp for Gateway {
         let Context { exchange, journey, call, .. } = context;
         let parts = exchange.as_ref().and_then(|exchange| exchange.admission().zip(Some(&exchange.facts)));
         let (admission, facts) = parts.ok_or_else(|| Error::new(ErrorType::InternalError))?;
-        let peer = self.upstreams.next(admission.app(), journey).await?;
+        let asks = if facts.websocket { Asks::WebSocket } else { Asks::Request };
+        let peer = self.upstreams.next(admission.app(), journey, asks).await?;
         *call = Some(access_log::upstream_span(facts, journey.upstream(admission.app())?));
         Ok(Box::new(peer))
     }
@@ -140,22 +156,24 @@ impl ProxyHttp for Gateway {
     }
 
     /// Something was sent, or may have been: then nothing is sent again. pingora would, on a connection that was used
-    /// before, for RFC 9112, section 9.3.1, allows it for some methods; but nobody knows what the app has read.
+    /// before, for RFC 9112, section 9.3.1, allows it for some methods; but nobody knows what the app has read. Only
+    /// an app of HTTP/2 can say that it has not.
     fn error_while_proxy(
         &self,
         _: &HttpPeer,
-        _: &mut Session,
+        session: &mut Session,
         mut error: Box<Error>,
         _: &mut Context,
         _reused: bool,
     ) -> Box<Error> {
-        error.set_retry(false);
+        let untouched = failures::was_not_processed(&error) && session.response_written().is_none();
+        error.set_retry(untouched && !session.as_ref().retry_buffer_truncated());
         error
     }
 
     async fn upstream_request_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         request: &mut RequestHeader,
         context: &mut Context,
     ) -> pingora::Result<()> {
@@ -170,6 +188,10 @@ impl ProxyHttp for Gateway {
             call.record("span_id", &span_id);
         }
         forwarding::describe(request, &exchange.facts, self.settings.external_scheme, &span_id)?;
+        // gRPC asks for it, and pingora takes it out as a field of one connection.
+        if request.version == Version::HTTP_2 && asks_for_trailers(session.req_header()) {
+            request.insert_header(header::TE, "trailers")?;
+        }
         for (name, value) in exchange.identity() {
             request.insert_header(name.clone(), value.clone())?;
         }
@@ -294,7 +316,7 @@ impl ProxyHttp for Gateway {
                 let (app, upstream) = (app.map(|app| app.name.as_str()), upstream.map(tracing::field::display));
                 tracing::warn!(event = "upstream_failed", app, upstream, reason);
             }
-            if let Some(refusal) = failures::refused(session) {
+            if let Some(refusal) = failures::refused(session, error) {
                 self.metrics.unreadable.count(refusal.kind());
             }
             access_log::line(exchange, status);

@@ -1,6 +1,6 @@
 //! The listener for plain HTTP beside the one for HTTPS: it serves nothing, and sends browsers there.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use tokio::net::TcpStream;
 
@@ -12,10 +12,10 @@ use super::{
     lent::{Home, Lent},
     wire::{Guard, Head, Next},
 };
-use crate::{entropy, pages::Failure};
+use crate::{entropy, pages::Failure, tls::Certificates};
 
 /// Serves one connection: one request, read as strictly as any, and one answer. Whoever follows it goes elsewhere.
-pub async fn redirect(service: Service, socket: TcpStream) {
+pub async fn redirect(service: Service, certificates: Option<Arc<Certificates>>, socket: TcpStream) {
     let Service { generations, mut drain, .. } = service;
     let generation = generations.now();
     let connections = &generation.connections;
@@ -24,16 +24,17 @@ pub async fn redirect(service: Service, socket: TcpStream) {
     let (_, lent) = Home::lend(client);
     let mut guard = Guard::new(lent, peer, connections.limits).holding(&begun);
     match guard.next_head(&mut drain).await {
-        Next::Request => answer(guard, connections).await,
+        Next::Request => answer(guard, connections, certificates.as_deref()).await,
         Next::Refused(refusal) => refuse(guard, refusal, None, connections).await,
         Next::Closed => {}
     }
 }
 
-async fn answer(guard: Guard<Lent<Client>>, connections: &Connections) {
+async fn answer(guard: Guard<Lent<Client>>, connections: &Connections, certificates: Option<&Certificates>) {
     let Some(head) = guard.head() else { return };
     let request_id = entropy::hex::<16>(&*connections.entropy);
-    let answer = judged(head, connections, &request_id);
+    let challenge = certificates.and_then(|certificates| challenge(head, certificates));
+    let answer = challenge.unwrap_or_else(|| judged(head, connections, &request_id));
     let client = guard.peer().remote().ip().to_canonical();
     tracing::info!(
         target: "schoolgate::access",
@@ -43,6 +44,13 @@ async fn answer(guard: Guard<Lent<Client>>, connections: &Connections) {
     );
     let head_only = head.method().as_bytes() == b"HEAD";
     guard.refuse(&answer.to_last_bytes(&request_id, head_only)).await;
+}
+
+/// The answer to an authority that asks whether the host is ours (RFC 8555, section 8.3), while it may ask.
+fn challenge(head: &Head, certificates: &Certificates) -> Option<Answer> {
+    let token = head.target().path().as_str().strip_prefix("/.well-known/acme-challenge/")?;
+    let answer = certificates.challenges().over_http(token)?;
+    Some(Answer::new(200, "application/octet-stream", answer))
 }
 
 /// RFC 9110, section 15.4.9: 308 keeps method and body. The port is that of the redirect URI, never one that the

@@ -44,11 +44,19 @@ impl Resolver {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::web::{Host, Scheme};
+    use crate::{
+        policy::Protocol,
+        web::{Host, Scheme},
+    };
 
     async fn resolve(host: &str) -> io::Result<SocketAddr> {
         Resolver::default()
-            .resolve(&Upstream { scheme: Scheme::Http, host: Host::parse(host).unwrap(), port: 80 })
+            .resolve(&Upstream {
+                scheme: Scheme::Http,
+                protocol: Protocol::Negotiated,
+                host: Host::parse(host).unwrap(),
+                port: 80,
+            })
             .await
     }
 

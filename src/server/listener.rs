@@ -24,8 +24,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(super) enum Door {
     /// HTTP; inside TLS when there are certificates.
     Public(Option<Arc<tls::Acceptor>>),
-    /// Plain HTTP, to send browsers to the other.
-    Redirect,
+    /// Plain HTTP, to send browsers to the other, and to answer an authority that asks for a certificate's sake.
+    Redirect(Option<Arc<tls::Certificates>>),
 }
 
 /// How a listener is asked whether it still accepts. It answers without a connection and without a place for one.
@@ -61,7 +61,7 @@ impl Acceptor {
         self.tasks.spawn(async move {
             match door {
                 Door::Public(tls) => proxy::serve(service, tls, socket).await,
-                Door::Redirect => proxy::redirect(service, socket).await,
+                Door::Redirect(certificates) => proxy::redirect(service, certificates, socket).await,
             }
             drop(place);
         });

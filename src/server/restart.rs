@@ -15,10 +15,19 @@ impl Fixed {
     pub(super) fn of(settings: &Settings) -> Self {
         // As text: they are compared and never used. None of it is shown.
         let text = |value: &dyn std::fmt::Debug| format!("{value:?}");
+        let acme = settings.tls.as_ref().and_then(|tls| tls.acme.as_ref());
+        let binding = acme.and_then(|acme| acme.external_account.as_ref());
         Self(vec![
             ("server.listen", text(&settings.listen)),
             ("server.tls", text(&settings.tls.is_some())),
             ("server.tls.redirect_http_listen", text(&settings.tls.as_ref().map(|tls| &tls.redirect_listen))),
+            // With a new host the certificate has to be another one.
+            ("server.tls.acme", text(&acme.map(|acme| &acme.names))),
+            ("server.tls.acme.directory_url", text(&acme.map(|acme| &acme.directory_url))),
+            ("server.tls.acme.contact", text(&acme.map(|acme| &acme.contact))),
+            ("server.tls.acme.ca_file", text(&acme.map(|acme| &acme.ca_file))),
+            ("server.tls.acme.external_account_key_id", text(&binding.map(|account| &account.key_id))),
+            ("server.tls.acme.external_account_key_file", text(&binding.map(|account| account.mark()))),
             ("server.admin_listen", text(&settings.admin_listen)),
             ("server.state_dir", text(&settings.state_dir)),
             ("session.store", text(&settings.store)),

@@ -22,6 +22,7 @@ use super::{
     watchdog::Pulse,
 };
 use crate::{
+    acme::Orderer,
     admin::{self, Admin, Present},
     apple::{Apple, BuildError},
     clock::{SharedClock, Stopwatch, SystemClock},
@@ -121,6 +122,7 @@ pub struct Running {
     redirected: Vec<SocketAddr>,
     keeper: Option<Arc<Keeper>>,
     keeping: Option<JoinHandle<()>>,
+    ordering: Option<JoinHandle<()>>,
     admin: Admin,
     drain: watch::Sender<bool>,
     shut: watch::Sender<bool>,
@@ -156,6 +158,7 @@ impl Running {
         let (fixed, grace) = (Fixed::of(&settings), settings.shutdown_grace);
         let admin_listen = settings.admin_listen.clone();
         let keeper = settings.tls.as_ref().map(|tls| Keeper::new(tls.certificates.clone(), Arc::clone(&core.clock)));
+        let acme = settings.tls.as_ref().and_then(|tls| tls.acme.clone());
         let tls = keeper.as_ref().map(|keeper| tls::Acceptor::new(Arc::clone(keeper.certificates()))).transpose()?;
         let (mut serving, generation) = Serving::first(&core, Wanted::of(settings))?;
         let (drain, drains) = watch::channel(false);
@@ -180,15 +183,20 @@ impl Running {
         let addresses: Vec<_> = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
         let connections = acceptor.tasks().clone();
         let redirected: Vec<_> = redirects.iter().filter_map(|socket| socket.local_addr().ok()).collect();
+        let certificates = keeper.as_ref().map(|keeper| Arc::clone(keeper.certificates()));
         let door = Door::Public(tls.map(Arc::new));
         let doors = sockets.into_iter().map(|socket| (socket, door.clone()));
-        let doors = doors.chain(redirects.into_iter().map(|socket| (socket, Door::Redirect)));
+        let doors = doors.chain(redirects.into_iter().map(|socket| (socket, Door::Redirect(certificates.clone()))));
         let open = |(socket, door)| tokio::spawn(acceptor.clone().accept_all(socket, door, pulse.of_a_listener()));
         let listeners = doors.map(open).collect();
         if let Some(keeper) = &keeper {
             tell_of(&core.metrics, Arc::clone(keeper.certificates()));
         }
         let keeping = keeper.clone().map(|keeper| tokio::spawn(keeper.watch()));
+        let ordering = keeper.clone().zip(acme).map(|(keeper, acme)| {
+            let orderer = Orderer::new(acme, keeper, Arc::clone(&core.clock), Arc::clone(&core.entropy));
+            tokio::spawn(orderer.run())
+        });
         serving.work(&core);
         let queue = core.queue.clone();
         let revoking = tokio::spawn(async move { queue.run().await });
@@ -200,6 +208,7 @@ impl Running {
             redirected,
             keeper,
             keeping,
+            ordering,
             admin,
             drain,
             shut,
@@ -336,6 +345,7 @@ impl Running {
         }
         self.tending.abort();
         self.keeping.inspect(JoinHandle::abort);
+        self.ordering.inspect(JoinHandle::abort);
         self.serving.rest();
         let Core { sessions, queue, .. } = self.core;
         sessions.write_seen().await;

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use crate::{apple, assertion, policy, proxy, session, signin, telemetry, tls::Kept};
+use crate::{acme, apple, assertion, policy, proxy, session, signin, telemetry, tls::Kept};
 
 /// Where operators ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub enum StoreChoice {
 pub struct Tls {
     /// The certificates with their keys; the first is for whoever asks for no name, or for one that nobody knows.
     pub certificates: Vec<Kept>,
+    /// Where a certificate for further names is ordered.
+    pub acme: Option<acme::Settings>,
     /// Where browsers that come without TLS are sent to the public listeners.
     pub redirect_listen: Vec<SocketAddr>,
 }

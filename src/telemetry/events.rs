@@ -28,6 +28,9 @@ impl Event {
 /// All events, in the order of their names.
 pub const EVENTS: &[Event] = &[
     limited("accept_failed"),
+    free("acme_certificate_unreadable"),
+    free("acme_failed"),
+    free("acme_order"),
     free("admin_request_failed"),
     free("admin_request_refused"),
     limited("apple_call"),
@@ -60,6 +63,8 @@ pub const EVENTS: &[Event] = &[
     limited("forward_auth_refused"),
     free("handed_over"),
     limited("handshake_failed"),
+    limited("handshake_of_an_authority"),
+    limited("http2_refused"),
     limited("id_token_refused"),
     limited("id_token_verified"),
     free("last_seen_delayed"),

@@ -14,10 +14,10 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::{Certificates, Pair};
+use super::{Certificates, Pair, challenges};
 
 /// What is spoken inside TLS, the best first (RFC 7301). A client that speaks none of it is turned away.
-const PROTOCOLS: &[&[u8]] = &[b"http/1.1"];
+const PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
 
 /// How a record of a handshake begins (RFC 8446, section 5.1).
 const HANDSHAKE: u8 = 22;
@@ -50,6 +50,9 @@ pub enum HandshakeError {
     /// Not in its time.
     #[error("it took too long")]
     TooSlow,
+    /// An authority has seen what it asked for, and nothing is spoken.
+    #[error("an authority asked whether the name is ours")]
+    Challenge,
     /// Another version, no suite in common, no certificate, nonsense, or the client has gone.
     #[error("{0}")]
     Failed(#[from] io::Error),
@@ -65,7 +68,7 @@ impl Acceptor {
             .with_protocol_versions(&[&TLS13, &TLS12])?
             .with_no_client_auth()
             .with_cert_resolver(Arc::<Certificates>::clone(&certificates));
-        config.alpn_protocols = PROTOCOLS.iter().map(|protocol| protocol.to_vec()).collect();
+        config.alpn_protocols = PROTOCOLS.iter().chain(&[challenges::PROTOCOL]).map(|name| name.to_vec()).collect();
         // Sessions go on by tickets whose keys change every six hours; nothing is kept here. No request comes before
         // the end of a handshake (`max_early_data_size` is 0), because it could be sent again by others.
         config.ticketer = Ticketer::new()?;
@@ -85,6 +88,9 @@ impl Acceptor {
         let handshake = Box::pin(self.inner.accept(socket));
         let stream = Box::new(timeout(within, handshake).await.map_err(|_| HandshakeError::TooSlow)??);
         let connection = stream.get_ref().1;
+        if connection.alpn_protocol() == Some(challenges::PROTOCOL) {
+            return Err(HandshakeError::Challenge);
+        }
         // rustls does not say which it was. Of two for one name, both are for that name.
         let pair = self.certificates.pick(connection.server_name(), |_| true);
         Ok(Secured { stream, pair })

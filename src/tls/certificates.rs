@@ -11,7 +11,10 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-use super::Pair;
+use super::{
+    Pair,
+    challenges::{self, Challenges},
+};
 use crate::{
     clock::Timestamp,
     web::{Host, HostPattern},
@@ -19,7 +22,10 @@ use crate::{
 
 /// All pairs in use. They are changed whole; a connection keeps the one that it began with.
 #[derive(Debug)]
-pub struct Certificates(RwLock<Arc<Table>>);
+pub struct Certificates {
+    table: RwLock<Arc<Table>>,
+    challenges: Challenges,
+}
 
 /// When a certificate ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,12 +49,18 @@ impl Certificates {
     /// The first pair is for whoever asks for no name, or for one that nobody knows.
     #[must_use]
     pub fn new(pairs: Vec<Arc<Pair>>) -> Self {
-        Self(RwLock::new(Arc::new(Table::new(pairs))))
+        Self { table: RwLock::new(Arc::new(Table::new(pairs))), challenges: Challenges::default() }
     }
 
     /// Puts others in their place, all at once.
     pub fn replace(&self, pairs: Vec<Arc<Pair>>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Table::new(pairs));
+        *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Table::new(pairs));
+    }
+
+    /// What an authority is answered that asks whether a name is ours.
+    #[must_use]
+    pub fn challenges(&self) -> &Challenges {
+        &self.challenges
     }
 
     /// When each of them ends.
@@ -67,7 +79,7 @@ impl Certificates {
     }
 
     fn table(&self) -> Arc<Table> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -102,6 +114,10 @@ pub(super) fn signs(pair: &Pair, offered: &[SignatureScheme]) -> bool {
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        // RFC 8737, section 3: an authority offers this protocol and no other.
+        if hello.alpn().is_some_and(|mut offered| offered.next() == Some(challenges::PROTOCOL)) {
+            return self.challenges.in_handshake(hello.server_name()?);
+        }
         let pair = self.pick(hello.server_name(), |pair| signs(pair, hello.signature_schemes()))?;
         Some(Arc::clone(pair.certified()))
     }

@@ -28,6 +28,8 @@ pub struct Keeper {
 #[derive(Debug)]
 struct State {
     watched: Vec<Watched>,
+    /// What an authority gave us.
+    ordered: Option<Kept>,
     warned: Option<Timestamp>,
 }
 
@@ -58,7 +60,8 @@ impl Keeper {
     #[must_use]
     pub fn new(kept: Vec<Kept>, clock: SharedClock) -> Arc<Self> {
         let certificates = Arc::new(Certificates::new(Vec::new()));
-        let keeper = Self { certificates, clock, state: Mutex::new(State { watched: Vec::new(), warned: None }) };
+        let keeper =
+            Self { certificates, clock, state: Mutex::new(State { watched: Vec::new(), ordered: None, warned: None }) };
         keeper.replace(kept);
         Arc::new(keeper)
     }
@@ -77,6 +80,16 @@ impl Keeper {
             tell_taken(&pair.pair);
         }
         state.watched = kept.into_iter().map(|kept| Watched { kept, trouble: Trouble::None }).collect();
+        state.warned = None;
+        self.publish(&state);
+        self.warn(&mut state);
+    }
+
+    /// Takes a pair that an authority gave us, in the place of the one before. It stands behind all others.
+    pub fn take(&self, ordered: Kept) {
+        let mut state = self.lock();
+        tell_taken(&ordered.pair);
+        state.ordered = Some(ordered);
         state.warned = None;
         self.publish(&state);
         self.warn(&mut state);
@@ -108,7 +121,7 @@ impl Keeper {
     }
 
     fn publish(&self, state: &State) {
-        self.certificates.replace(state.watched.iter().map(|watched| Arc::clone(&watched.kept.pair)).collect());
+        self.certificates.replace(state.all().map(|kept| Arc::clone(&kept.pair)).collect());
     }
 
     /// Once a day, and when something has changed.
@@ -118,7 +131,7 @@ impl Keeper {
             return;
         }
         state.warned = Some(now);
-        for Watched { kept, .. } in &state.watched {
+        for kept in state.all() {
             let (names, until) = (kept.pair.title(), kept.pair.until());
             if until <= now {
                 tracing::error!(event = "certificate_expired", names, %until, "browsers refuse it: renew it");
@@ -130,6 +143,12 @@ impl Keeper {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn all(&self) -> impl Iterator<Item = &Kept> {
+        self.watched.iter().map(|watched| &watched.kept).chain(&self.ordered)
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod acceptor;
 mod certificates;
+mod challenges;
 mod files;
 mod keeper;
 mod pair;
@@ -13,6 +14,7 @@ mod pair_error;
 
 pub use acceptor::{Acceptor, HandshakeError, Secured, begins_handshake};
 pub use certificates::{Certificates, Expiry};
+pub use challenges::{ChallengeError, Challenges};
 pub use files::{Files, Kept};
 pub use keeper::{Keeper, SOON};
 pub use pair::Pair;

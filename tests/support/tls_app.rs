@@ -119,12 +119,23 @@ pub struct TlsApp {
 impl TlsApp {
     /// In front of an app without TLS.
     pub async fn before(app: SocketAddr, certificate: Certificate) -> Self {
-        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        Self::offering(&[], move |_| app, certificate).await
+    }
+
+    /// The same with an app for each protocol that is agreed on (RFC 7301); none when the client names none.
+    pub async fn offering(
+        protocols: &[&str],
+        app: impl Fn(Option<&[u8]>) -> SocketAddr + Send + Sync + 'static,
+        certificate: Certificate,
+    ) -> Self {
+        let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
             .with_single_cert(certificate.chain, PrivateKeyDer::try_from(certificate.key).unwrap())
             .unwrap();
+        config.alpn_protocols = protocols.iter().map(|one| one.as_bytes().to_vec()).collect();
+        let app = Arc::new(app);
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -132,10 +143,11 @@ impl TlsApp {
         let heard = Arc::clone(&names);
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                let (acceptor, heard) = (acceptor.clone(), Arc::clone(&heard));
+                let (acceptor, heard, app) = (acceptor.clone(), Arc::clone(&heard), Arc::clone(&app));
                 tokio::spawn(async move {
                     let Ok(mut near) = acceptor.accept(socket).await else { return };
                     heard.lock().unwrap().push(near.get_ref().1.server_name().map(str::to_owned));
+                    let app = app(near.get_ref().1.alpn_protocol());
                     let Ok(mut far) = TcpStream::connect(app).await else { return };
                     let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
                 });

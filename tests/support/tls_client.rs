@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use rustls_pki_types::ServerName;
+use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::{
     TlsConnector,
@@ -23,8 +23,13 @@ impl TlsClient {
 
     /// One that offers these protocols inside TLS.
     pub fn speaking(authority: &Authority, protocols: &[&str]) -> Self {
+        Self::with_root(authority.der(), protocols)
+    }
+
+    /// One that trusts whoever has this certificate.
+    pub fn with_root(root: CertificateDer<'static>, protocols: &[&str]) -> Self {
         let mut roots = RootCertStore::empty();
-        roots.add(authority.der()).unwrap();
+        roots.add(root).unwrap();
         let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_protocol_versions(&[&version::TLS13, &version::TLS12])
             .unwrap()

@@ -1,5 +1,6 @@
 //! `schoolgate demo`: everything on this machine, with no account and no configuration.
 
+mod apple;
 mod place;
 mod words;
 
@@ -45,17 +46,25 @@ pub(super) struct Arguments {
     /// Where to listen, on this machine only; 127.0.0.1:8080, or any free port when that is taken.
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = place::parse)]
     listen: Option<SocketAddr>,
+
+    /// Only play Apple, for the gateway of the configuration: to try it before anything is registered.
+    ///
+    /// The configuration must look for Apple on this machine: base_url = "http://127.0.0.1:9998" in [apple].
+    #[arg(long, conflicts_with = "listen")]
+    stand_in: bool,
 }
 
 /// Runs the demo until Ctrl-C.
-pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let ran = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(Failure::from)
-        .and_then(|runtime| runtime.block_on(demo(arguments)));
+pub(super) fn run(configuration: &Path, arguments: &Arguments) -> ExitCode {
+    let ran =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::from).and_then(|runtime| {
+            match arguments.stand_in {
+                true => runtime.block_on(apple::play(configuration)),
+                false => runtime.block_on(demo(arguments)).map(|_ended| ()),
+            }
+        });
     match ran {
-        Ok(_) => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             output::complain(&format!("schoolgate: {why}"));
             ExitCode::FAILURE

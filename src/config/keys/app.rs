@@ -30,8 +30,8 @@ pub(super) const APP: Section = Section {
             default: Default::Required,
             example: r#"["https://app1.internal", "https://app2.internal:8443"]"#,
             change: Change::Reload,
-            doc: "Where the app listens: `http://` or `https://`, a host, and a port when it is not 80 or 443. Of several, \
-                  those that are healthy take turns (docs/upstreams.md).",
+            doc: "Where the app listens: `http://` or `https://`, a host, and a port when it is not 80 or 443; `h2c://` for \
+                  HTTP/2 without TLS. Of several, those that are healthy take turns (docs/upstreams.md).",
         },
         Key {
             name: "health_path",

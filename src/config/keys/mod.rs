@@ -101,6 +101,7 @@ pub const SECTIONS: &[Section] = &[
     server::SERVER,
     server::TLS,
     server::CERTIFICATE,
+    server::ACME,
     apple::APPLE,
     session::SESSION,
     session::ASSERTION,

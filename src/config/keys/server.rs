@@ -179,3 +179,60 @@ pub(super) const CERTIFICATE: Section = Section {
         },
     ],
 };
+
+pub(super) const ACME: Section = Section {
+    path: "server.tls.acme",
+    repeats: false,
+    doc: "A certificate that the gateway orders and renews by itself, for every host of an app and of `redirect_uri` that \
+          no file has a certificate for (docs/tls.md). For one gateway: several with one Redis need files.",
+    keys: &[
+        Key {
+            name: "terms_of_service_agreed",
+            kind: Kind::Flag,
+            default: Default::Required,
+            example: "true",
+            change: Change::Reload,
+            doc: "That you agree to the terms of the authority. Without it nothing is ordered.",
+        },
+        Key {
+            name: "directory_url",
+            kind: Kind::Text,
+            default: Default::Is(r#""https://acme-v02.api.letsencrypt.org/directory""#),
+            example: r#""https://ca.school.example/acme/acme/directory""#,
+            change: Change::Restart,
+            doc: "The authority. Let's Encrypt by default.",
+        },
+        Key {
+            name: "contact",
+            kind: Kind::Texts,
+            default: Default::Is("[]"),
+            example: r#"["admin@school.example"]"#,
+            change: Change::Restart,
+            doc: "Whom the authority may write to.",
+        },
+        Key {
+            name: "ca_file",
+            kind: Kind::Path,
+            default: Default::Means("the authorities that the system trusts"),
+            example: r#""/etc/schoolgate/apps-ca.pem""#,
+            change: Change::Restart,
+            doc: "The certificate in PEM that vouches for the directory itself, when the authority is a private one.",
+        },
+        Key {
+            name: "external_account_key_id",
+            kind: Kind::Text,
+            default: Default::Means("none; some authorities want one"),
+            example: r#""kid-1""#,
+            change: Change::Restart,
+            doc: "The key identifier of an account that one has at the authority (external account binding).",
+        },
+        Key {
+            name: "external_account_key_file",
+            kind: Kind::Path,
+            default: Default::Means("needed beside `external_account_key_id`"),
+            example: r#""$CREDENTIALS_DIRECTORY/acme.key""#,
+            change: Change::Restart,
+            doc: "The file with its HMAC key, as the authority shows it.",
+        },
+    ],
+};

@@ -29,6 +29,11 @@ fn file(below: &Section, lines: &str) -> String {
             text += lines;
             text.push('\n');
         }
+        if section.path == "server.tls.acme" && lines.contains("external_account") {
+            for key in section.keys.iter().filter(|key| key.name.starts_with("external_account") && !is_written(key)) {
+                text += &format!("{} = {}\n", key.name, at_hand(key.example));
+            }
+        }
         if section.path == "server.tls" {
             // What a pair consists of.
             for key in section.keys[..2].iter().filter(|key| !is_written(key)) {
@@ -44,6 +49,7 @@ fn at_hand(value: &str) -> String {
     value
         .replace("/etc/schoolgate/apps-ca.pem", "$CREDENTIALS_DIRECTORY/ca.pem")
         .replace("/etc/schoolgate/tls/fullchain.pem", "$CREDENTIALS_DIRECTORY/tls.pem")
+        .replace("$CREDENTIALS_DIRECTORY/acme.key", "$CREDENTIALS_DIRECTORY/session.key")
         .replace("$CREDENTIALS_DIRECTORY/privkey.pem", "$CREDENTIALS_DIRECTORY/tls.key")
 }
 
@@ -166,7 +172,10 @@ fn every_key_takes_what_its_kind_says_and_nothing_else() {
         // That there must be something to listen at, and somebody to believe, is said in words.
         let not_empty = |value: &String| value != "[]" || !matches!(key.name, "listen" | "issuers");
         // A scheme goes with the hosts of all apps.
-        let alone = |value: &String| !(key.name == "external_scheme" && value == "\"http\"");
+        let alone = |value: &String| {
+            // Who does not agree to the terms gets no certificate.
+            !matches!((key.name, &**value), ("external_scheme", "\"http\"") | ("terms_of_service_agreed", "false"))
+        };
         for value in right.iter().filter(|value| not_empty(value) && alone(value)) {
             settings(&file(section, &line(key, value))).unwrap_or_else(|why| panic!("{name} = {value}: {why}"));
         }

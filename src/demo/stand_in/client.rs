@@ -62,6 +62,12 @@ impl Client {
 pub struct ClientPublicKey(Vec<u8>);
 
 impl ClientPublicKey {
+    /// The key of this point: `04`, x, y.
+    #[must_use]
+    pub fn of(point: &[u8]) -> Self {
+        Self(point.to_vec())
+    }
+
     /// The point: `04`, x, y.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {

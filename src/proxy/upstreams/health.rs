@@ -3,18 +3,19 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use http::{Uri, Version};
 use pingora::{
     Error, ErrorType,
-    connectors::{ConnectorOptions, http::v1::Connector},
+    connectors::{ConnectorOptions, http::Connector},
     http::RequestHeader,
-    protocols::http::v1::client::HttpSession,
+    protocols::http::client::HttpSession,
 };
 use tokio::time::timeout;
 
-use super::{NOBODY, pool::Pool};
+use super::{Asks, NOBODY, pool::Pool};
 use crate::{
     clock::Clock,
-    policy::Upstream,
+    policy::{Protocol, Upstream},
     proxy::{failures::in_short, resolver::Resolver},
     web::Target,
 };
@@ -57,7 +58,7 @@ pub(super) fn connector() -> Connector {
 async fn ask(connector: &Connector, resolver: &Resolver, pool: &Pool, upstream: &Upstream) -> pingora::Result<()> {
     let address = resolver.resolve(upstream).await;
     let address = address.map_err(|error| Error::because(ErrorType::ConnectNoRoute, "no address", error))?;
-    let peer = pool.peer(upstream, address)?;
+    let peer = pool.peer(upstream, address, Asks::Health)?;
     let (mut session, _) = connector.get_http_session(&peer).await?;
     let Some(target) = &pool.app.health_path else { return Ok(()) };
     match status(&mut session, target, pool, upstream).await? {
@@ -74,9 +75,10 @@ pub(super) async fn status(
     upstream: &Upstream,
 ) -> pingora::Result<u16> {
     session.write_request_header(Box::new(request(target, pool, upstream)?)).await?;
+    session.finish_request_body().await?;
     loop {
-        session.read_response().await?;
-        match session.get_status().map_or(0, |status| status.as_u16()) {
+        session.read_response_header().await?;
+        match session.response_header().map_or(0, |head| head.status.as_u16()) {
             100..=199 => {}
             status => return Ok(status),
         }
@@ -86,9 +88,20 @@ pub(super) async fn status(
 /// Nobody is signed in here: neither cookies nor identity go along.
 fn request(target: &Target, pool: &Pool, upstream: &Upstream) -> pingora::Result<RequestHeader> {
     let mut request = RequestHeader::build("GET", target.to_origin_form().as_bytes(), Some(4))?;
-    request.insert_header("Host", pool.host_header(upstream)?)?;
+    let host = pool.host_header(upstream)?;
     request.insert_header("User-Agent", USER_AGENT)?;
     request.insert_header("Accept", "*/*")?;
-    request.insert_header("Connection", "close")?;
+    match upstream.protocol {
+        Protocol::Negotiated => {
+            request.insert_header("Host", host)?;
+            request.insert_header("Connection", "close")?;
+        }
+        Protocol::Http2 => {
+            let uri = Uri::builder().scheme(upstream.scheme.as_str()).authority(host.as_bytes());
+            let uri = uri.path_and_query(target.to_origin_form()).build();
+            request.set_uri(uri.map_err(|error| Error::because(ErrorType::InvalidHTTPHeader, "a URI", error))?);
+            request.set_version(Version::HTTP_2);
+        }
+    }
     Ok(request)
 }

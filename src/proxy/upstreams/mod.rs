@@ -17,6 +17,7 @@ use pingora::{Error, ErrorType, upstreams::peer::HttpPeer};
 use tokio::time::timeout;
 
 pub(super) use self::journey::Journey;
+pub(super) use self::pool::Asks;
 use self::{
     authorities::Trusted,
     pool::{CONNECT_TIMEOUT, Pool},
@@ -124,7 +125,7 @@ impl Upstreams {
     }
 
     /// Where the request goes, or goes now that it could not be sent elsewhere.
-    pub(super) async fn next(&self, app: &App, journey: &mut Journey) -> pingora::Result<HttpPeer> {
+    pub(super) async fn next(&self, app: &App, journey: &mut Journey, asks: Asks) -> pingora::Result<HttpPeer> {
         let pool = self.pool(app)?;
         loop {
             let Some(index) = pool.balancer.pick(journey.tried()) else {
@@ -135,7 +136,7 @@ impl Upstreams {
             };
             let upstream = journey.go(app, index)?;
             match self.address(upstream).await {
-                Ok(address) => return pool.peer(upstream, address).map_err(Error::into_up),
+                Ok(address) => return pool.peer(upstream, address, asks).map_err(Error::into_up),
                 Err(error) => {
                     tracing::warn!(event = "upstream_unresolvable", app = %app.name, upstream = %upstream, reason = %error);
                     if !self.refused(app, journey, &error) {
@@ -179,12 +180,17 @@ impl Upstreams {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::web::Host;
+    use crate::{policy::Protocol, web::Host};
 
     fn app(name: &str, hosts: &[&str]) -> App {
         let mut app = crate::policy::testing::app(name);
         app.name = name.to_owned();
-        let upstream = |host: &&str| Upstream { scheme: Scheme::Http, host: Host::parse(host).unwrap(), port: 80 };
+        let upstream = |host: &&str| Upstream {
+            scheme: Scheme::Http,
+            protocol: Protocol::Negotiated,
+            host: Host::parse(host).unwrap(),
+            port: 80,
+        };
         app.upstreams = hosts.iter().map(upstream).collect();
         app
     }
@@ -199,7 +205,7 @@ mod tests {
     }
 
     async fn address(upstreams: &Upstreams, app: &App, journey: &mut Journey) -> Result<String, u16> {
-        match upstreams.next(app, journey).await {
+        match upstreams.next(app, journey, Asks::Request).await {
             Ok(peer) => Ok(peer.to_string()),
             Err(error) if *error.etype() == ErrorType::HTTPStatus(503) => Err(503),
             Err(error) if *error.etype() == ErrorType::ConnectNoRoute => Err(502),

@@ -8,7 +8,7 @@ use rustls_pki_types::ServerName;
 
 use super::{authorities::Trusted, balancer::Balancer};
 use crate::{
-    policy::{App, Upstream},
+    policy::{App, Protocol, Upstream},
     telemetry::{Metrics, UpstreamMeter, UpstreamNews, UpstreamState},
     web::Scheme,
 };
@@ -18,6 +18,29 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long an unused connection to an app is kept.
 const IDLE: Duration = Duration::from_secs(60);
+
+/// Most requests at once on one connection of HTTP/2.
+const MOST_STREAMS: usize = 100;
+
+/// What is taken of one answer before its client has taken it.
+const STREAM_WINDOW: u32 = 64 * 1024;
+
+/// Enough for all answers of a connection: clients that take nothing of theirs keep nobody else's back.
+const CONNECTION_WINDOW: u32 = 100 * STREAM_WINDOW;
+
+/// So often a connection of HTTP/2 must show that it lives: requests share it, and would all be late on a dead one.
+const PING: Duration = Duration::from_secs(10);
+
+/// What a connection to an upstream is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::proxy) enum Asks {
+    /// A request and its answer.
+    Request,
+    /// A WebSocket, which is an upgrade of HTTP/1.1.
+    WebSocket,
+    /// Whether the upstream is well, on a connection of its own.
+    Health,
+}
 
 /// The upstreams of one app.
 #[derive(Debug)]
@@ -70,11 +93,28 @@ impl Pool {
     }
 
     /// How pingora connects to an upstream at this address.
-    pub(super) fn peer(&self, upstream: &Upstream, address: SocketAddr) -> pingora::Result<HttpPeer> {
+    pub(super) fn peer(&self, upstream: &Upstream, address: SocketAddr, asks: Asks) -> pingora::Result<HttpPeer> {
         let mut peer = match upstream.scheme {
             Scheme::Http => HttpPeer::new(address, false, String::new()),
             Scheme::Https => self.tls_peer(upstream, address)?,
         };
+        peer.options.alpn = match (upstream.protocol, upstream.scheme, asks) {
+            (Protocol::Negotiated, Scheme::Https, Asks::Request) => ALPN::H2H1,
+            (Protocol::Negotiated, Scheme::Https, Asks::WebSocket | Asks::Health)
+            | (Protocol::Negotiated, Scheme::Http, _) => ALPN::H1,
+            (Protocol::Http2, _, Asks::Request | Asks::Health) => ALPN::H2,
+            // RFC 8441 would be a way; neither we nor many apps know it.
+            (Protocol::Http2, _, Asks::WebSocket) => {
+                return Err(Error::explain(ErrorType::ConnectError, "no WebSocket over HTTP/2"));
+            }
+        };
+        peer.options.max_h2_streams = match asks {
+            Asks::Request | Asks::WebSocket => MOST_STREAMS,
+            Asks::Health => 1,
+        };
+        peer.options.h2_stream_window_size = Some(STREAM_WINDOW);
+        peer.options.h2_connection_window_size = Some(CONNECTION_WINDOW);
+        peer.options.h2_ping_interval = Some(PING);
         peer.group_key = self.group;
         peer.options.connection_timeout = Some(CONNECT_TIMEOUT);
         peer.options.total_connection_timeout = Some(CONNECT_TIMEOUT);
@@ -93,7 +133,6 @@ impl Pool {
         peer.options.ca = Some(trusted.list());
         peer.options.verify_cert = true;
         peer.options.verify_hostname = true;
-        peer.options.alpn = ALPN::H1;
         Ok(peer)
     }
 
@@ -162,7 +201,7 @@ mod tests {
     use pingora::upstreams::peer::Peer;
 
     fn upstream(scheme: Scheme, host: &str) -> Upstream {
-        Upstream { scheme, host: Host::parse(host).unwrap(), port: 443 }
+        Upstream { scheme, protocol: Protocol::Negotiated, host: Host::parse(host).unwrap(), port: 443 }
     }
 
     fn authority() -> Trusted {
@@ -182,29 +221,51 @@ mod tests {
     fn every_tls_peer_is_verified_by_the_name_of_the_upstream() {
         let pool = pool(1, Some(authority()));
         for (host, name) in [("App.internal", "app.internal"), ("10.0.0.1", "10.0.0.1"), ("[::1]", "::1")] {
-            let peer = pool.peer(&upstream(Scheme::Https, host), ADDRESS.into()).unwrap();
+            let peer = pool.peer(&upstream(Scheme::Https, host), ADDRESS.into(), Asks::Request).unwrap();
             assert!(peer.tls() && peer.verify_cert() && peer.verify_hostname(), "{host}");
             assert_eq!((peer.sni(), peer.alternative_cn()), (name, None));
-            assert_eq!(peer.get_alpn().map(ToString::to_string), Some("H1".into()));
             assert!(peer.get_ca().is_some_and(|list| !list.is_empty()));
+        }
+    }
+
+    #[test]
+    fn http_2_is_spoken_where_it_is_offered_and_never_for_a_websocket() {
+        let pool = pool(1, Some(authority()));
+        let alpn = |scheme, protocol, asks| {
+            let upstream = Upstream { protocol, ..upstream(scheme, "app.internal") };
+            pool.peer(&upstream, ADDRESS.into(), asks)
+                .map(|peer| peer.get_alpn().map(ToString::to_string))
+                .ok()
+                .flatten()
+        };
+        for (scheme, protocol, asks, expected) in [
+            (Scheme::Https, Protocol::Negotiated, Asks::Request, Some("H2H1")),
+            (Scheme::Https, Protocol::Negotiated, Asks::WebSocket, Some("H1")),
+            (Scheme::Https, Protocol::Negotiated, Asks::Health, Some("H1")),
+            (Scheme::Http, Protocol::Negotiated, Asks::Request, Some("H1")),
+            (Scheme::Http, Protocol::Http2, Asks::Request, Some("H2")),
+            (Scheme::Http, Protocol::Http2, Asks::Health, Some("H2")),
+            (Scheme::Http, Protocol::Http2, Asks::WebSocket, None),
+        ] {
+            assert_eq!(alpn(scheme, protocol, asks).as_deref(), expected, "{scheme} {protocol:?} {asks:?}");
         }
     }
 
     #[test]
     fn without_an_authority_or_a_name_to_verify_there_is_no_tls_peer() {
         let https = upstream(Scheme::Https, "app.internal");
-        assert!(pool(1, None).peer(&https, ADDRESS.into()).is_err());
+        assert!(pool(1, None).peer(&https, ADDRESS.into(), Asks::Request).is_err());
         let pool = pool(1, Some(authority()));
         for host in ["my_app.school.example", "a_b", "a.b_c.example"] {
-            assert!(pool.peer(&upstream(Scheme::Https, host), ADDRESS.into()).is_err(), "{host}");
-            assert!(pool.peer(&upstream(Scheme::Http, host), ADDRESS.into()).is_ok(), "{host}");
+            assert!(pool.peer(&upstream(Scheme::Https, host), ADDRESS.into(), Asks::Request).is_err(), "{host}");
+            assert!(pool.peer(&upstream(Scheme::Http, host), ADDRESS.into(), Asks::Request).is_ok(), "{host}");
         }
     }
 
     #[test]
     fn connections_are_used_again_by_one_app_for_one_name_and_scheme_only() {
         let hash = |group, scheme, host| {
-            let peer = pool(group, Some(authority())).peer(&upstream(scheme, host), ADDRESS.into());
+            let peer = pool(group, Some(authority())).peer(&upstream(scheme, host), ADDRESS.into(), Asks::Request);
             peer.unwrap().reuse_hash()
         };
         let known = hash(1, Scheme::Https, "a.example");

@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use pingora::{Error, ErrorType, connectors::http::v1::Connector};
+use pingora::{Error, ErrorType, connectors::http::Connector};
 use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -19,7 +19,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::{
     health,
-    pool::{Pool, certificate_name},
+    pool::{Asks, Pool, certificate_name},
 };
 use crate::{
     clock::Timestamp,
@@ -113,7 +113,7 @@ async fn one(connector: &Connector, resolver: &Resolver, pool: &Pool, upstream: 
 /// Asks as a health check does; without a path to ask for, for `/`.
 async fn asked(connector: &Connector, pool: &Pool, upstream: &Upstream, address: SocketAddr) -> Found {
     let connecting = async {
-        let peer = pool.peer(upstream, address)?;
+        let peer = pool.peer(upstream, address, Asks::Health)?;
         connector.get_http_session(&peer).await
     };
     let mut session = match connecting.await {

@@ -43,6 +43,11 @@ impl Head {
         Self::parse_whole(&bytes[end.skipped()..length]).map(|head| Some((head, length)))
     }
 
+    /// The same, which came in a message of another version.
+    pub(super) fn of_version(self, version: Version) -> Self {
+        Self { version, ..self }
+    }
+
     /// Reads a head whose ends are known: from the request line to the last empty line.
     pub(super) fn parse_whole(bytes: &[u8]) -> Result<Self, Refusal> {
         let mut lines = Lines(bytes);
@@ -125,10 +130,11 @@ impl Head {
         self.websocket
     }
 
-    /// Whether the client waits for `100 Continue` before it sends the body.
+    /// Whether the client waits for `100 Continue` before it sends the body. HTTP/2 frames a body without a word in
+    /// the head.
     #[must_use]
     pub fn expects_continue(&self) -> bool {
-        self.expects_continue && self.body != BodyKind::None
+        self.expects_continue && (self.body != BodyKind::None || self.version == Version::Http2)
     }
 
     /// The values of a field, one for each line, in their order; the name in any letter case.

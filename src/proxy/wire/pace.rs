@@ -11,9 +11,6 @@ use std::{
 use futures_util::task::AtomicWaker;
 use tokio::time::{Instant, Sleep};
 
-/// What a client has in hand at the start of a body, and never more.
-const CREDIT: Duration = Duration::from_secs(10);
-
 /// Holds a client to `min_body_rate`.
 ///
 /// The client has ten seconds in hand. Waiting for it uses them up; every byte that comes puts back its
@@ -22,7 +19,7 @@ const CREDIT: Duration = Duration::from_secs(10);
 /// began. Only waiting counts: while pingora does not read, because the app is slow, or while the
 /// client may not send yet (`Expect: 100-continue`), no time passes.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(in crate::proxy) struct Pace {
     rate: u64,
     credit: Duration,
     waiting: Option<Waiting>,
@@ -37,25 +34,28 @@ struct Waiting {
 }
 
 impl Pace {
+    /// What a client has in hand at the start of a body, and never more.
+    pub(in crate::proxy) const CREDIT: Duration = Duration::from_secs(10);
+
     /// The pace of one body; `paused` until the client may send.
-    pub(super) const fn new(rate: u64, paused: bool) -> Self {
-        Self { rate, credit: CREDIT, waiting: None, paused }
+    pub(in crate::proxy) const fn new(rate: u64, paused: bool) -> Self {
+        Self { rate, credit: Self::CREDIT, waiting: None, paused }
     }
 
     /// The client may send now.
-    pub(super) const fn resume(&mut self) {
+    pub(in crate::proxy) const fn resume(&mut self) {
         self.paused = false;
     }
 
     /// The waker to hand to the socket, so that the moment of an arrival is known even when nobody
     /// reads then.
-    pub(super) fn waker(&mut self, cx: &Context<'_>) -> Option<Waker> {
+    pub(in crate::proxy) fn waker(&mut self, cx: &Context<'_>) -> Option<Waker> {
         if self.rate == 0 || self.paused {
             return None;
         }
         let waiting = self.waiting.get_or_insert_with(|| Waiting {
             since: None,
-            alarm: Box::pin(tokio::time::sleep(CREDIT)),
+            alarm: Box::pin(tokio::time::sleep(Self::CREDIT)),
             arrival: Arc::default(),
         });
         waiting.arrival.reader.register(cx.waker());
@@ -63,18 +63,18 @@ impl Pace {
     }
 
     /// Bytes have come.
-    pub(super) fn received(&mut self, bytes: usize) {
+    pub(in crate::proxy) fn received(&mut self, bytes: usize) {
         self.paused = false;
         let Some(waiting) = &mut self.waiting else { return };
         let arrived = waiting.arrival.take().unwrap_or_else(Instant::now);
         let waited = waiting.since.take().map_or(Duration::ZERO, |since| arrived.saturating_duration_since(since));
-        let nanos = (bytes as u128 * 1_000_000_000 / u128::from(self.rate.max(1))).min(CREDIT.as_nanos());
+        let nanos = (bytes as u128 * 1_000_000_000 / u128::from(self.rate.max(1))).min(Self::CREDIT.as_nanos());
         let earned = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-        self.credit = (self.credit.saturating_sub(waited) + earned).min(CREDIT);
+        self.credit = (self.credit.saturating_sub(waited) + earned).min(Self::CREDIT);
     }
 
     /// Nothing has come; ready when the client has been waited for long enough.
-    pub(super) fn poll_exhausted(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(in crate::proxy) fn poll_exhausted(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(waiting) = &mut self.waiting else { return Poll::Pending };
         waiting.arrival.take();
         if waiting.since.is_none() {

@@ -67,6 +67,18 @@ pub enum Refusal {
     /// A `Host` that is none.
     #[error("Host {0}")]
     Host(HostError),
+    /// A `Host` beside an `:authority` that it does not equal (RFC 9113, section 8.3.1).
+    #[error("Host is not what :authority says")]
+    HostDiffers,
+    /// A `:scheme` other than `https`: HTTP/2 is spoken within TLS only.
+    #[error(":scheme is not https")]
+    Scheme,
+    /// White space around a value, in HTTP/2 (RFC 9113, section 8.2.1).
+    #[error("a field value begins or ends in white space")]
+    FieldValue,
+    /// A field of one connection of HTTP/1.1, in HTTP/2 (RFC 9113, section 8.2.2).
+    #[error("a field of HTTP/1.1 connections in an HTTP/2 request")]
+    HopByHop,
     /// The `X-Forwarded-Host` of a trusted proxy that is none.
     #[error("X-Forwarded-Host {0}")]
     ForwardedHost(HostError),
@@ -129,6 +141,10 @@ impl Refusal {
             | Self::HostMissing
             | Self::HostRepeated
             | Self::Host(_)
+            | Self::HostDiffers
+            | Self::Scheme
+            | Self::FieldValue
+            | Self::HopByHop
             | Self::ForwardedHost(_)
             | Self::ContentLength
             | Self::ContentLengthRepeated
@@ -156,11 +172,17 @@ impl Refusal {
             Self::RequestLine => Unreadable::RequestLine,
             Self::Method | Self::MethodNotAllowed => Unreadable::Method,
             Self::Version => Unreadable::Version,
-            Self::Target(_) | Self::TargetUnusable => Unreadable::Target,
-            Self::HostMissing | Self::HostRepeated | Self::Host(_) | Self::ForwardedHost(_) => Unreadable::Host,
-            Self::BareLineBreak | Self::ControlCharacter | Self::FoldedLine | Self::FieldName | Self::Alias => {
-                Unreadable::Field
+            Self::Target(_) | Self::TargetUnusable | Self::Scheme => Unreadable::Target,
+            Self::HostMissing | Self::HostRepeated | Self::HostDiffers | Self::Host(_) | Self::ForwardedHost(_) => {
+                Unreadable::Host
             }
+            Self::BareLineBreak
+            | Self::ControlCharacter
+            | Self::FoldedLine
+            | Self::FieldName
+            | Self::FieldValue
+            | Self::HopByHop
+            | Self::Alias => Unreadable::Field,
             Self::ContentLength
             | Self::ContentLengthRepeated
             | Self::TransferEncoding

@@ -12,15 +12,18 @@ pub enum Version {
     Http10,
     /// HTTP/1.1.
     Http11,
+    /// HTTP/2, of which no request line tells.
+    Http2,
 }
 
 impl Version {
-    /// As it stands in the request line.
+    /// As it stands in the request line, and in the log.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Http10 => "HTTP/1.0",
             Self::Http11 => "HTTP/1.1",
+            Self::Http2 => "HTTP/2",
         }
     }
 }

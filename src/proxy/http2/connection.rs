@@ -1,0 +1,276 @@
+//! One HTTP/2 connection: its requests, side by side, and what it may cost.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use h2::{
+    Reason, RecvStream,
+    server::{Builder, Connection, SendResponse},
+};
+use http::{Method, Request};
+use pingora::{apps::HttpServerApp, protocols::http::ServerSession};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::{Semaphore, SemaphorePermit, watch},
+    task::JoinSet,
+    time::{Instant, sleep_until, timeout},
+};
+use tracing::Instrument;
+
+use super::{
+    lookout::{Brought, Lookout},
+    stream::{Slowness, Stream},
+    voice::Voice,
+};
+use crate::proxy::{
+    Answer, Exchange, Generation, Service, access_log,
+    connection::{self, WRITE_TIMEOUT},
+    entrance::{Speaker, Visitor},
+    lent::Home,
+    wire::{self, Peer, Transcript},
+};
+use crate::tls::Pair;
+
+/// Most requests of one connection at a time.
+const MOST_STREAMS: u32 = 100;
+
+/// So many bytes of one body are taken before the app has taken them.
+const STREAM_WINDOW: u32 = 128 * 1024;
+
+/// The same for all bodies of one connection.
+const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
+
+/// Most bytes of one answer that wait for the client.
+const MOST_UNSENT: usize = 64 * 1024;
+
+/// Most requests that were taken back before anybody has looked at them (CVE-2023-44487).
+const MOST_TAKEN_BACK: usize = 20;
+
+/// Most streams that the library has to reset for a fault of the client (CVE-2025-8671).
+const MOST_FAULTS: usize = 100;
+
+/// From so many wasted requests on, most must be worth their while.
+const PATIENCE: usize = 100;
+
+/// How long a client has to say goodbye.
+const PARTING: Duration = Duration::from_secs(3);
+
+/// Places for requests, over all connections: each costs about what a connection of HTTP/1.1 costs.
+static PLACES: Semaphore = Semaphore::const_new(20_000);
+
+/// Serves one connection until it ends. When the gateway drains, requests under way have their answers, and no others
+/// are taken.
+pub(in crate::proxy) async fn serve(service: Service, visitor: Visitor) {
+    let Visitor { client, peer, speaker, certificate, .. } = visitor;
+    let mut drain = service.drain.clone();
+    let limits = service.generations.now().connections.limits;
+    let socket = Lookout::new(client, limits.header_timeout, WRITE_TIMEOUT);
+    let guest = Guest { service, peer, speaker, certificate, brought: socket.brought() };
+    let shaken = tokio::select! {
+        shaken = timeout(limits.idle_timeout, options(limits).handshake(socket)) => shaken,
+        () = drained(&mut drain) => return,
+    };
+    let Ok(Ok(connection)) = shaken else { return };
+    Serving { connection, streams: JoinSet::new(), tally: Tally::default(), leaving: false }.run(&guest, drain).await;
+}
+
+/// What the library is told of our limits.
+fn options(limits: wire::Settings) -> Builder {
+    let mut options = Builder::new();
+    // A little more than we take, counted as RFC 9113, section 6.5.2, has it: who is over our limit gets our answer.
+    // Who is over this one gets a bare 431 from the library, and at four times as much the connection ends.
+    let list = u32::try_from(limits.max_header_bytes.saturating_mul(2)).unwrap_or(u32::MAX).saturating_add(8 * 1024);
+    options
+        .max_header_list_size(list)
+        .max_concurrent_streams(MOST_STREAMS)
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buffer_size(MOST_UNSENT)
+        .max_pending_accept_reset_streams(MOST_TAKEN_BACK)
+        .max_local_error_reset_streams(Some(MOST_FAULTS));
+    options
+}
+
+/// What all requests of a connection share.
+#[derive(Clone)]
+struct Guest {
+    service: Service,
+    peer: Peer,
+    speaker: Speaker,
+    certificate: Option<Arc<Pair>>,
+    brought: Brought,
+}
+
+/// How a request has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// It had its answer, or the app has failed it.
+    Served,
+    /// It could be read in two ways, or was taken back: work for nothing.
+    Wasted,
+}
+
+/// What a client makes of its requests.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    begun: usize,
+    wasted: usize,
+}
+
+impl Tally {
+    /// Notes an end. Says whether the client asks too much: browsers take requests back too, but not most of them.
+    pub(super) fn note(&mut self, end: End) -> bool {
+        self.begun += 1;
+        self.wasted += usize::from(end == End::Wasted);
+        end == End::Wasted && self.wasted >= PATIENCE && self.wasted * 2 > self.begun
+    }
+}
+
+/// A connection and its requests.
+struct Serving<S> {
+    connection: Connection<Lookout<S>, Bytes>,
+    streams: JoinSet<End>,
+    tally: Tally,
+    /// No more requests are taken.
+    leaving: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> Serving<S> {
+    async fn run(mut self, guest: &Guest, mut drain: watch::Receiver<bool>) {
+        let mut until = Instant::now() + guest.idle_timeout();
+        loop {
+            tokio::select! {
+                biased;
+                Some(ended) = self.streams.join_next(), if !self.streams.is_empty() => {
+                    let enough = ended.is_ok_and(|end| self.tally.note(end));
+                    if enough {
+                        return self.enough(guest).await;
+                    }
+                    if self.streams.is_empty() {
+                        until = Instant::now() + if self.leaving { self.farewell() } else { guest.idle_timeout() };
+                    }
+                }
+                () = drained(&mut drain), if !self.leaving => until = self.leave(),
+                () = sleep_until(until), if self.streams.is_empty() => match self.leaving {
+                    true => break,
+                    false => until = self.leave(),
+                },
+                accepted = self.connection.accept() => match accepted {
+                    Some(Ok((request, respond))) => {
+                        if self.begin(guest, request, respond) {
+                            return self.enough(guest).await;
+                        }
+                    }
+                    Some(Err(_)) | None => break,
+                },
+            }
+        }
+        drop(self.connection);
+        // They find out by themselves, and have their lines in the log.
+        while self.streams.join_next().await.is_some() {}
+    }
+
+    /// Tells the client that no more requests are taken; says until when it may say goodbye, if it has none.
+    fn leave(&mut self) -> Instant {
+        self.connection.graceful_shutdown();
+        self.leaving = true;
+        Instant::now() + self.farewell()
+    }
+
+    /// What was answered may still be on its way.
+    fn farewell(&self) -> Duration {
+        if self.connection.has_streams() { WRITE_TIMEOUT } else { PARTING }
+    }
+
+    /// Begins with a request; says whether the client asks too much.
+    fn begin(&mut self, guest: &Guest, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) -> bool {
+        // The library counts streams that were reset no more, but our work for them may go on.
+        let room = self.streams.len() < MOST_STREAMS as usize;
+        let generation = guest.service.generations.now();
+        let place = PLACES.try_acquire().ok().filter(|_| room);
+        let Some(place) = place else {
+            // RFC 9113, section 8.7: nothing was done, and the client may ask again.
+            respond.send_reset(Reason::REFUSED_STREAM);
+            return self.tally.note(End::Wasted);
+        };
+        self.streams.spawn(guest.clone().answer(generation, request, respond, place));
+        false
+    }
+
+    /// The client is told why, and has no second chance on this connection.
+    async fn enough(mut self, guest: &Guest) {
+        let client = guest.peer.remote().ip().to_canonical();
+        tracing::info!(event = "http2_refused", %client, reason = "most requests were malformed or taken back");
+        self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+        let _ = timeout(PARTING, async { while let Some(Ok(_)) = self.connection.accept().await {} }).await;
+        drop(self.connection);
+        while self.streams.join_next().await.is_some() {}
+    }
+}
+
+impl Guest {
+    fn idle_timeout(&self) -> Duration {
+        self.service.generations.now().connections.limits.idle_timeout
+    }
+
+    /// One request, from its head to the end of its answer.
+    async fn answer(
+        self,
+        generation: Arc<Generation>,
+        request: Request<RecvStream>,
+        respond: SendResponse<Bytes>,
+        _place: SemaphorePermit<'static>,
+    ) -> End {
+        let connections = &generation.connections;
+        let (parts, body) = request.into_parts();
+        let voice = Voice::Silent(respond);
+        let transcript = Transcript::of(&parts);
+        let trusted = self.speaker.believed(&connections.trusted);
+        let read = transcript.read(connections.limits.max_header_bytes).and_then(|head| {
+            let facts = connection::facts(&head, &self.peer, trusted, self.certificate.as_deref(), connections)?;
+            Ok((head, facts))
+        });
+        let (head, facts) = match read {
+            Ok(read) => read,
+            Err(refusal) => {
+                let looks = transcript.unjudged();
+                let (answer, request_id) =
+                    connection::refused(refusal, looks, &self.peer, connections.hsts, connections);
+                voice.last_words(Some(&answer), &request_id, parts.method == Method::HEAD).await;
+                return End::Wasted;
+            }
+        };
+        let exchange = Exchange::new(facts);
+        let (span, traced) = access_log::spans(&exchange.facts, connections.scheme);
+        let within = |word: &dyn Fn() -> Option<Answer>| span.in_scope(|| traced.in_scope(word));
+        let slowness = Slowness::new(connections.limits.min_body_rate, head.expects_continue(), self.brought);
+        let (home, voice) = Home::lend(voice);
+        let Ok(stream) = Stream::new(&head, Arc::clone(&exchange), body, slowness, voice) else {
+            return End::Wasted;
+        };
+        let mut session = ServerSession::new_custom(Box::new(stream));
+        session.set_write_timeout(Some(WRITE_TIMEOUT));
+        let served = generation.proxy.process_new_http(session, &self.service.drain);
+        let last_word = tokio::select! {
+            _ = served.instrument(traced.clone()).instrument(span.clone()) => {
+                let reset = home.take().is_some_and(|mut voice| voice.was_reset());
+                return if reset { End::Wasted } else { End::Served };
+            }
+            never = connection::becomes_a_stream(&self.service.streams) => match never {},
+            () = exchange.overdue() => within(&|| Some(connection::late(&exchange, connections))),
+            over = exchange.session_over(&connections.sessions) => {
+                within(&|| connection::ended(&exchange, connections, &over))
+            }
+        };
+        if let Some(voice) = home.take() {
+            let facts = &exchange.facts;
+            voice.last_words(last_word.as_ref(), &facts.request_id, facts.method == Method::HEAD).await;
+        }
+        End::Served
+    }
+}
+
+/// Resolves when the server drains; also when nobody is left who could say so.
+async fn drained(drain: &mut watch::Receiver<bool>) {
+    let _ = drain.wait_for(|drains| *drains).await;
+}

@@ -1,0 +1,21 @@
+//! HTTP/2 from browsers, within TLS.
+//!
+//! ```text
+//! TLS ── Lookout ── h2 ── connection: one task for each request ── Stream ── pingora
+//!         │                │ Transcript: the head, read by the      │
+//!         │                │ reader of HTTP/1.1                     └ its Voice goes home when it is dropped,
+//!         └ what drips     └ limits, drain, who asks too much         and the task answers in pingora's place
+//! ```
+//!
+//! What a request meets is the same as in HTTP/1.1: the same reading of its head, the same [`Exchange`](super::Exchange),
+//! the same phases, the same answers. Why it is built so is told in `docs/decisions/0008-http2.md`.
+
+mod connection;
+mod lookout;
+mod stream;
+mod voice;
+
+#[cfg(test)]
+mod tests;
+
+pub(super) use connection::serve;

@@ -1,0 +1,163 @@
+//! What an HTTP/2 request is answered with: the head of an answer once, then its body, its trailers, its end.
+
+use std::{
+    future::poll_fn,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use h2::{Reason, SendStream, server::SendResponse};
+use http::{HeaderMap, Response, header};
+use pingora::{Error, ErrorType, OrErr, http::ResponseHeader, protocols::http::date::get_cached_date};
+use tokio::time::timeout;
+
+use crate::proxy::Answer;
+
+/// How long a client may take to fetch an answer that nobody waits for.
+const FETCHING: Duration = Duration::from_secs(3);
+
+/// Fields of HTTP/1.1 connections, which an HTTP/2 answer must not have (RFC 9113, section 8.2.2).
+const OF_HTTP_1: &[&str] = &["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
+
+/// Fields that mean something in a head only: what frames a message, and what a browser keeps.
+const NOT_IN_TRAILERS: &[&str] =
+    &["content-length", "te", "trailer", "host", "set-cookie", "cache-control", "location"];
+
+/// The answering half of a stream.
+pub(super) enum Voice {
+    /// Nothing was said, or `100 Continue` and its kin.
+    Silent(SendResponse<Bytes>),
+    /// The head was sent, and perhaps all.
+    Speaking {
+        /// For the rest.
+        stream: SendStream<Bytes>,
+        /// Whether there is no rest.
+        done: bool,
+    },
+}
+
+impl Voice {
+    /// Whether the answer is complete.
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self, Self::Speaking { done: true, .. })
+    }
+
+    /// Sends the head of an answer, or an informational one. `end` when nothing follows.
+    pub(super) fn head(&mut self, head: &mut ResponseHeader, end: bool) -> pingora::Result<()> {
+        let Self::Silent(response) = self else { return Err(unexpected("a second head of an answer")) };
+        if head.status.as_u16() == 101 {
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, "an upgrade in HTTP/2").into_up());
+        }
+        for name in OF_HTTP_1 {
+            head.remove_header(*name);
+        }
+        if head.status.is_informational() {
+            let told = Response::from_parts(head.as_owned_parts(), ());
+            return response.send_informational(told).or_err(ErrorType::WriteError, "telling the client something");
+        }
+        if !head.headers.contains_key(header::DATE) {
+            head.insert_header(header::DATE, get_cached_date())?;
+        }
+        let stream = response
+            .send_response(Response::from_parts(head.as_owned_parts(), ()), end)
+            .or_err(ErrorType::WriteError, "writing the head of an answer")?;
+        *self = Self::Speaking { stream, done: end };
+        Ok(())
+    }
+
+    /// Sends a piece of the body, as fast as the client takes it.
+    pub(super) async fn body(&mut self, mut data: Bytes, end: bool, patience: Option<Duration>) -> pingora::Result<()> {
+        let Self::Speaking { stream, done: done @ false } = self else {
+            return Err(unexpected("a body outside of an answer"));
+        };
+        while !data.is_empty() {
+            stream.reserve_capacity(data.len());
+            let room = match patience {
+                Some(patience) => timeout(patience, room(stream)).await.map_err(|_late| {
+                    Error::explain(ErrorType::WriteTimedout, "the client takes nothing of an answer")
+                })??,
+                None => room(stream).await?,
+            };
+            let piece = data.split_to(room.min(data.len()));
+            *done = end && data.is_empty();
+            stream.send_data(piece, *done).or_err(ErrorType::WriteError, "writing a body")?;
+        }
+        if end { self.end() } else { Ok(()) }
+    }
+
+    /// Ends the answer, when it has begun.
+    pub(super) fn end(&mut self) -> pingora::Result<()> {
+        if let Self::Speaking { stream, done: done @ false } = self {
+            *done = true;
+            stream.send_data(Bytes::new(), true).or_err(ErrorType::WriteError, "ending a body")?;
+        }
+        Ok(())
+    }
+
+    /// Ends the answer with trailers.
+    pub(super) fn trailers(&mut self, mut trailers: HeaderMap) -> pingora::Result<()> {
+        let Self::Speaking { stream, done: done @ false } = self else {
+            return Err(unexpected("trailers outside of an answer"));
+        };
+        for name in OF_HTTP_1.iter().chain(NOT_IN_TRAILERS) {
+            trailers.remove(*name);
+        }
+        *done = true;
+        stream.send_trailers(trailers).or_err(ErrorType::WriteError, "writing trailers")
+    }
+
+    /// Ends the stream so that nobody takes what came for a whole answer.
+    pub(super) fn reset(&mut self, reason: Reason) {
+        match self {
+            Self::Silent(response) => response.send_reset(reason),
+            Self::Speaking { stream, .. } => stream.send_reset(reason),
+        }
+    }
+
+    /// Sends an answer of our own when nothing was said yet; else breaks off.
+    pub(super) async fn last_words(mut self, answer: Option<&Answer>, request_id: &str, head_only: bool) {
+        let said = async {
+            let answer = answer.ok_or_else(|| unexpected("nothing to say"))?;
+            let bodiless = head_only || answer.body().is_empty();
+            self.head(&mut answer.head(request_id)?, bodiless)?;
+            match bodiless {
+                true => Ok(()),
+                false => self.body(answer.body().clone(), true, Some(FETCHING)).await,
+            }
+        };
+        if said.await.is_err() && !self.is_done() {
+            self.reset(Reason::CANCEL);
+        }
+    }
+
+    /// Resolves when the stream is reset, by the client or for a fault of it.
+    pub(super) fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reason, h2::Error>> {
+        match self {
+            Self::Silent(response) => response.poll_reset(cx),
+            Self::Speaking { stream, .. } => stream.poll_reset(cx),
+        }
+    }
+
+    /// Whether the stream was reset before its answer was complete.
+    pub(super) fn was_reset(&mut self) -> bool {
+        !self.is_done() && self.poll_reset(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+}
+
+/// Waits until the client takes something.
+async fn room(stream: &mut SendStream<Bytes>) -> pingora::Result<usize> {
+    let gone = || Error::explain(ErrorType::ConnectionClosed, "the stream is closed").into_down();
+    while stream.capacity() == 0 {
+        match poll_fn(|cx| stream.poll_capacity(cx)).await {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return Err(Error::because(ErrorType::WriteError, "waiting for room", error)),
+            None => return Err(gone()),
+        }
+    }
+    Ok(stream.capacity())
+}
+
+fn unexpected(what: &'static str) -> Box<Error> {
+    Error::explain(ErrorType::InternalError, what)
+}
