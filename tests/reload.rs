@@ -119,6 +119,30 @@ async fn what_needs_a_restart_is_said_by_key_and_the_rest_holds() {
 }
 
 #[tokio::test]
+async fn a_new_key_for_sessions_is_not_passed_over_in_silence() {
+    let site = Site::start().await;
+    let key = site.path("own.key");
+    let write = |letter: &str| {
+        fs::write(&key, letter.repeat(43) + "=\n").unwrap();
+        fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    };
+    write("A");
+    let named = format!("encryption_key_file = \"{}\"", key.display());
+    for (lines, file) in [(vec![("session", &*named)], key.clone()), (vec![], site.path("state").join("session.key"))] {
+        let program = started(&site, &site.configuration(&lines)).await;
+        program.hang_up().await;
+        program.logged_times(RELOADED, 1).await;
+        assert!(!program.log().contains("restart_needed"), "{}", program.log());
+        fs::write(file, "B".repeat(42) + "A=\n").unwrap();
+        program.hang_up().await;
+        program.logged_times(RELOADED, 2).await;
+        let log = program.log();
+        assert!(log.contains("event=\"restart_needed\" key=\"session.encryption_key_file\""), "{log}");
+        assert!(!log.contains("BBBB"), "{log}");
+    }
+}
+
+#[tokio::test]
 async fn sessions_streams_and_sign_ins_under_way_go_on() {
     let site = Site::start().await;
     let app = RawApp::start().await;
