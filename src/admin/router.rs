@@ -107,8 +107,8 @@ impl Router {
     pub(super) async fn answer(&self, request: Request<impl Body>, via: Via) -> Response<Full<Bytes>> {
         let request_id = entropy::hex::<16>(&*self.entropy);
         let (head, body) = request.into_parts();
-        let span = tracing::error_span!("admin_request", request_id);
-        let reply = self.reply(&head, body.is_end_stream(), via, &request_id).instrument(span);
+        let span = tracing::error_span!("admin_request", %request_id);
+        let reply = self.reply(&head, body.is_end_stream(), via).instrument(span);
         let reply = reply.await.unwrap_or_else(|refusal| {
             let (status, reason) = (refusal.status.as_u16(), &refusal.detail);
             if refusal.status.is_server_error() {
@@ -121,7 +121,7 @@ impl Router {
         reply.into_response(&request_id)
     }
 
-    async fn reply(&self, head: &Head, is_bodiless: bool, via: Via, request_id: &str) -> Result<Reply, Refusal> {
+    async fn reply(&self, head: &Head, is_bodiless: bool, via: Via) -> Result<Reply, Refusal> {
         let endpoint = Endpoint::at(head.uri.path()).ok_or_else(Refusal::not_found)?;
         guard::check(head, via)?;
         if !endpoint.allows().split(", ").any(|allowed| allowed == head.method.as_str()) {
@@ -146,7 +146,7 @@ impl Router {
             }
             Endpoint::Sessions if head.method == Method::DELETE => {
                 let end = End::read(head.uri.query())?;
-                Reply::json(StatusCode::OK, &self.sessions.end(end, request_id).await?)
+                Reply::json(StatusCode::OK, &self.sessions.end(end).await?)
             }
             Endpoint::Sessions => {
                 let page = Page::read(head.uri.query())?;

@@ -249,10 +249,14 @@ async fn cut(home: &Home<Client>, peer: &Peer, exchange: &Exchange, connections:
 pub(super) fn ended(exchange: &Exchange, connections: &Connections, over: &Over) -> Option<Answer> {
     let facts = &exchange.facts;
     let session = exchange.admission().and_then(Admission::session).map(|session| session.record().handle.as_str());
-    tracing::info!(event = "stream_closed", session, request_id = %facts.request_id, reason = match over {
-        Over::Ended => "the session has ended",
-        Over::Doubtful(_) => "the session store cannot say whether the session lives",
-    });
+    tracing::info!(
+        event = "stream_closed",
+        session,
+        reason = match over {
+            Over::Ended => "the session has ended",
+            Over::Doubtful(_) => "the session store cannot say whether the session lives",
+        }
+    );
     if let Some(status) = exchange.status() {
         access_log::line(exchange, status);
         return None;
