@@ -143,9 +143,9 @@ impl Router {
     ) -> Response<Full<Bytes>> {
         let request_id = entropy::hex::<16>(&*self.entropy);
         let (head, body) = request.into_parts();
-        let span = tracing::error_span!("admin_request", request_id);
+        let span = tracing::error_span!("admin_request", %request_id);
         let endpoint = Endpoint::at(head.uri.path());
-        let reply = self.reply(endpoint, &head, body, via, &request_id).instrument(span);
+        let reply = self.reply(endpoint, &head, body, via).instrument(span);
         let reply = reply.await.unwrap_or_else(|refusal| {
             let (status, reason) = (refusal.status.as_u16(), &refusal.detail);
             if refusal.status.is_server_error() {
@@ -167,7 +167,6 @@ impl Router {
         head: &Head,
         body: impl Body<Error: Into<Box<dyn Error + Send + Sync>>> + Send,
         via: Via,
-        request_id: &str,
     ) -> Result<Reply, Refusal> {
         let endpoint = endpoint.ok_or_else(Refusal::not_found)?;
         guard::check(head, via)?;
@@ -181,7 +180,7 @@ impl Router {
         };
         match endpoint {
             Endpoint::Confirm => self.page.confirm(&sent).await,
-            Endpoint::End => self.page.end(&sent, request_id).await,
+            Endpoint::End => self.page.end(&sent).await,
             Endpoint::Page => self.page.show(head.uri.query()).await,
             Endpoint::Livez => Ok(Reply::new(StatusCode::OK, "text/plain; charset=utf-8", "alive\n")),
             Endpoint::Readyz => {
@@ -198,7 +197,7 @@ impl Router {
             }
             Endpoint::Sessions if head.method == Method::DELETE => {
                 let end = End::read(head.uri.query())?;
-                Reply::json(StatusCode::OK, &self.sessions.end(end, request_id).await?)
+                Reply::json(StatusCode::OK, &self.sessions.end(end).await?)
             }
             Endpoint::Sessions => {
                 let page = Page::read(head.uri.query())?;

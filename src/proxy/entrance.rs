@@ -130,7 +130,7 @@ impl Speaker {
 
 /// Who is at the other end, for whom it speaks, and what of the first request was read. A trusted proxy may
 /// say first for whom it connects; `None` when there is nobody to serve.
-pub(super) async fn introduced(
+async fn introduced(
     socket: &mut TcpStream,
     peer: Peer,
     connections: &Connections,
@@ -141,14 +141,8 @@ pub(super) async fn introduced(
         return Some((peer, Speaker::Address, Vec::new()));
     }
     // A connection may be opened ahead of time.
-    let mut first = [0];
-    tokio::select! {
-        biased;
-        read = socket.peek(&mut first) => if read.unwrap_or(0) == 0 { return None },
-        () = tokio::time::sleep(limits.idle_timeout) => return None,
-        () = wire::drained(drain) => return None,
-    }
-    if !wire::may_introduce(first[0]) {
+    let first = first_byte(socket, Instant::now() + limits.idle_timeout, drain).await?;
+    if !wire::may_introduce(first) {
         return Some((peer, Speaker::Address, Vec::new()));
     }
     match tokio::time::timeout(limits.header_timeout, wire::introduction(socket)).await.ok()? {

@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use super::{Settings, StartError, core::Core};
 use crate::{
     admin::Present,
-    apple::Apple,
+    apple::{self, Apple},
     assertion::{self, Assertions},
     policy::Table,
     proxy::{self, Connections, Gateway, Generation, OwnHosts, Upstreams},
@@ -18,7 +18,7 @@ use crate::{
 /// The settings of what a reload replaces.
 #[derive(Debug)]
 pub(super) struct Wanted {
-    pub(super) apple: crate::apple::Settings,
+    pub(super) apple: apple::Settings,
     pub(super) assertion: Option<assertion::Settings>,
     pub(super) signin: signin::Settings,
     pub(super) proxy: proxy::Settings,

@@ -122,10 +122,10 @@ impl Page {
     }
 
     /// `POST /end`: ends what was confirmed.
-    pub(super) async fn end(&self, body: &[u8], request_id: &str) -> Result<Reply, Refusal> {
+    pub(super) async fn end(&self, body: &[u8]) -> Result<Reply, Refusal> {
         let form = form(body, &["permit", "what", "q"])?;
         let end = self.permitted(&form, Deed::End)?;
-        let ended = self.endpoint.end(end, request_id).await?.ended.to_string();
+        let ended = self.endpoint.end(end).await?.ended.to_string();
         Ok(Reply::see_other(&href(&[("ended", &ended), ("q", field(&form, "q")?.unwrap_or_default())])))
     }
 

@@ -26,7 +26,7 @@ use crate::proxy::{
     Answer, Exchange, Generation, Service, access_log,
     connection::{self, WRITE_TIMEOUT},
     entrance::{Speaker, Visitor},
-    lent::Home,
+    lent::Lender,
     wire::{self, Peer, Transcript},
 };
 use crate::tls::Pair;
@@ -249,7 +249,7 @@ impl Guest {
         let (span, traced) = access_log::spans(&exchange.facts, connections.scheme);
         let within = |word: &dyn Fn() -> Option<Answer>| span.in_scope(|| traced.in_scope(word));
         let slowness = Slowness::new(connections.limits.min_body_rate, head.expects_continue(), self.brought);
-        let (home, voice) = Home::lend(voice);
+        let (lender, voice) = Lender::lend(voice);
         let Ok(stream) = Stream::new(&head, Arc::clone(&exchange), body, slowness, voice) else {
             return End::Wasted;
         };
@@ -258,7 +258,7 @@ impl Guest {
         let served = generation.proxy.process_new_http(session, &self.service.drain);
         let last_word = tokio::select! {
             _ = served.instrument(traced.clone()).instrument(span.clone()) => {
-                let reset = home.take().is_some_and(|mut voice| voice.was_reset());
+                let reset = lender.take().is_some_and(|mut voice| voice.was_reset());
                 return if reset { End::Wasted } else { End::Served };
             }
             never = connection::becomes_a_stream(&self.service.streams) => match never {},
@@ -267,7 +267,7 @@ impl Guest {
                 within(&|| connection::ended(&exchange, connections, &over))
             }
         };
-        if let Some(voice) = home.take() {
+        if let Some(voice) = lender.take() {
             let facts = &exchange.facts;
             voice.last_words(last_word.as_ref(), &facts.request_id, facts.method == Method::HEAD).await;
         }
