@@ -10,7 +10,7 @@ use crate::{
 };
 
 const INSTALL: &str = include_str!("../../docs/install.md");
-const SYSTEMD: &str = include_str!("../../docs/systemd.md");
+pub const SYSTEMD: &str = include_str!("../../docs/systemd.md");
 
 /// The file that a document shows: the block whose first line is the path.
 fn file(document: &str, path: &str) -> String {
@@ -20,7 +20,7 @@ fn file(document: &str, path: &str) -> String {
 }
 
 /// The commands below a heading, up to the next.
-fn commands<'a>(document: &'a str, heading: &str) -> Vec<&'a str> {
+pub fn commands<'a>(document: &'a str, heading: &str) -> Vec<&'a str> {
     let (_, rest) = document.split_once(&format!("# {heading}\n")).unwrap_or_else(|| panic!("no heading {heading}"));
     let section = rest.split("\n## ").next().unwrap();
     section.lines().filter_map(|line| line.strip_prefix("    ")).collect()

@@ -77,7 +77,7 @@ async fn redis_and_apps_with_tls_work_in_the_sandbox() {
     machine.write("/etc/schoolgate/apps-ca.pem", fs::read(authority.file()).unwrap(), 0o644);
     machine.run("head -c 32 /dev/urandom | base64 >/etc/schoolgate/session.key");
     machine.run("chgrp schoolgate /etc/schoolgate/session.key && chmod 640 /etc/schoolgate/session.key");
-    school.drop_in("schoolgate.service", "strict", "[Service]\nSystemCallErrorNumber=kill\n");
+    school.strict();
     let lines = [("session", &*store), ("app", "upstream_ca_file = \"/etc/schoolgate/apps-ca.pem\"")];
     school.configure(&lines);
     let text = school.configuration(&lines);
