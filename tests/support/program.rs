@@ -153,6 +153,11 @@ impl Program {
         self.address.expect("the program listens")
     }
 
+    /// Its number, for a test that is the administrator's shell.
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("it has ended already")
+    }
+
     pub fn browser(&self) -> Browser {
         Browser::new(self.address())
     }
