@@ -1,9 +1,14 @@
-use std::fs;
+use std::{collections::BTreeSet, fs, time::Instant};
 
 use crate::{
     machine::eventually,
     school::School,
-    support::{Authority, Request, TlsApp, redis::Server, world::at},
+    support::{
+        Authority, HOST, Load, Request, TlsApp,
+        load::{Arrivals, Late},
+        redis::Server,
+        world::at,
+    },
 };
 
 /// A line of `/proc/PID/status`.
@@ -110,17 +115,32 @@ async fn a_reload_changes_what_is_served_and_a_wrong_one_fails_with_its_reason()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn restarts_turn_nobody_away() {
+async fn no_request_and_no_sign_in_fails_over_ten_restarts_and_an_upgrade() {
     let school = School::open(&[]).await;
     let mut teacher = school.signed_in("teacher-1").await;
-    let crowd = school.crowd();
-    for _ in 0..10 {
-        crowd.goes_on(100).await;
-        school.machine.run("systemctl restart schoolgate");
+    let cookie = format!("__Host-schoolgate={}", teacher.cookie(HOST, "__Host-schoolgate").unwrap());
+    let request = Request::get("/page").header("Host", HOST).header("Cookie", &cookie);
+    let load = Load::start(school.address, &request, 20, 500);
+    let arrivals = Arrivals::start(school.address);
+    let (began, mut processes) = (Instant::now(), BTreeSet::from([school.pid()]));
+    for restart in 0..=10 {
+        // A sign-in that begins before the restart ends after it.
+        let late = Late::leaves(school.address).await;
+        if restart < 10 {
+            school.machine.run("systemctl restart schoolgate");
+        } else {
+            school.install(2);
+        }
+        late.comes_back().await;
+        processes.insert(school.pid());
     }
-    crowd.goes_on(100).await;
-    assert_eq!(crowd.ends().await, [""; 0]);
+    let took = began.elapsed();
+    let (requests, sign_ins) = (load.stop().await, arrivals.stop().await);
+    assert_eq!((requests.bad, sign_ins.bad), (Vec::new(), Vec::new()));
+    assert!(requests.good > 2_000 && sign_ins.good > 10, "{} requests, {} sign-ins", requests.good, sign_ins.good);
+    assert_eq!(processes.len(), 12);
     assert!(school.knows(&mut teacher).await);
+    println!("{} requests, {} sign-ins during 10 restarts and an upgrade: {took:?}", requests.good, sign_ins.good);
 }
 
 #[tokio::test(flavor = "multi_thread")]
