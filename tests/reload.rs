@@ -44,6 +44,25 @@ async fn new_rules_hold_from_the_next_request_on_also_on_a_connection_that_is_ke
 }
 
 #[tokio::test]
+async fn a_balancer_that_is_trusted_no_more_speaks_for_nobody_also_on_a_connection_that_is_kept() {
+    let site = Site::start().await;
+    let trusting = site.configuration(&[("server", "trusted_proxies = [\"127.0.0.1\", \"203.0.113.9\"]")]);
+    let program = started(&site, &trusting).await;
+    let mut kept = Connection::open(program.address()).await;
+    kept.write(b"PROXY TCP4 203.0.113.9 127.0.0.1 4660 80\r\n").await;
+    let request = Request::get("/public").header("Host", HOST).header("X-Forwarded-For", "198.51.100.7");
+    kept.write(&request.bytes()).await;
+    assert_eq!(kept.answer().await.status, 200);
+    assert_eq!(site.echo.last().header("x-forwarded-for"), Some("198.51.100.7, 203.0.113.9"));
+    site.rewrite(&site.configuration(&[("server", "trusted_proxies = [\"203.0.113.9\"]")]));
+    program.hang_up().await;
+    program.logged_times(RELOADED, 1).await;
+    kept.write(&request.bytes()).await;
+    assert_eq!(kept.answer().await.status, 200);
+    assert_eq!(site.echo.last().header("x-forwarded-for"), Some("127.0.0.1"));
+}
+
+#[tokio::test]
 async fn a_wrong_configuration_is_refused_whole_with_the_reason_and_the_old_one_goes_on() {
     let site = Site::start().await;
     let program = started(&site, &site.configuration(&[])).await;

@@ -175,7 +175,8 @@ pub(super) fn facts(
     certificate: Option<&Pair>,
     connections: &Connections,
 ) -> Result<Facts, Refusal> {
-    let Forwarded { client, hops, scheme, host, trusted } = Forwarded::read(head, peer.remote().ip(), trusted);
+    let from = peer.asks_for(|introducer| trusted.contains(introducer));
+    let Forwarded { client, hops, scheme, host, trusted } = Forwarded::read(head, from, trusted);
     // RFC 9110, section 7.4: a name that the certificate is not for must be refused, unless a trusted gateway asks.
     let certified = trusted || certificate.is_none_or(|certificate| certificate.covers(head.host()));
     let asks = Endpoint::of(head.target().path()) == Some(Endpoint::Auth);

@@ -55,8 +55,11 @@ const PATIENCE: usize = 100;
 /// How long a client has to say goodbye.
 const PARTING: Duration = Duration::from_secs(3);
 
-/// Places for requests, over all connections: each costs about what a connection of HTTP/1.1 costs.
-static PLACES: Semaphore = Semaphore::const_new(20_000);
+/// Most requests over all connections: each costs about what a connection of HTTP/1.1 costs.
+const MOST_PLACES: usize = 20_000;
+
+/// Places for requests, over all connections.
+static PLACES: Semaphore = Semaphore::const_new(MOST_PLACES);
 
 /// Serves one connection until it ends. When the gateway drains, requests under way have their answers, and no others
 /// are taken.
@@ -184,15 +187,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> Serving<S> {
 
     /// Begins with a request; says whether the client asks too much.
     fn begin(&mut self, guest: &Guest, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) -> bool {
-        // The library counts streams that were reset no more, but our work for them may go on.
-        let room = self.streams.len() < MOST_STREAMS as usize;
+        let under_way = self.streams.len();
         let generation = guest.service.generations.now();
-        let place = PLACES.try_acquire().ok().filter(|_| room);
-        let Some(place) = place else {
+        let place = PLACES.try_acquire().ok().filter(|_| under_way < share(PLACES.available_permits()));
+        // A connection that was let in may always ask for one thing.
+        if place.is_none() && under_way > 0 {
             // RFC 9113, section 8.7: nothing was done, and the client may ask again.
             respond.send_reset(Reason::REFUSED_STREAM);
-            return self.tally.note(End::Wasted);
-        };
+            // The library counts streams that were reset no more, but our work for them may go on. That others have
+            // taken the places is not this client's fault.
+            return under_way >= MOST_STREAMS as usize && self.tally.note(End::Wasted);
+        }
         self.streams.spawn(guest.clone().answer(generation, request, respond, place));
         false
     }
@@ -219,7 +224,7 @@ impl Guest {
         generation: Arc<Generation>,
         request: Request<RecvStream>,
         respond: SendResponse<Bytes>,
-        _place: SemaphorePermit<'static>,
+        _place: Option<SemaphorePermit<'static>>,
     ) -> End {
         let connections = &generation.connections;
         let (parts, body) = request.into_parts();
@@ -268,6 +273,13 @@ impl Guest {
         }
         End::Served
     }
+}
+
+/// How many requests a connection may have under way while so many places are free. Few connections cannot take them
+/// all: the fewer are left, the fewer each gets.
+pub(super) const fn share(free: usize) -> usize {
+    let share = (MOST_STREAMS as usize * free).div_ceil(MOST_PLACES);
+    if share > 1 { share } else { 1 }
 }
 
 /// Resolves when the server drains; also when nobody is left who could say so.
