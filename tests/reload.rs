@@ -109,9 +109,12 @@ async fn what_needs_a_restart_is_said_by_key_and_the_rest_holds() {
     }
     assert!(!log.contains("key=\"server.admin_listen\""), "{log}");
     assert_eq!(status(&program, "/closed").await, 200);
+    let page = async || ask(&site.path("admin.sock"), "GET", "/").await.text();
+    assert!(page().await.contains("A change waits for one: <code>server.listen</code> <code>session.store</code>"));
     site.rewrite(&text);
     program.hang_up().await;
     program.logged_times(RELOADED, 2).await;
+    assert!(!page().await.contains("waits for one"));
     assert_eq!(program.log().matches("restart_needed\" key=").count(), 2, "what it was before needs none");
 }
 
@@ -238,6 +241,55 @@ async fn systemd_hears_of_every_step() {
     assert!(hear().lines().any(|line| line == "STOPPING=1"));
     let (status, said) = program.ended().await;
     assert!(status.success(), "{status} {said}");
+}
+
+#[tokio::test]
+async fn the_watchdog_is_fed_while_it_serves_and_while_it_drains_and_nobody_else_hears_of_it() {
+    let site = Site::start().await;
+    let path = site.path("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let hear = || {
+        let mut buffer = [0; 4096];
+        let length = socket.recv(&mut buffer).expect("it says something");
+        String::from_utf8(buffer[..length].to_vec()).unwrap()
+    };
+    let environment = [("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "400000"), ("RUST_LOG", "info")];
+    let app = RawApp::start().await;
+    let text = site.configuration(&[]).replace(&site.echo.address.to_string(), &app.address.to_string());
+    let mut program = site.spawn_with(&text, None, &environment);
+    program.started().await;
+    assert!(hear().lines().any(|line| line == "READY=1"));
+    for _ in 0..5 {
+        assert_eq!(hear(), "WATCHDOG=1\n");
+    }
+    // What only our own request does not leave behind, whoever asks by its name.
+    let stranger = Request::new("HEAD", "/").header("Host", "watchdog.invalid").send(program.address()).await;
+    assert_eq!(stranger.status, 421);
+    program.logged("host=\"watchdog.invalid\"").await;
+    let metrics = ask(&site.path("admin.sock"), "GET", "/metrics").await.text();
+    let number = |name: &str| {
+        let lines = metrics.lines().filter(|line| line.starts_with(name));
+        lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum::<f64>()
+    };
+    assert_eq!(number("schoolgate_requests_total"), 1.0, "{metrics}");
+    assert_eq!(number("schoolgate_own_request_duration_seconds_count"), 0.0, "{metrics}");
+    // A stream holds the drain up.
+    let mut stream = Connection::open(program.address()).await;
+    stream.write(&Request::get("/public/events").header("Host", HOST).bytes()).await;
+    let (mut events, _) = app.request().await;
+    events.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n").await;
+    stream.until("data: 1\n\n").await;
+    program.terminate().await;
+    while !hear().lines().any(|line| line == "STOPPING=1") {}
+    for _ in 0..5 {
+        assert_eq!(hear(), "WATCHDOG=1\n");
+    }
+    drop((stream, events));
+    let (status, said) = program.ended().await;
+    assert!(status.success(), "{status} {said}");
+    assert_eq!(said.matches("watchdog.invalid").count(), 1, "{said}");
+    assert!(!said.contains("watchdog_not_fed"), "{said}");
 }
 
 #[tokio::test]

@@ -71,6 +71,6 @@ impl SessionsEndpoint {
     }
 }
 
-fn unavailable(error: &StoreError) -> Refusal {
+pub(super) fn unavailable(error: &StoreError) -> Refusal {
     Refusal::unavailable(format!("Try again: {error}. /readyz says when it is back."))
 }

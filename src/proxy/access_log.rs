@@ -18,6 +18,9 @@ use crate::{
 /// is there when somebody collects traces, by the names of <https://opentelemetry.io/docs/specs/semconv/http/http-spans/>: it has no query, and
 /// nothing of a person.
 pub(super) fn spans(facts: &Facts, scheme: Scheme) -> (Span, Span) {
+    if facts.is_own {
+        return (Span::none(), Span::none());
+    }
     let trace = &facts.trace;
     // At the highest level: it is there whatever RUST_LOG says.
     let lines = tracing::error_span!(
@@ -57,6 +60,9 @@ fn known(method: &Method) -> &str {
 /// Writes the line. It has the path and never the query: codes and tokens travel there.
 pub(super) fn line(exchange: &Exchange, status: u16) {
     let (facts, admission) = (&exchange.facts, exchange.admission());
+    if facts.is_own {
+        return;
+    }
     let app = admission.map(|admission| admission.app().name.as_str());
     let route = admission.map(|admission| admission.route().prefix.as_str());
     let session = admission.and_then(Admission::session).map(|session| session.record().handle.as_str());

@@ -12,7 +12,7 @@ use tracing::Instrument;
 
 use super::{
     Answer, Endpoint, Exchange, Facts, Gateway, Hsts, OwnHosts, Service, Settings, TrustedProxies, access_log,
-    entrance::{Arrival, Client, Visitor, enter},
+    entrance::{Arrival, Client, Speaker, Visitor, enter},
     forwarded::Forwarded,
     http2, judge,
     lent::{Home, Lent},
@@ -56,17 +56,20 @@ pub fn proxy(gateway: Gateway) -> Arc<Proxy> {
 
 /// Serves one connection until it ends, or has to end between two requests. With `tls` it begins with a handshake.
 pub async fn serve(service: Service, tls: Option<Arc<tls::Acceptor>>, socket: TcpStream) {
-    let Service { generations, mut drain, streams } = service;
+    let Service { generations, mut drain, .. } = service.clone();
     let _open = generations.now().connections.metrics.opened();
     let arrived = enter(socket, tls.as_deref(), &generations.now().connections, &mut drain).await;
-    let visitor = match arrived {
-        Some(Arrival::Visitor(visitor)) => visitor,
-        Some(Arrival::Plain(visitor)) => return turn_away(visitor, &generations.now().connections, &mut drain).await,
-        None => return,
-    };
-    if visitor.speaks_http2() {
-        return http2::serve(Service { generations, drain, streams }, visitor).await;
+    match arrived {
+        Some(Arrival::Visitor(visitor)) if visitor.speaks_http2() => http2::serve(service, visitor).await,
+        Some(Arrival::Visitor(visitor)) => attend(service, visitor).await,
+        Some(Arrival::Plain(visitor)) => turn_away(visitor, &generations.now().connections, &mut drain).await,
+        None => {}
     }
+}
+
+/// Serves the requests of somebody who has been let in and speaks HTTP/1.1.
+pub(super) async fn attend(service: Service, visitor: Visitor) {
+    let Service { generations, mut drain, streams } = service;
     let Visitor { client, peer, speaker, begun, certificate } = visitor;
     let (home, lent) = Home::lend(client);
     let mut guard = Guard::new(lent, peer.clone(), generations.now().connections.limits).holding(&begun);
@@ -81,9 +84,10 @@ pub async fn serve(service: Service, tls: Option<Arc<tls::Acceptor>>, socket: Tc
             Next::Refused(refusal) => return refuse(guard, refusal, connections.hsts, connections).await,
         }
         let trusted = speaker.believed(&connections.trusted);
+        let is_own = speaker == Speaker::Ourselves;
         let read = |head| facts(head, &peer, trusted, certificate.as_deref(), connections);
         let exchange = match guard.head().map(read) {
-            Some(Ok(facts)) => Exchange::new(facts),
+            Some(Ok(facts)) => Exchange::new(Facts { is_own, ..facts }),
             Some(Err(refusal)) => return refuse(guard, refusal, connections.hsts, connections).await,
             None => return,
         };
@@ -206,6 +210,7 @@ pub(super) fn facts(
         may_redirect: true,
         request_id,
         trace,
+        is_own: false,
     })
 }
 

@@ -94,7 +94,9 @@ impl ProxyHttp for Gateway {
         let facts = &exchange.facts;
         // Web servers ask for forward-auth by whatever name they know the gateway by.
         let everywhere = Endpoint::of(facts.target.path()) == Some(Endpoint::Auth);
-        let answer = if !facts.certified || !everywhere && !self.serves(&facts.host) {
+        let answer = if facts.is_own {
+            judge::misdirected(facts)
+        } else if !facts.certified || !everywhere && !self.serves(&facts.host) {
             let answer = if facts.certified { judge::misdirected(facts) } else { judge::uncertified(facts) };
             self.count(&exchange, Err(&answer));
             answer

@@ -16,6 +16,7 @@ mod settings;
 mod signals;
 mod sockets;
 mod store;
+mod watchdog;
 
 pub use key_file::{KeyFileError, session_key, session_key_file};
 pub use restart::NeedsRestart;

@@ -1,5 +1,7 @@
 //! What systemd hears of the service (sd_notify(3)). Without systemd nobody is told.
 
+use std::time::Duration;
+
 use sd_notify::NotifyState;
 
 /// It listens, and can be used.
@@ -23,6 +25,16 @@ pub(super) fn reloaded(status: &str) {
 /// It ends.
 pub(super) fn stopping() {
     tell(&[NotifyState::Stopping, NotifyState::Status("Finishing what is under way")]);
+}
+
+/// How often it has to be heard that the service lives (sd_watchdog_enabled(3)); never, without systemd's watchdog.
+pub(super) fn watchdog() -> Option<Duration> {
+    sd_notify::watchdog_enabled().filter(|within| !within.is_zero())
+}
+
+/// It lives.
+pub(super) fn alive() {
+    tell(&[NotifyState::Watchdog]);
 }
 
 fn tell(states: &[NotifyState<'_>]) {

@@ -1,6 +1,10 @@
 //! From start to a clean stop, and the reloads in between.
 
-use super::{NeedsRestart, Parts, Running, Settings, Signals, StartError, Told, descriptors, notify, sockets::Sockets};
+use std::time::Duration;
+
+use super::{
+    NeedsRestart, Parts, Running, Settings, Signals, StartError, Told, descriptors, notify, sockets::Sockets, watchdog,
+};
 use crate::telemetry::Reload;
 
 /// Reads the configuration again; says in a few words why it is not used, once the details are in the log.
@@ -14,7 +18,7 @@ pub type Reread<'a> = dyn FnMut() -> Result<Settings, String> + 'a;
 pub async fn run(settings: Settings, reread: &mut Reread<'_>) -> Result<(), StartError> {
     let mut signals = Signals::listen()?;
     let parts = Parts { sockets: Sockets::of_systemd()?, ..Parts::default() };
-    run_with(settings, parts, &mut signals, reread, notify::ready).await
+    run_with(settings, parts, &mut signals, reread, (notify::ready, notify::watchdog())).await
 }
 
 /// Runs a gateway until a signal stops it; `started` is called when it listens.
@@ -23,7 +27,7 @@ pub async fn run(settings: Settings, reread: &mut Reread<'_>) -> Result<(), Star
 /// When it does not start.
 pub async fn run_until(settings: Settings, signals: &mut Signals, started: impl FnOnce()) -> Result<(), StartError> {
     let mut nothing = || Err("there is nothing to read again".to_owned());
-    run_with(settings, Parts::default(), signals, &mut nothing, started).await
+    run_with(settings, Parts::default(), signals, &mut nothing, (started, None)).await
 }
 
 async fn run_with(
@@ -31,11 +35,13 @@ async fn run_with(
     parts: Parts,
     signals: &mut Signals,
     reread: &mut Reread<'_>,
-    started: impl FnOnce(),
+    (started, watched): (impl FnOnce(), Option<Duration>),
 ) -> Result<(), StartError> {
     descriptors::raise_limit();
     let mut running = Running::start(settings, parts).await?;
     started();
+    // To the very end: a gateway that drains must not be killed.
+    let _fed = watched.map(|within| watchdog::Fed::start(running.pulse().clone(), within));
     while signals.next().await == Told::Reload {
         notify::reloading();
         tokio::select! {

@@ -87,6 +87,7 @@ impl Serving {
     ) -> Result<(Self, Generation), StartError> {
         let Wanted { apple: _, assertion, signin: signin_settings, proxy, table } = wanted;
         let (clock, entropy) = (Arc::clone(&core.clock), Arc::clone(&core.entropy));
+        let since = clock.now();
         let assertion = assertion.map(|settings| {
             let known = before.and_then(|before| before.assertion.as_ref()).filter(|(known, _)| *known == settings);
             let assertions = known.map(|(_, assertions)| Arc::clone(assertions)).unwrap_or_else(|| {
@@ -112,6 +113,8 @@ impl Serving {
             refresh_before: signin_settings.refresh_before,
             revoke: if signin_settings.revoke_on_sign_out { Revoke::Yes } else { Revoke::No },
             assertions,
+            since,
+            needs_restart: Vec::new(),
         };
         let tasks = Tasks(Vec::new());
         Ok((Self { apple, signin, present, upstreams, assertion, tasks }, generation))
