@@ -1,10 +1,10 @@
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, time::Duration};
 
 use crate::{
     machine::eventually,
     school::School,
     support::{
-        Authority, HOST, Load, Request, TlsApp,
+        Authority, Connection, HOST, Load, RawApp, Request, TlsApp,
         load::{Arrivals, Late},
         redis::Server,
         world::at,
@@ -151,6 +151,57 @@ async fn after_a_crash_who_connects_waits_for_the_next_process() {
     assert_eq!(school.public().await.status, 200);
     assert_ne!(school.pid(), before);
     assert!(school.knows(&mut teacher).await);
+}
+
+/// The unit's watchdog bites sooner than at a school.
+fn watch_closely(school: &School) {
+    school.drop_in("schoolgate.service", "watchdog", "[Service]\nWatchdogSec=2s\n");
+    school.machine.run("systemctl restart schoolgate");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_serves_is_left_alone_and_one_that_hangs_is_started_anew() {
+    let school = School::open(&[]).await;
+    assert_eq!(school.machine.property("schoolgate.service", "WatchdogUSec"), "30s");
+    watch_closely(&school);
+    let mut teacher = school.signed_in("teacher-1").await;
+    let before = school.pid();
+    let fed = || school.machine.property("schoolgate.service", "WatchdogTimestampMonotonic").parse::<u64>().unwrap();
+    let begin = fed();
+    eventually("it is fed for longer than its time", || (fed() > begin + 5_000_000).then_some(()));
+    assert_eq!((school.pid(), school.machine.property("schoolgate.service", "NRestarts")), (before, "0".to_owned()));
+
+    school.machine.run(&format!("kill -STOP {before}"));
+    assert_eq!(school.public().await.status, 200, "who connects waits for the next process");
+    assert_ne!(school.pid(), before);
+    school.machine.logged("Watchdog timeout (limit 2s)!");
+    assert!(school.knows(&mut teacher).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_watchdog_leaves_one_alone_that_waits_for_its_streams_to_end() {
+    let app = RawApp::start().await;
+    let school = School::installed().await;
+    let before = school.configuration(&[]);
+    school.configure(&[]);
+    school.write(&before.replace(&school.site.echo.address.to_string(), &app.address.to_string()));
+    school.strict();
+    watch_closely(&school);
+    let mut stream = Connection::open(school.address).await;
+    stream.write(&Request::get("/public/events").header("Host", HOST).bytes()).await;
+    let (mut events, _) = app.request().await;
+    events.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n").await;
+    stream.until("data: 1\n\n").await;
+    // It is a stream when it has lasted for a while.
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    school.machine.run("systemctl stop --no-block schoolgate");
+    school.machine.logged("draining_streams");
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    events.write(b"data: 2\n\n").await;
+    stream.until("data: 2\n\n").await;
+    drop(events);
+    eventually("it has stopped", || (school.machine.state("schoolgate.service") == "inactive").then_some(()));
+    assert_eq!(school.machine.property("schoolgate.service", "Result"), "success", "{}", school.machine.journal());
 }
 
 #[tokio::test(flavor = "multi_thread")]
