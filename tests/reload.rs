@@ -344,3 +344,18 @@ async fn sessions_live_by_the_new_lifetimes_at_once() {
     world.clock.advance(Duration::from_secs(1800));
     assert_eq!(browser.open(&page).await.status, 302);
 }
+
+#[tokio::test]
+async fn a_configuration_that_cannot_be_read_to_its_end_holds_up_neither_requests_nor_the_stop() {
+    let site = Site::start().await;
+    let program = started(&site, &site.configuration(&[])).await;
+    fs::remove_file(site.path("gateway.toml")).unwrap();
+    // Whoever reads it waits for somebody who writes.
+    let made = std::process::Command::new("mkfifo").arg(site.path("gateway.toml")).status().unwrap();
+    assert!(made.success());
+    program.hang_up().await;
+    assert_eq!(status(&program, "/public/x").await, 200);
+    program.terminate().await;
+    let (status, said) = tokio::time::timeout(Duration::from_secs(20), program.ended()).await.expect("it stops");
+    assert!(status.success(), "{status} {said}");
+}
