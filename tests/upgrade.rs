@@ -12,10 +12,10 @@ use std::{
 };
 
 use support::{
-    Browser, Connection, HOST, Load, Program, RawApp, Request, Site,
-    world::{at_apple, through_apple},
+    Connection, HOST, Load, Program, RawApp, Request, Site,
+    load::{Arrivals, Late},
 };
-use tokio::{sync::watch, time::timeout};
+use tokio::time::timeout;
 
 /// A socket that listens, and the configuration of a gateway on it that keeps its sessions in a file.
 fn socket(site: &Site, lines: &[(&str, &str)]) -> (TcpListener, SocketAddr, String) {
@@ -50,31 +50,18 @@ async fn no_request_and_no_sign_in_fails_while_it_is_restarted_ten_times() {
     let cookie = format!("__Host-schoolgate={}", browser.cookie(HOST, "__Host-schoolgate").unwrap());
     let request = Request::get("/x").header("Host", HOST).header("Cookie", &cookie);
     let load = Load::start(address, &request, 20, 500);
-    let (stop, stops) = watch::channel(false);
-    let signing_in = tokio::spawn(async move {
-        let mut count = 0;
-        while !*stops.borrow() {
-            let answer = through_apple(&mut Browser::new(address), "/start", "pupil-1").await;
-            assert_eq!((answer.status, answer.location()), (303, "/start"), "{}", answer.text());
-            count += 1;
-        }
-        count
-    });
+    let arrivals = Arrivals::start(address);
     for _ in 0..10 {
         // A sign-in that begins before the restart ends after it.
-        let mut late = program.browser();
-        let authorize = late.open(&format!("https://{HOST}/start")).await;
+        let late = Late::leaves(address).await;
         end(program).await;
         program = start(&site, &text, &socket).await;
-        let back = at_apple(authorize.location(), "teacher-2").await;
-        let answer = late.open(&back).await;
-        assert_eq!((answer.status, answer.location()), (303, "/start"), "{}", answer.text());
+        late.comes_back().await;
     }
-    stop.send_replace(true);
-    let (count, signed_in) = (load.stop().await, signing_in.await.unwrap());
-    assert_eq!(count.bad, Vec::<String>::new());
-    assert!(count.good > 1_000 && signed_in > 10, "{} requests, {signed_in} sign-ins", count.good);
-    println!("{} requests, {signed_in} sign-ins during 10 restarts", count.good);
+    let (requests, sign_ins) = (load.stop().await, arrivals.stop().await);
+    assert_eq!((requests.bad, sign_ins.bad), (Vec::new(), Vec::new()));
+    assert!(requests.good > 1_000 && sign_ins.good > 10, "{} requests, {} sign-ins", requests.good, sign_ins.good);
+    println!("{} requests, {} sign-ins during 10 restarts", requests.good, sign_ins.good);
 }
 
 #[tokio::test]

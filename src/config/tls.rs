@@ -94,7 +94,7 @@ fn has_files(section: &mut Section<'_>) -> bool {
 
 /// Examples of the two paths.
 const CERTIFICATE: &str = r#""/etc/schoolgate/tls/fullchain.pem""#;
-const KEY: &str = r#""$CREDENTIALS_DIRECTORY/privkey.pem""#;
+const KEY: &str = r#""/etc/schoolgate/tls/privkey.pem""#;
 
 /// The two keys of one pair.
 fn pair(section: &mut Section<'_>, report: &Report<'_>, surroundings: &Surroundings<'_>) -> Option<Entry<Kept>> {

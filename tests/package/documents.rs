@@ -6,11 +6,16 @@ use crate::{
     deb::Packages,
     machine::Machine,
     school::School,
-    support::{redis::Server, world::at},
+    support::{
+        Browser, Echo,
+        pebble::free,
+        redis::Server,
+        world::{at, at_apple},
+    },
 };
 
 const INSTALL: &str = include_str!("../../docs/install.md");
-const SYSTEMD: &str = include_str!("../../docs/systemd.md");
+pub const SYSTEMD: &str = include_str!("../../docs/systemd.md");
 
 /// The file that a document shows: the block whose first line is the path.
 fn file(document: &str, path: &str) -> String {
@@ -19,11 +24,15 @@ fn file(document: &str, path: &str) -> String {
     rest.split_once("```").unwrap().0.to_owned()
 }
 
-/// The commands below a heading, up to the next.
-fn commands<'a>(document: &'a str, heading: &str) -> Vec<&'a str> {
+/// What stands below a heading, up to the next.
+fn section<'a>(document: &'a str, heading: &str) -> &'a str {
     let (_, rest) = document.split_once(&format!("# {heading}\n")).unwrap_or_else(|| panic!("no heading {heading}"));
-    let section = rest.split("\n## ").next().unwrap();
-    section.lines().filter_map(|line| line.strip_prefix("    ")).collect()
+    rest.split("\n## ").next().unwrap()
+}
+
+/// The commands below a heading, up to the next.
+pub fn commands<'a>(document: &'a str, heading: &str) -> Vec<&'a str> {
+    section(document, heading).lines().filter_map(|line| line.strip_prefix("    ")).collect()
 }
 
 /// Writes a file of a document where the document says.
@@ -66,6 +75,48 @@ fn the_page_about_installing_leads_to_a_gateway_that_serves() {
     }
     assert!(answers(&machine, "127.0.0.1:8080"));
     assert!(machine.run("systemctl list-dependencies multi-user.target").contains("schoolgate.service"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_tried_without_an_account() {
+    let (heading, app) = ("Try it without an account", Echo::start().await);
+    let machine = Machine::boot(Packages::made().folder());
+    machine.run("dpkg --install /packages/schoolgate-1.deb");
+    // The machine has the ports of this one, where others have taken some.
+    let (gateway, apple) = (free(), free());
+    let ports = [("8080", gateway.port()), ("9998", apple.port()), ("9000", app.address.port())];
+    let configuration = file(section(INSTALL, heading), "/etc/schoolgate/gateway.toml");
+    let here = ports.iter().fold(configuration, |text, (said, port)| {
+        assert!(text.contains(said));
+        text.replace(said, &port.to_string())
+    });
+    machine.write("/etc/schoolgate/gateway.toml", here, 0o644);
+    let listen = format!("[Socket]\nListenStream=\nListenStream={gateway}\n");
+    machine.write("/etc/systemd/system/schoolgate.socket.d/listen.conf", listen, 0o644);
+    machine.run("systemctl daemon-reload");
+    let [key, stand_in, start, doctor, forget, stop] = commands(INSTALL, heading)[..] else { panic!() };
+    for command in [key, stand_in, start] {
+        machine.run(command);
+    }
+    assert_eq!(machine.run("stat --format %a /etc/schoolgate/apple.p8").trim(), "600");
+
+    let (mut browser, page) = (Browser::new(gateway), format!("http://localhost:{}/", gateway.port()));
+    let answer = browser.open(&page).await;
+    assert_eq!(answer.status, 302, "{}", answer.text());
+    let back = at_apple(answer.location(), "teacher-1").await;
+    assert_eq!(browser.open(&back).await.status, 303);
+    assert_eq!(browser.open(&page).await.status, 200);
+    assert!(app.last().header("x-forwarded-user").is_some());
+    let answer = browser.open(&format!("{page}.schoolgate/")).await.text();
+    assert!(answer.contains("tilda.brightwater"), "{answer}");
+    machine.run(doctor);
+    for command in [forget, stop] {
+        machine.run(command);
+    }
+    assert_eq!(
+        (machine.state("schoolgate.service"), machine.state("stand-in.service")),
+        ("inactive".into(), "inactive".into())
+    );
 }
 
 #[test]

@@ -140,7 +140,13 @@ impl Machine {
 
     /// Waits until the journal has it.
     pub fn logged(&self, text: &str) {
-        eventually(&format!("the journal has {text:?}"), || self.journal().contains(text).then_some(()));
+        self.logged_times(text, 1);
+    }
+
+    /// The same for something that it has several times.
+    pub fn logged_times(&self, text: &str, times: usize) {
+        let has = || (self.journal().matches(text).count() >= times).then_some(());
+        eventually(&format!("the journal has {text:?} {times} times"), has);
     }
 
     /// The state of a unit: `active`, `failed`, ...

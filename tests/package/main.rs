@@ -21,5 +21,9 @@ mod support;
 mod documents;
 /// What dpkg does.
 mod installing;
+/// What an operator reads.
+mod journal;
+/// What the gateway's own TLS does.
+mod secured;
 /// What systemd does.
 mod service;

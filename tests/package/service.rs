@@ -1,9 +1,14 @@
-use std::fs;
+use std::{collections::BTreeSet, fs, time::Duration};
 
 use crate::{
     machine::eventually,
     school::School,
-    support::{Authority, Request, TlsApp, redis::Server, world::at},
+    support::{
+        Authority, Connection, HOST, Load, RawApp, Request, TlsApp,
+        load::{Arrivals, Late},
+        redis::Server,
+        world::at,
+    },
 };
 
 /// A line of `/proc/PID/status`.
@@ -77,7 +82,7 @@ async fn redis_and_apps_with_tls_work_in_the_sandbox() {
     machine.write("/etc/schoolgate/apps-ca.pem", fs::read(authority.file()).unwrap(), 0o644);
     machine.run("head -c 32 /dev/urandom | base64 >/etc/schoolgate/session.key");
     machine.run("chgrp schoolgate /etc/schoolgate/session.key && chmod 640 /etc/schoolgate/session.key");
-    school.drop_in("schoolgate.service", "strict", "[Service]\nSystemCallErrorNumber=kill\n");
+    school.strict();
     let lines = [("session", &*store), ("app", "upstream_ca_file = \"/etc/schoolgate/apps-ca.pem\"")];
     school.configure(&lines);
     let text = school.configuration(&lines);
@@ -110,17 +115,31 @@ async fn a_reload_changes_what_is_served_and_a_wrong_one_fails_with_its_reason()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn restarts_turn_nobody_away() {
+async fn no_request_and_no_sign_in_fails_over_ten_restarts_and_an_upgrade() {
     let school = School::open(&[]).await;
     let mut teacher = school.signed_in("teacher-1").await;
-    let crowd = school.crowd();
-    for _ in 0..10 {
-        crowd.goes_on(100).await;
-        school.machine.run("systemctl restart schoolgate");
+    let cookie = format!("__Host-schoolgate={}", teacher.cookie(HOST, "__Host-schoolgate").unwrap());
+    let request = Request::get("/page").header("Host", HOST).header("Cookie", &cookie);
+    let load = Load::start(school.address, &request, 20, 500);
+    let arrivals = Arrivals::start(school.address);
+    let mut processes = BTreeSet::from([school.pid()]);
+    for restart in 0..=10 {
+        // A sign-in that begins before the restart ends after it.
+        let late = Late::leaves(school.address).await;
+        if restart < 10 {
+            school.machine.run("systemctl restart schoolgate");
+        } else {
+            school.install(2);
+        }
+        late.comes_back().await;
+        processes.insert(school.pid());
     }
-    crowd.goes_on(100).await;
-    assert_eq!(crowd.ends().await, [""; 0]);
+    let (requests, sign_ins) = (load.stop().await, arrivals.stop().await);
+    assert_eq!((requests.bad, sign_ins.bad), (Vec::new(), Vec::new()));
+    assert!(requests.good > 2_000 && sign_ins.good > 10, "{} requests, {} sign-ins", requests.good, sign_ins.good);
+    assert_eq!(processes.len(), 12);
     assert!(school.knows(&mut teacher).await);
+    println!("{} requests, {} sign-ins during 10 restarts and an upgrade", requests.good, sign_ins.good);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,6 +151,57 @@ async fn after_a_crash_who_connects_waits_for_the_next_process() {
     assert_eq!(school.public().await.status, 200);
     assert_ne!(school.pid(), before);
     assert!(school.knows(&mut teacher).await);
+}
+
+/// The unit's watchdog bites sooner than at a school.
+fn watch_closely(school: &School) {
+    school.drop_in("schoolgate.service", "watchdog", "[Service]\nWatchdogSec=2s\n");
+    school.machine.run("systemctl restart schoolgate");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_serves_is_left_alone_and_one_that_hangs_is_started_anew() {
+    let school = School::open(&[]).await;
+    assert_eq!(school.machine.property("schoolgate.service", "WatchdogUSec"), "30s");
+    watch_closely(&school);
+    let mut teacher = school.signed_in("teacher-1").await;
+    let before = school.pid();
+    let fed = || school.machine.property("schoolgate.service", "WatchdogTimestampMonotonic").parse::<u64>().unwrap();
+    let begin = fed();
+    eventually("it is fed for longer than its time", || (fed() > begin + 5_000_000).then_some(()));
+    assert_eq!((school.pid(), school.machine.property("schoolgate.service", "NRestarts")), (before, "0".to_owned()));
+
+    school.machine.run(&format!("kill -STOP {before}"));
+    assert_eq!(school.public().await.status, 200, "who connects waits for the next process");
+    assert_ne!(school.pid(), before);
+    school.machine.logged("Watchdog timeout (limit 2s)!");
+    assert!(school.knows(&mut teacher).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_watchdog_leaves_one_alone_that_waits_for_its_streams_to_end() {
+    let app = RawApp::start().await;
+    let school = School::installed().await;
+    let before = school.configuration(&[]);
+    school.configure(&[]);
+    school.write(&before.replace(&school.site.echo.address.to_string(), &app.address.to_string()));
+    school.strict();
+    watch_closely(&school);
+    let mut stream = Connection::open(school.address).await;
+    stream.write(&Request::get("/public/events").header("Host", HOST).bytes()).await;
+    let (mut events, _) = app.request().await;
+    events.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n").await;
+    stream.until("data: 1\n\n").await;
+    // It is a stream when it has lasted for a while.
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    school.machine.run("systemctl stop --no-block schoolgate");
+    school.machine.logged("draining_streams");
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    events.write(b"data: 2\n\n").await;
+    stream.until("data: 2\n\n").await;
+    drop(events);
+    eventually("it has stopped", || (school.machine.state("schoolgate.service") == "inactive").then_some(()));
+    assert_eq!(school.machine.property("schoolgate.service", "Result"), "success", "{}", school.machine.journal());
 }
 
 #[tokio::test(flavor = "multi_thread")]

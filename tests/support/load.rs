@@ -1,4 +1,5 @@
-//! Many clients that ask again and again on connections that they keep, and count what goes wrong.
+//! Many clients that ask again and again on connections that they keep, and people who sign in meanwhile; and a count of
+//! what goes wrong.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -9,7 +10,10 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::{Connection, Request};
+use super::{
+    Browser, Connection, Request,
+    world::{at, at_apple, through_apple},
+};
 
 /// Clients at work.
 pub struct Load {
@@ -46,6 +50,57 @@ impl Load {
             all.bad.extend(bad);
         }
         all
+    }
+}
+
+/// People who sign in, one after the other.
+pub struct Arrivals {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<Count>,
+}
+
+impl Arrivals {
+    pub fn start(address: SocketAddr) -> Self {
+        let (stop, stops) = watch::channel(false);
+        let task = tokio::spawn(async move {
+            let mut count = Count::default();
+            while !*stops.borrow() {
+                let answer = through_apple(&mut Browser::new(address), "/start", "pupil-1").await;
+                if (answer.status, answer.header("location")) == (303, Some("/start")) {
+                    count.good += 1;
+                } else {
+                    count.bad.push(format!("{answer:?}"));
+                }
+            }
+            count
+        });
+        Self { stop, task }
+    }
+
+    /// Waits for the last of them.
+    pub async fn stop(self) -> Count {
+        self.stop.send_replace(true);
+        self.task.await.unwrap()
+    }
+}
+
+/// Somebody who is at Apple, and comes back later.
+pub struct Late {
+    browser: Browser,
+    authorize: String,
+}
+
+impl Late {
+    pub async fn leaves(address: SocketAddr) -> Self {
+        let mut browser = Browser::new(address);
+        let authorize = browser.open(&at("/start")).await.location().to_owned();
+        Self { browser, authorize }
+    }
+
+    pub async fn comes_back(mut self) {
+        let back = at_apple(&self.authorize, "teacher-2").await;
+        let answer = self.browser.open(&back).await;
+        assert_eq!((answer.status, answer.location()), (303, "/start"), "{}", answer.text());
     }
 }
 

@@ -50,7 +50,7 @@ fn at_hand(value: &str) -> String {
         .replace("/etc/schoolgate/apps-ca.pem", "$CREDENTIALS_DIRECTORY/ca.pem")
         .replace("/etc/schoolgate/tls/fullchain.pem", "$CREDENTIALS_DIRECTORY/tls.pem")
         .replace("$CREDENTIALS_DIRECTORY/acme.key", "$CREDENTIALS_DIRECTORY/session.key")
-        .replace("$CREDENTIALS_DIRECTORY/privkey.pem", "$CREDENTIALS_DIRECTORY/tls.key")
+        .replace("/etc/schoolgate/tls/privkey.pem", "$CREDENTIALS_DIRECTORY/tls.key")
 }
 
 /// The line for a key, with what else the section must then have.
