@@ -35,7 +35,7 @@ pub(super) async fn check(around: &Surroundings) -> Vec<Finding> {
         findings.push(Finding::ill(
             Id::RunAsRoot,
             "the doctor runs as root, which may read and write more than the gateway's own user",
-            "to see what the gateway may, run it as that user: runuser -u schoolgate -- schoolgate doctor",
+            "to see what the gateway may, run it as that user: docs/doctor.md has the command for the service, whose key only root can read",
         ));
     }
     findings.push(descriptors());
