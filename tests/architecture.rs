@@ -93,6 +93,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "acme",
             "clock",
             "entropy",
             "identity",
@@ -106,6 +107,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "config",
             "demo",
             "server",
+            "tls",
         ],
     ),
 ];
