@@ -195,13 +195,15 @@ async fn systemd_hears_of_every_step() {
         let length = socket.recv(&mut buffer).expect("it says something");
         String::from_utf8(buffer[..length].to_vec()).unwrap()
     };
-    let mut program = site.spawn_with(&site.configuration(&[]), None, &[("NOTIFY_SOCKET", path.to_str().unwrap())]);
+    // Longer than the library of the service can say, and than the unit's TimeoutStopSec=.
+    let text = site.configuration(&[("server", "shutdown_grace = \"2h\"")]);
+    let mut program = site.spawn_with(&text, None, &[("NOTIFY_SOCKET", path.to_str().unwrap())]);
     program.started().await;
     assert!(hear().lines().any(|line| line == "READY=1"));
     for (text, status) in [
-        (site.configuration(&[]), "STATUS=Reloaded"),
+        (text.clone(), "STATUS=Reloaded"),
         (
-            site.configuration(&[]).replace("listen = [\"127.0.0.1:0\"]", "listen = [\"127.0.0.1:1\"]"),
+            text.replace("listen = [\"127.0.0.1:0\"]", "listen = [\"127.0.0.1:1\"]"),
             "STATUS=Reloaded; a restart is needed for server.listen",
         ),
         ("[server".to_owned(), "STATUS=The last reload was refused: "),
@@ -217,6 +219,11 @@ async fn systemd_hears_of_every_step() {
     }
     program.terminate().await;
     assert!(hear().lines().any(|line| line == "STOPPING=1"));
+    let extended = hear();
+    let most =
+        extended.trim().strip_prefix("EXTEND_TIMEOUT_USEC=").expect("how long it may take").parse::<u64>().unwrap();
+    let most = Duration::from_micros(most).as_secs();
+    assert!((2 * 3600 + 30..2 * 3600 + 60).contains(&most), "{most}");
     let (status, said) = program.ended().await;
     assert!(status.success(), "{status} {said}");
 }

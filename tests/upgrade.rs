@@ -127,7 +127,17 @@ async fn a_socket_that_the_configuration_does_not_name_is_an_error_with_its_cure
     let site = Site::start().await;
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let (status, said) = site.spawn_with(&site.configuration(&[]), Some(&socket), &[]).ended().await;
-    assert_eq!(status.code(), Some(1), "{said}");
+    // As after a wrong configuration: systemd does not try again.
+    assert_eq!(status.code(), Some(2), "{said}");
     let address = socket.local_addr().unwrap();
     assert!(said.contains(&format!("systemd listens on {address}")) && said.contains("ListenStream="), "{said}");
+}
+
+#[tokio::test]
+async fn a_socket_that_is_no_tcp_listener_is_a_mistake_of_the_configuration() {
+    let site = Site::start().await;
+    let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (status, said) = site.spawn_with(&site.configuration(&[]), Some(&datagrams), &[]).ended().await;
+    assert_eq!(status.code(), Some(2), "{said}");
+    assert!(said.contains("cannot use a socket that systemd hands over") && said.contains("ListenStream="), "{said}");
 }
