@@ -52,7 +52,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "tls",
         ],
     ),
-    ("admin", &["clock", "entropy", "identity", "web", "telemetry", "apple", "session", "assertion", "pages"]),
+    ("admin", &["clock", "entropy", "identity", "web", "telemetry", "tls", "apple", "session", "assertion", "pages"]),
     ("demo", &["secret", "clock", "entropy", "identity"]),
     (
         "server",

@@ -201,7 +201,7 @@ mod tests {
         let (_, draining) = watch::channel(false);
         let present = Present { apple, refresh_before: Duration::ZERO, revoke: Revoke::No, assertions: None };
         let present = Arc::new(ArcSwap::from_pointee(present));
-        Parts { present, sessions, queue, metrics: Metrics::new(clock), entropy, draining }
+        Parts { present, sessions, queue, metrics: Metrics::new(clock), entropy, certificates: None, draining }
     }
 
     async fn rest(stream: &mut UnixStream) -> String {

@@ -25,6 +25,7 @@ use crate::{
     entropy::{self, SharedEntropy},
     session::{RevocationQueue, Revoke, Sessions},
     telemetry::Metrics,
+    tls::Certificates,
 };
 
 /// What a reload of the configuration may change.
@@ -53,6 +54,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// For request numbers.
     pub entropy: SharedEntropy,
+    /// The certificates of the public listeners; `None` where somebody else ends TLS.
+    pub certificates: Option<Arc<Certificates>>,
     /// Whether the gateway stops.
     pub draining: watch::Receiver<bool>,
 }
@@ -97,8 +100,8 @@ impl Endpoint {
 
 impl Router {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { present, sessions, queue, metrics, entropy, draining } = parts;
-        let health = Health::new(Arc::clone(&present), Arc::clone(&sessions), queue, draining);
+        let Parts { present, sessions, queue, metrics, entropy, certificates, draining } = parts;
+        let health = Health::new(Arc::clone(&present), Arc::clone(&sessions), queue, certificates, draining);
         let sessions = SessionsEndpoint::new(sessions, present, Arc::clone(&metrics));
         Self { health, metrics, sessions, entropy }
     }

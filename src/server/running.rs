@@ -126,6 +126,7 @@ impl Running {
             queue: core.queue.clone(),
             metrics: Arc::clone(&core.metrics),
             entropy: Arc::clone(&core.entropy),
+            certificates: keeper.as_ref().map(|keeper| Arc::clone(keeper.certificates())),
             draining: drains.clone(),
         };
         let admin = admin(&admin_listen, operators).await?;
