@@ -5,7 +5,12 @@ mod support;
 
 use std::{fs, os::unix::net::UnixDatagram, time::Duration};
 
-use support::{Connection, HOST, Load, Program, RawApp, Request, Site, World, program::ask, world::through_apple};
+use support::{
+    Authority, Connection, HOST, Http2, Load, Program, RawApp, Request, Site, TlsClient, World,
+    http2::{request, whole},
+    program::ask,
+    world::through_apple,
+};
 
 const RELOADED: &str = "event=\"reloaded\"";
 const REFUSED: &str = "event=\"reload_refused\"";
@@ -126,6 +131,36 @@ async fn sessions_streams_and_sign_ins_under_way_go_on() {
     );
     events.write(b"data: 2\n\n").await;
     stream.until("data: 2\n\n").await;
+}
+
+#[tokio::test]
+async fn requests_of_http_2_go_on_over_a_reload_and_the_next_on_that_connection_meet_the_new_rules() {
+    let (site, authority, app) = (Site::start().await, Authority::new("School"), RawApp::start().await);
+    let section = format!("[server.tls]\n{}", authority.signs(&[HOST]).write(&site.path(""), "tls"));
+    let text = |lines: &[(&str, &str)]| {
+        let lines = [lines, &[("server", section.as_str())]].concat();
+        site.configuration(&lines).replace(&site.echo.address.to_string(), &app.address.to_string())
+    };
+    let program = started(&site, &text(&[])).await;
+    let stream = TlsClient::speaking(&authority, &["h2"]).connect(program.address(), HOST).await.unwrap();
+    let mut client = Http2::over(stream).await;
+    assert_eq!(client.send(request("GET", "/closed")).await.status, 401);
+    let under_way = client.start(request("GET", "/public")).await;
+    let (mut at_app, _) = app.request().await;
+    at_app.write(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\none").await;
+    site.rewrite(&text(&[OPEN]));
+    program.hang_up().await;
+    program.logged_times(RELOADED, 1).await;
+    let open = client.start(request("GET", "/closed")).await;
+    let (mut second, _) = app.request().await;
+    second.write(b"HTTP/1.1 204 No Content\r\n\r\n").await;
+    assert_eq!(whole(open).await.unwrap().status, 204, "the new rules");
+    at_app.write(b"two").await;
+    assert_eq!(whole(under_way).await.unwrap().text(), "onetwo", "it began before");
+    site.rewrite(&text(&[]));
+    program.hang_up().await;
+    program.logged_times(RELOADED, 2).await;
+    assert_eq!(client.send(request("GET", "/closed")).await.status, 401);
 }
 
 #[tokio::test]
