@@ -12,7 +12,7 @@ use std::{
 };
 
 use support::{
-    Browser, Connection, HOST, Load, Program, RawApp, Request, Site,
+    Authority, Browser, Connection, HOST, Load, Program, RawApp, Request, Site, TlsClient,
     world::{at_apple, through_apple},
 };
 use tokio::{sync::watch, time::timeout};
@@ -75,6 +75,29 @@ async fn no_request_and_no_sign_in_fails_while_it_is_restarted_ten_times() {
     assert_eq!(count.bad, Vec::<String>::new());
     assert!(count.good > 1_000 && signed_in > 10, "{} requests, {signed_in} sign-ins", count.good);
     println!("{} requests, {signed_in} sign-ins during 10 restarts", count.good);
+}
+
+#[tokio::test]
+async fn no_request_of_http_2_fails_while_it_is_restarted_ten_times() {
+    let (site, authority) = (Site::start().await, Authority::new("School"));
+    let section = format!("[server.tls]\n{}", authority.signs(&[HOST]).write(&site.path(""), "tls"));
+    let (socket, address, text) = socket(&site, &[("server", &section)]);
+    let mut program = start(&site, &text, &socket).await;
+    let mut browser = Browser::new(address).with_tls(TlsClient::trusting(&authority));
+    assert_eq!(through_apple(&mut browser, "/start", "teacher-1").await.status, 303);
+    let cookie = format!("__Host-schoolgate={}", browser.cookie(HOST, "__Host-schoolgate").unwrap());
+    let load = Load::over_http2(address, &TlsClient::speaking(&authority, &["h2"]), "/x", &cookie, (20, 500));
+    for _ in 0..10 {
+        end(program).await;
+        program = start(&site, &text, &socket).await;
+        let mut other = Browser::new(address).with_tls(TlsClient::trusting(&authority));
+        let answer = through_apple(&mut other, "/start", "teacher-2").await;
+        assert_eq!(answer.status, 303, "{}", answer.text());
+    }
+    let count = load.stop().await;
+    assert_eq!(count.bad, Vec::<String>::new());
+    assert!(count.good > 1_000, "{} requests", count.good);
+    println!("{} requests of HTTP/2 during 10 restarts", count.good);
 }
 
 #[tokio::test]
