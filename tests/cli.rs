@@ -695,37 +695,3 @@ fn the_configuration_in_the_readme_is_valid() {
     assert_eq!(answer.status, 0, "{}", answer.stderr);
     assert!(answer.stdout.ends_with(" 0 warnings\n"), "{}", answer.stdout);
 }
-
-/// As GitHub makes it.
-fn anchor(heading: &str) -> String {
-    let kept = heading.trim_start_matches('#').trim().chars().filter(|it| it.is_alphanumeric() || " -_".contains(*it));
-    kept.collect::<String>().to_lowercase().replace(' ', "-")
-}
-
-#[test]
-fn what_the_documentation_links_to_is_there() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let in_folder = |folder: PathBuf| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let pages: Vec<_> = in_folder(root.to_owned()).chain(in_folder(root.join("docs"))).collect();
-    let pages = pages.iter().filter(|path| path.extension().is_some_and(|it| it == "md"));
-    let mut links = 0;
-    for page in pages {
-        let text = fs::read_to_string(page).unwrap();
-        // What stands in a fence is code.
-        let text: String = text.split("```").step_by(2).collect();
-        for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
-            if link.contains("://") {
-                continue;
-            }
-            links += 1;
-            let (file, place) = link.split_once('#').map_or((link, None), |(file, place)| (file, Some(place)));
-            let target = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
-            assert!(target.exists(), "{}: {link} leads nowhere", page.display());
-            let Some(place) = place else { continue };
-            let text = fs::read_to_string(&target).unwrap();
-            let found = text.lines().any(|line| line.starts_with('#') && anchor(line) == place);
-            assert!(found, "{}: {link} leads to no heading", page.display());
-        }
-    }
-    assert!(links > 10, "only {links} links");
-}

@@ -455,7 +455,7 @@ async fn operators_are_told_that_the_store_is_down_and_nothing_that_was_true_bef
     assert_eq!(admin("GET", "/livez").await.status, 200, "a restart would not help");
     let metrics = admin("GET", "/metrics").await;
     assert!(metrics.status == 200 && metrics.text().contains("\nschoolgate_store_up 0\n"), "{}", metrics.text());
-    for name in ["schoolgate_sessions", "schoolgate_revocations_waiting"] {
+    for name in ["\nschoolgate_sessions ", "\nschoolgate_revocations_waiting "] {
         assert!(!metrics.text().contains(name), "{}", metrics.text());
     }
     for (method, target) in [

@@ -13,7 +13,7 @@ use std::{
 
 use schoolgate::clock::Stopwatch;
 
-use crate::document;
+use crate::support::Document;
 
 /// How long a web server may take to start.
 const STARTING: Duration = Duration::from_secs(20);
@@ -29,6 +29,8 @@ const WARDEN: &str = r#"PATH=$PATH:/usr/sbin; exec 3<&0; "$@" & server=$!
 /// A kind of web server.
 #[derive(Debug)]
 pub(crate) struct Proxy {
+    /// The document.
+    pub(crate) page: &'static str,
     /// The blocks of the document that make its configuration. A file is called as its block.
     pub(crate) blocks: &'static [&'static str],
     /// What stands in the blocks for something of the administrator's, and what the test puts there.
@@ -121,7 +123,8 @@ impl Drop for Front {
 /// The files of a web server. Whatever the test puts into the configuration must have stood there as the
 /// document says.
 fn configuration(proxy: &Proxy, places: &Places) -> Vec<(&'static str, String)> {
-    let mut files: Vec<(&str, String)> = proxy.blocks.iter().map(|name| (*name, document::block(name))).collect();
+    let page = Document::of(proxy.page);
+    let mut files: Vec<(&str, String)> = proxy.blocks.iter().map(|name| (*name, page.block(name).to_owned())).collect();
     for (said, instead) in (proxy.places)(places) {
         assert!(files.iter().any(|(_, text)| text.contains(said)), "{:?} do not say {said:?}", proxy.blocks);
         for (_, text) in &mut files {

@@ -13,8 +13,8 @@
     reason = "a test fails by panicking"
 )]
 
-mod document;
 mod front;
+mod in_front;
 mod proxies;
 mod scene;
 mod sentences;
@@ -33,6 +33,35 @@ macro_rules! sentences_with {
             )*)*
         }
     };
+}
+
+/// The sentences of [`in_front`] with each web server that `docs/trusted-proxies.md` has.
+macro_rules! in_front_of_the_gateway {
+    ($($sentence:ident)*) => {
+        mod nginx_in_front {
+            in_front_of_the_gateway! { @with NGINX_IN_FRONT: $($sentence)* }
+        }
+        mod caddy_in_front {
+            in_front_of_the_gateway! { @with CADDY_IN_FRONT: $($sentence)* }
+        }
+    };
+    (@with $description:ident: $($sentence:ident)*) => {
+        $(
+            #[tokio::test]
+            async fn $sentence() {
+                crate::in_front::$sentence(&crate::proxies::$description).await;
+            }
+        )*
+    };
+}
+
+in_front_of_the_gateway! {
+    a_person_signs_in_and_the_app_knows_who_and_from_where
+    nobody_says_where_they_are_or_which_host_they_ask
+    what_only_web_servers_may_ask_is_not_there
+    the_path_and_the_body_arrive_as_they_were_sent
+    twenty_tabs_sign_in_side_by_side
+    a_websocket_passes
 }
 
 /// The same sentences with each web server.
@@ -82,13 +111,14 @@ with_each_web_server! {
 
 #[test]
 fn every_block_that_is_said_to_be_tested_is() {
-    let mut used: Vec<&str> = proxies::ALL.iter().flat_map(|proxy| proxy.blocks).copied().collect();
-    used.push("gateway.toml");
-    used.sort_unstable();
-    let printed: Vec<String> = document::blocks().into_keys().collect();
-    let mut printed: Vec<&str> = printed.iter().map(String::as_str).collect();
-    printed.sort_unstable();
-    assert_eq!(printed, used);
+    for (page, proxies, further) in [
+        (proxies::FORWARD_AUTH, &proxies::ALL[..], &["gateway.toml"][..]),
+        (proxies::IN_FRONT, &proxies::ALL_IN_FRONT[..], &[]),
+    ] {
+        let mut used: Vec<&str> = proxies.iter().flat_map(|proxy| proxy.blocks).chain(further).copied().collect();
+        used.sort_unstable();
+        assert_eq!(support::Document::of(page).names(), used, "{page}");
+    }
 }
 
 #[tokio::test]
@@ -96,7 +126,9 @@ async fn the_lines_of_gateway_toml_are_a_configuration() {
     let site = support::Site::start().await;
     let apple = site.configuration(&[]);
     let apple = &apple[apple.find("[apple]").unwrap()..apple.find("[[app]]").unwrap()];
-    let text = document::block("gateway.toml").replace("[server]\n", &format!("{apple}[server]\n"));
+    let text = support::Document::of(proxies::FORWARD_AUTH)
+        .block("gateway.toml")
+        .replace("[server]\n", &format!("{apple}[server]\n"));
     let loaded = schoolgate::config::from_text(&site.path("gateway.toml"), &text, &|_| None);
     assert!(loaded.is_ok(), "{}", loaded.err().unwrap());
 }

@@ -153,6 +153,11 @@ impl Program {
         self.address.expect("the program listens")
     }
 
+    /// Its number, for a test that is the administrator's shell.
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("it has ended already")
+    }
+
     pub fn browser(&self) -> Browser {
         Browser::new(self.address())
     }
@@ -206,6 +211,19 @@ impl Program {
     /// Stops it in its tracks, as a machine that swaps does.
     pub async fn freeze(&self) {
         self.signal("STOP").await;
+        // The signal is sent; each thread stops when it next comes by the kernel.
+        while !self.stands_still() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn stands_still(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+        threads.flatten().all(|thread| {
+            let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            // The name before may have anything in it (proc(5)).
+            stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['T', 't']))
+        })
     }
 
     /// Lets it go on.

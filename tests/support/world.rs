@@ -94,7 +94,7 @@ impl World {
     }
 
     /// With further lines in the sections `server`, `apple`, `session`, `app` and `routes`, where `@APP@` is the app; `service` names another
-    /// of Apple's services, `home` another redirect URI.
+    /// of Apple's services, `home` another redirect URI, `apps` all the apps.
     pub async fn with(lines: &[(&str, &str)]) -> Self {
         let echo = Echo::start().await;
         let app = echo.address.to_string();
@@ -254,6 +254,11 @@ pub fn configuration(folder: &Path, apple: &StandIn, app: &str, lines: &[(&str, 
     for (section, line) in lines {
         if *section == "home" {
             text = text.replace(CALLBACK, line);
+            continue;
+        }
+        if *section == "apps" {
+            text.truncate(text.find("[[app]]").expect("the apps are the last sections"));
+            text.push_str(line);
             continue;
         }
         if *section == "service" {

@@ -1,8 +1,12 @@
 //! Apache, with `mod_lua`.
 
-use crate::front::{Places, Proxy};
+use crate::{
+    front::{Places, Proxy},
+    proxies::FORWARD_AUTH,
+};
 
-pub(crate) const APACHE: Proxy = Proxy { blocks: &["apache.conf", "apache.lua"], places, around, command };
+pub(crate) const APACHE: Proxy =
+    Proxy { page: FORWARD_AUTH, blocks: &["apache.conf", "apache.lua"], places, around, command };
 
 /// What `a2enmod` does, without TLS.
 const MODULES: [&str; 6] = ["mpm_event", "authz_core", "headers", "lua", "proxy", "proxy_http"];

@@ -1,8 +1,12 @@
 //! HAProxy, with Lua.
 
-use crate::front::{Places, Proxy};
+use crate::{
+    front::{Places, Proxy},
+    proxies::FORWARD_AUTH,
+};
 
-pub(crate) const HAPROXY: Proxy = Proxy { blocks: &["haproxy.cfg", "haproxy.lua"], places, around: |_| None, command };
+pub(crate) const HAPROXY: Proxy =
+    Proxy { page: FORWARD_AUTH, blocks: &["haproxy.cfg", "haproxy.lua"], places, around: |_| None, command };
 
 fn places(places: &Places) -> Vec<(&'static str, String)> {
     vec![

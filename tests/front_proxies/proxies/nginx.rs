@@ -1,8 +1,23 @@
-//! nginx, with `auth_request`.
+//! nginx, with `auth_request` and in front of the gateway.
 
-use crate::front::{Places, Proxy};
+use crate::{
+    front::{Places, Proxy},
+    proxies::{FORWARD_AUTH, IN_FRONT},
+};
 
-pub(crate) const NGINX: Proxy = Proxy { blocks: &["nginx.conf"], places, around, command };
+pub(crate) const NGINX: Proxy = Proxy { page: FORWARD_AUTH, blocks: &["nginx.conf"], places, around, command };
+
+pub(crate) const NGINX_IN_FRONT: Proxy =
+    Proxy { page: IN_FRONT, blocks: &["nginx.conf"], places: places_in_front, around, command };
+
+fn places_in_front(places: &Places) -> Vec<(&'static str, String)> {
+    vec![
+        ("listen 443 ssl;", format!("listen 127.0.0.1:{};", places.port)),
+        ("ssl_certificate     /etc/ssl/school.pem;", String::new()),
+        ("ssl_certificate_key /etc/ssl/private/school.key;", String::new()),
+        ("http://127.0.0.1:8080", format!("http://{}", places.gateway)),
+    ]
+}
 
 fn places(places: &Places) -> Vec<(&'static str, String)> {
     vec![
