@@ -87,7 +87,7 @@ fn plain(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-pub(super) fn is_loopback(url: &Url) -> bool {
+fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(UrlHost::Domain(name)) => name == "localhost",
         Some(UrlHost::Ipv4(address)) => address.is_loopback(),

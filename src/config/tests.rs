@@ -425,22 +425,6 @@ fn a_valid_file_says_what_is_odd() {
     }
 }
 
-#[test]
-fn a_stand_in_for_apple_on_this_machine_is_for_a_try() {
-    let with = |line: &str| notes(&changed("[apple]", line)).join("\n");
-    for line in [
-        "base_url = \"http://127.0.0.1:9999\"",
-        "base_url = \"https://localhost\"",
-        "base_url = \"http://[::1]:9999\"",
-        "keys_url = \"http://127.8.0.1/keys\"",
-    ] {
-        assert!(with(line).contains("warning: leads to this machine, which is not Apple"), "{line}");
-    }
-    for line in ["base_url = \"https://appleid.apple.com\"", "base_url = \"https://stand-in.school.example\""] {
-        assert!(!with(line).contains("not Apple"), "{line}");
-    }
-}
-
 /// The valid file with a second app at `*.school.example`.
 fn with_a_wildcard(routes: &str) -> String {
     format!("{VALID}[[app]]\nname = \"all\"\nhost = \"*.School.example\"\nupstream = \"http://b\"\n{routes}")

@@ -68,15 +68,10 @@ pub(super) fn run(path: &Path, arguments: &Arguments) -> ExitCode {
     } else {
         output::say(&report::text(&findings, report::wants_colours(std::env::var("NO_COLOR").ok().as_deref())));
     }
-    if is_well(&findings) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// Whether there is nothing worse than a note.
-fn is_well(findings: &[Finding]) -> bool {
-    findings.iter().all(|finding| match finding.state {
-        State::Ok | State::Note => true,
-        State::Warning | State::Problem => false,
-    })
+    match findings.iter().map(|finding| finding.state).max() {
+        Some(State::Warning | State::Problem) => ExitCode::FAILURE,
+        Some(State::Ok | State::Note) | None => ExitCode::SUCCESS,
+    }
 }
 
 async fn findings(Loaded { settings, notes, .. }: Loaded) -> Vec<Finding> {
@@ -114,17 +109,4 @@ async fn limited(limit: Duration, what: &str, check: impl Future<Output = Vec<Fi
         let cure = "a name server, a disk or a network file system does not answer: look at the system's log";
         vec![Finding::ill(Id::CheckOverdue, found, cure).about(what)]
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_note_is_no_reason_to_worry_and_a_warning_is() {
-        let well = Finding::well(Id::Gateway, "x");
-        let with = |id| vec![well.clone(), Finding::ill(id, "x", "y")];
-        assert!(is_well(&[]) && is_well(&with(Id::GatewayStopped)));
-        assert!(!is_well(&with(Id::ConfigurationWarning)) && !is_well(&with(Id::StoreAway)));
-    }
 }
