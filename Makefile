@@ -7,7 +7,7 @@ help:
 	@echo "make deb       the Debian package, in target/debian"
 	@echo "make test      all tests, with a real browser and real apps; installs what is missing"
 	@echo "make check     formatting, lints, documentation, fuzz targets, licences"
-	@echo "make setup     only install what is missing for the two above"
+	@echo "make setup     only install what is missing for the tests"
 
 setup:
 	scripts/setup test

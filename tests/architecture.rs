@@ -48,7 +48,6 @@ const ROOMS: &[(&str, &[&str])] = &[
             "signin",
             "policy",
             "pages",
-            "telemetry",
             "tls",
         ],
     ),

@@ -275,6 +275,30 @@ async fn whoever_waits_for_100_continue_gets_it_and_early_hints_pass() {
 }
 
 #[tokio::test]
+async fn whoever_waits_for_100_continue_at_our_own_paths_gets_it_and_its_time_runs() {
+    let world = Secured::start().await;
+    let mut client = world.open().await;
+    let form = "application/x-www-form-urlencoded";
+    let waiting = || request("POST", "/.schoolgate/callback").header("content-type", form);
+    let (mut silent, _kept) = client.begin(waiting().header("expect", "100-continue")).await;
+    let (mut response, mut stream) = client.begin(waiting().header("expect", "100-continue")).await;
+    for told in [&mut silent, &mut response] {
+        let told = std::future::poll_fn(|cx| told.poll_informational(cx)).await.unwrap().unwrap();
+        assert_eq!(told.status().as_u16(), 100);
+    }
+    write(&mut stream, "a=b".into(), true).await.unwrap();
+    assert_eq!(whole(response).await.unwrap().status, 400);
+    assert_eq!(whole(silent).await.unwrap().status, 408);
+
+    let mut client = world.plain().await;
+    let head = format!("POST /.schoolgate/callback HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: {form}\r\n");
+    client.write(format!("{head}Content-Length: 3\r\nExpect: 100-continue\r\n\r\n").as_bytes()).await;
+    assert_eq!(client.until("\r\n\r\n").await, "HTTP/1.1 100 Continue\r\n\r\n");
+    client.write(b"a=b").await;
+    assert!(client.until("\r\n\r\n").await.starts_with("HTTP/1.1 400 "));
+}
+
+#[tokio::test]
 async fn a_body_that_drips_is_given_up() {
     let world = Secured::with(&[("server", "min_body_rate = \"1KiB\"")]).await;
     let mut client = world.open().await;

@@ -12,6 +12,7 @@ use schoolgate::{
 };
 use support::{Answer, Browser, Connection, HOST, Program, RawApp, Site, redis::Server, world::at};
 use tokio::{
+    net::UnixDatagram,
     task::JoinSet,
     time::{Instant, sleep, timeout},
 };
@@ -316,6 +317,36 @@ async fn a_redis_that_freezes_under_load_costs_503s_and_nothing_else_and_all_rec
     assert_eq!(here.open(&at("/.schoolgate/sign-out")).await.status, 200);
     let took = becomes(&mut there, 401).await;
     assert!(took < Duration::from_secs(1), "{took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_is_away_or_frozen_is_no_reason_for_the_watchdog_to_bite() {
+    let mut district = District::start().await;
+    let path = district.site.path("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    let environment = [("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "400000")];
+    let text = district.configuration("one", &district.url());
+    let mut program = district.site.spawn_with(&text, None, &environment);
+    program.started().await;
+    let mut browser = program.signed_in("teacher-1").await;
+    let is_fed = async || {
+        // What was said before does not count.
+        while socket.try_recv(&mut [0; 4096]).is_ok() {}
+        for _ in 0..5 {
+            let mut said = [0; 4096];
+            let length = timeout(SOON, socket.recv(&mut said)).await.expect("it says something").unwrap();
+            assert_eq!(&said[..length], b"WATCHDOG=1\n");
+        }
+    };
+    is_fed().await;
+    district.redis.freeze();
+    becomes(&mut browser, 503).await;
+    is_fed().await;
+    district.redis.thaw();
+    district.redis.kill();
+    becomes(&mut browser, 503).await;
+    is_fed().await;
+    assert!(!program.log().contains("watchdog_not_fed"), "{}", program.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -49,6 +49,25 @@ async fn new_rules_hold_from_the_next_request_on_also_on_a_connection_that_is_ke
 }
 
 #[tokio::test]
+async fn a_balancer_that_is_trusted_no_more_speaks_for_nobody_also_on_a_connection_that_is_kept() {
+    let site = Site::start().await;
+    let trusting = site.configuration(&[("server", "trusted_proxies = [\"127.0.0.1\", \"203.0.113.9\"]")]);
+    let program = started(&site, &trusting).await;
+    let mut kept = Connection::open(program.address()).await;
+    kept.write(b"PROXY TCP4 203.0.113.9 127.0.0.1 4660 80\r\n").await;
+    let request = Request::get("/public").header("Host", HOST).header("X-Forwarded-For", "198.51.100.7");
+    kept.write(&request.bytes()).await;
+    assert_eq!(kept.answer().await.status, 200);
+    assert_eq!(site.echo.last().header("x-forwarded-for"), Some("198.51.100.7, 203.0.113.9"));
+    site.rewrite(&site.configuration(&[("server", "trusted_proxies = [\"203.0.113.9\"]")]));
+    program.hang_up().await;
+    program.logged_times(RELOADED, 1).await;
+    kept.write(&request.bytes()).await;
+    assert_eq!(kept.answer().await.status, 200);
+    assert_eq!(site.echo.last().header("x-forwarded-for"), Some("127.0.0.1"));
+}
+
+#[tokio::test]
 async fn a_wrong_configuration_is_refused_whole_with_the_reason_and_the_old_one_goes_on() {
     let site = Site::start().await;
     let program = started(&site, &site.configuration(&[])).await;
@@ -95,10 +114,37 @@ async fn what_needs_a_restart_is_said_by_key_and_the_rest_holds() {
     }
     assert!(!log.contains("key=\"server.admin_listen\""), "{log}");
     assert_eq!(status(&program, "/closed").await, 200);
+    let page = async || ask(&site.path("admin.sock"), "GET", "/").await.text();
+    assert!(page().await.contains("A change waits for one: <code>server.listen</code> <code>session.store</code>"));
     site.rewrite(&text);
     program.hang_up().await;
     program.logged_times(RELOADED, 2).await;
+    assert!(!page().await.contains("waits for one"));
     assert_eq!(program.log().matches("restart_needed\" key=").count(), 2, "what it was before needs none");
+}
+
+#[tokio::test]
+async fn a_new_key_for_sessions_is_not_passed_over_in_silence() {
+    let site = Site::start().await;
+    let key = site.path("own.key");
+    let write = |letter: &str| {
+        fs::write(&key, letter.repeat(43) + "=\n").unwrap();
+        fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    };
+    write("A");
+    let named = format!("encryption_key_file = \"{}\"", key.display());
+    for (lines, file) in [(vec![("session", &*named)], key.clone()), (vec![], site.path("state").join("session.key"))] {
+        let program = started(&site, &site.configuration(&lines)).await;
+        program.hang_up().await;
+        program.logged_times(RELOADED, 1).await;
+        assert!(!program.log().contains("restart_needed"), "{}", program.log());
+        fs::write(file, "B".repeat(42) + "A=\n").unwrap();
+        program.hang_up().await;
+        program.logged_times(RELOADED, 2).await;
+        let log = program.log();
+        assert!(log.contains("event=\"restart_needed\" key=\"session.encryption_key_file\""), "{log}");
+        assert!(!log.contains("BBBB"), "{log}");
+    }
 }
 
 #[tokio::test]
@@ -264,6 +310,55 @@ async fn systemd_hears_of_every_step() {
 }
 
 #[tokio::test]
+async fn the_watchdog_is_fed_while_it_serves_and_while_it_drains_and_nobody_else_hears_of_it() {
+    let site = Site::start().await;
+    let path = site.path("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let hear = || {
+        let mut buffer = [0; 4096];
+        let length = socket.recv(&mut buffer).expect("it says something");
+        String::from_utf8(buffer[..length].to_vec()).unwrap()
+    };
+    let environment = [("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "400000"), ("RUST_LOG", "info")];
+    let app = RawApp::start().await;
+    let text = site.configuration(&[]).replace(&site.echo.address.to_string(), &app.address.to_string());
+    let mut program = site.spawn_with(&text, None, &environment);
+    program.started().await;
+    assert!(hear().lines().any(|line| line == "READY=1"));
+    for _ in 0..5 {
+        assert_eq!(hear(), "WATCHDOG=1\n");
+    }
+    // What only our own request does not leave behind, whoever asks by its name.
+    let stranger = Request::new("HEAD", "/").header("Host", "watchdog.invalid").send(program.address()).await;
+    assert_eq!(stranger.status, 421);
+    program.logged("host=\"watchdog.invalid\"").await;
+    let metrics = ask(&site.path("admin.sock"), "GET", "/metrics").await.text();
+    let number = |name: &str| {
+        let lines = metrics.lines().filter(|line| line.starts_with(name));
+        lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum::<f64>()
+    };
+    assert_eq!(number("schoolgate_requests_total"), 1.0, "{metrics}");
+    assert_eq!(number("schoolgate_own_request_duration_seconds_count"), 0.0, "{metrics}");
+    // A stream holds the drain up.
+    let mut stream = Connection::open(program.address()).await;
+    stream.write(&Request::get("/public/events").header("Host", HOST).bytes()).await;
+    let (mut events, _) = app.request().await;
+    events.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n").await;
+    stream.until("data: 1\n\n").await;
+    program.terminate().await;
+    while !hear().lines().any(|line| line == "STOPPING=1") {}
+    for _ in 0..5 {
+        assert_eq!(hear(), "WATCHDOG=1\n");
+    }
+    drop((stream, events));
+    let (status, said) = program.ended().await;
+    assert!(status.success(), "{status} {said}");
+    assert_eq!(said.matches("watchdog.invalid").count(), 1, "{said}");
+    assert!(!said.contains("watchdog_not_fed"), "{said}");
+}
+
+#[tokio::test]
 async fn the_admin_listener_follows_a_reload() {
     let site = Site::start().await;
     let program = started(&site, &site.configuration(&[])).await;
@@ -290,4 +385,19 @@ async fn sessions_live_by_the_new_lifetimes_at_once() {
     assert_eq!(browser.open(&page).await.status, 200, "it was used just now");
     world.clock.advance(Duration::from_secs(1800));
     assert_eq!(browser.open(&page).await.status, 302);
+}
+
+#[tokio::test]
+async fn a_configuration_that_cannot_be_read_to_its_end_holds_up_neither_requests_nor_the_stop() {
+    let site = Site::start().await;
+    let program = started(&site, &site.configuration(&[])).await;
+    fs::remove_file(site.path("gateway.toml")).unwrap();
+    // Whoever reads it waits for somebody who writes.
+    let made = std::process::Command::new("mkfifo").arg(site.path("gateway.toml")).status().unwrap();
+    assert!(made.success());
+    program.hang_up().await;
+    assert_eq!(status(&program, "/public/x").await, 200);
+    program.terminate().await;
+    let (status, said) = tokio::time::timeout(Duration::from_secs(20), program.ended()).await.expect("it stops");
+    assert!(status.success(), "{status} {said}");
 }

@@ -200,6 +200,28 @@ async fn a_store_that_is_down_denies_with_503_and_lets_public_routes_be() {
 }
 
 #[tokio::test]
+async fn the_page_for_operators_shows_that_the_store_is_down_and_everything_else() {
+    let store = Fragile::new();
+    let world = World::with_store(Arc::<Fragile>::clone(&store)).await;
+    world.signed_in("teacher-1").await;
+    let own = world.admin.to_string();
+    let page = Request::get("/").header("Host", &own).send(world.admin).await.text();
+    let permit = page.split("name=\"permit\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+    store.is_down(true);
+    for target in ["/", "/?q=somebody"] {
+        let answer = Request::get(target).header("Host", &own).send(world.admin).await;
+        assert_eq!(answer.status, 200);
+        for text in ["Not ready", "The sessions cannot be listed", "down", "Signed in at Apple", "Apple&#39;s keys"] {
+            assert!(answer.text().contains(text), "{text}: {}", answer.text());
+        }
+    }
+    let form = [("permit", permit), ("what", "all=true")];
+    let answer = Request::new("POST", "/confirm").header("Host", &own).form(&form).send(world.admin).await;
+    assert_eq!((answer.status, answer.header("content-type")), (503, Some("text/html; charset=utf-8")));
+    assert!(answer.header("retry-after").is_some());
+}
+
+#[tokio::test]
 async fn no_web_server_hears_yes_while_the_store_is_down() {
     let store = Fragile::new();
     let listed = [("server", "trusted_proxies = [\"127.0.0.1\"]")];

@@ -428,3 +428,17 @@ async fn a_certificate_of_nobody_is_used_all_the_same() {
     assert!(client.connect(world.address, HOST).await.is_err(), "the client trusts somebody else");
     assert_eq!(world.running.certificates().unwrap().expiries()[0].names, HOST);
 }
+
+#[tokio::test]
+async fn metrics_and_the_page_for_operators_say_when_certificates_end() {
+    let secured = Secured::start().await;
+    let admin = secured.world.admin;
+    let ask = async |path: &str| Request::get(path).header("Host", &admin.to_string()).send(admin).await.text();
+    let until = secured.world.running.certificates().unwrap().expiries()[0].until;
+    let metrics = ask("/metrics").await;
+    let line = format!("schoolgate_certificate_expiry_timestamp_seconds{{certificate=\"{HOST}\"}} ");
+    let value = metrics.lines().find_map(|found| found.strip_prefix(&line)).unwrap_or_else(|| panic!("{metrics}"));
+    assert_eq!(value.parse::<f64>().unwrap() as u64, until.seconds());
+    let page = ask("/").await;
+    assert!(page.contains(&format!("Certificate <code><bdi>{HOST}</bdi></code>")), "{page}");
+}

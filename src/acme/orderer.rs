@@ -114,9 +114,8 @@ impl Orderer {
     /// Twice as long after each failure, and up to a quarter more, so that many gateways do not come at once.
     fn wait_after(&self, failures: u32) -> Duration {
         let wait = FIRST_WAIT.saturating_mul(1 << failures.min(10)).min(LONGEST_WAIT);
-        let mut byte = [0];
-        entropy::Entropy::fill(&*self.entropy, &mut byte);
-        wait + wait / 4 * u32::from(byte[0]) / 256
+        let [byte] = entropy::bytes(&*self.entropy);
+        wait + wait / 4 * u32::from(byte) / 256
     }
 }
 

@@ -5,7 +5,7 @@
 //!
 //! - a host name in `Host`. A site can let its own name lead to this address (DNS rebinding), and its pages then
 //!   count as ours; but an address, or `localhost`, is nobody's to give away. Any port will do: it may have been
-//!   forwarded. Over a unix socket the name is not looked at, because no name leads to one.
+//!   forwarded. A unix socket is no safer: with `ssh -L` a port of somebody's machine leads to it.
 //! - an `Origin` that is not this listener's: browsers send it with every request of a page that could change
 //!   something (<https://fetch.spec.whatwg.org/#origin-header>).
 //! - a `Sec-Fetch-Site` that names another site: a link, a picture, a script.
@@ -28,10 +28,7 @@ pub(super) enum Via {
 
 /// Lets programs in.
 pub(super) fn check(head: &Parts, via: Via) -> Result<(), Refusal> {
-    let host = match via {
-        Via::Tcp => named(head)?,
-        Via::Unix => only(head, header::HOST)?.and_then(|text| Host::parse(text).ok()),
-    };
+    let host = named(head, via)?;
     if let Some(origin) = only(head, header::ORIGIN)?
         && !is_own(origin, host.as_ref())
     {
@@ -47,12 +44,13 @@ pub(super) fn check(head: &Parts, via: Via) -> Result<(), Refusal> {
 }
 
 /// The host by which the listener was asked, when it is one that nobody else can have.
-fn named(head: &Parts) -> Result<Option<Host>, Refusal> {
+fn named(head: &Parts, via: Via) -> Result<Option<Host>, Refusal> {
     let Some(text) = only(head, header::HOST)? else {
-        // Health checks without a Host speak HTTP/1.0; browsers do not (RFC 9112, section 3.2).
-        return match head.version {
-            Version::HTTP_10 => Ok(None),
-            _ => Err(Refusal::bad("The request has no Host.")),
+        // Browsers always send one (RFC 9112, section 3.2). Health checks that speak HTTP/1.0 do not, nor do programs
+        // that ask a socket without a name.
+        return match (head.version, via) {
+            (Version::HTTP_10, _) | (_, Via::Unix) => Ok(None),
+            (_, Via::Tcp) => Err(Refusal::bad("The request has no Host.")),
         };
     };
     // The authority of an absolute target counts for Host (RFC 9112, section 3.2.2): none may be a name.
@@ -127,11 +125,14 @@ mod tests {
             "2130706433",
             "gateway",
         ] {
-            assert_eq!(checked(Via::Tcp, "/", &[("host", host)]), Some(403), "{host}");
-            assert_eq!(checked(Via::Unix, "/", &[("host", host)]), None, "{host}");
+            for via in [Via::Tcp, Via::Unix] {
+                assert_eq!(checked(via, "/", &[("host", host)]), Some(403), "{host}");
+            }
         }
         for host in ["", "::1", "a b", "127.0.0.1:x", "127.0.0.1, evil.example", "user@127.0.0.1"] {
-            assert_eq!(checked(Via::Tcp, "/", &[("host", host)]), Some(400), "{host}");
+            for via in [Via::Tcp, Via::Unix] {
+                assert_eq!(checked(via, "/", &[("host", host)]), Some(400), "{host}");
+            }
         }
     }
 

@@ -199,9 +199,17 @@ mod tests {
             sessions.bell(),
         );
         let (_, draining) = watch::channel(false);
-        let present = Present { apple, refresh_before: Duration::ZERO, revoke: Revoke::No, assertions: None };
+        let present = Present {
+            apple,
+            refresh_before: Duration::ZERO,
+            revoke: Revoke::No,
+            assertions: None,
+            since: clock.now(),
+            needs_restart: Vec::new(),
+        };
         let present = Arc::new(ArcSwap::from_pointee(present));
-        Parts { present, sessions, queue, metrics: Metrics::new(clock), entropy, certificates: None, draining }
+        let metrics = Metrics::new(Arc::clone(&clock));
+        Parts { present, sessions, queue, metrics, clock, entropy, certificates: None, draining }
     }
 
     async fn rest(stream: &mut UnixStream) -> String {

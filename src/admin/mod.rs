@@ -9,6 +9,7 @@ mod guard;
 mod health;
 mod listener;
 mod metrics;
+mod page;
 mod query;
 mod readiness;
 mod reply;

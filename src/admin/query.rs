@@ -36,7 +36,7 @@ pub(super) struct Page {
 
 impl Page {
     pub(super) fn read(query: Option<&str>) -> Result<Self, Refusal> {
-        let form = form(query, &["id", "user", "organization", "limit", "after"])?;
+        let form = form(query.unwrap_or_default().as_bytes(), &["id", "user", "organization", "limit", "after"])?;
         let after = match field(&form, "after")? {
             None => None,
             Some(text) => {
@@ -70,7 +70,7 @@ pub(super) enum End {
 
 impl End {
     pub(super) fn read(query: Option<&str>) -> Result<Self, Refusal> {
-        let form = form(query, &["id", "user", "organization", "all"])?;
+        let form = form(query.unwrap_or_default().as_bytes(), &["id", "user", "organization", "all"])?;
         let all = match field(&form, "all")? {
             None => None,
             Some("true") => Some(Self::All),
@@ -104,16 +104,17 @@ impl End {
     }
 }
 
-fn form(query: Option<&str>, known: &[&str]) -> Result<Form, Refusal> {
-    let form = Form::parse(query.unwrap_or_default().as_bytes())
-        .map_err(|why| Refusal::bad(format!("In the query {why}.")))?;
+/// A query or a form with nothing but the parameters that are known.
+pub(super) fn form(encoded: &[u8], known: &[&str]) -> Result<Form, Refusal> {
+    let form = Form::parse(encoded).map_err(|why| Refusal::bad(format!("In the query {why}.")))?;
     if form.names().any(|name| !known.contains(&name)) {
         return Err(Refusal::bad(format!("The query has a parameter that is none of {}.", known.join(", "))));
     }
     Ok(form)
 }
 
-fn field<'a>(form: &'a Form, name: &str) -> Result<Option<&'a str>, Refusal> {
+/// A parameter that may stand once.
+pub(super) fn field<'a>(form: &'a Form, name: &str) -> Result<Option<&'a str>, Refusal> {
     form.only(name).map_err(|_| Refusal::bad(format!("{name} stands twice; write it once.")))
 }
 

@@ -5,6 +5,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 use serde::Serialize;
 
+use super::page;
 use crate::pages;
 
 /// An answer.
@@ -12,13 +13,34 @@ use crate::pages;
 pub(super) struct Reply {
     status: StatusCode,
     content_type: &'static str,
-    further: Option<(HeaderName, &'static str)>,
+    policy: &'static str,
+    referrer: &'static str,
+    further: Option<(HeaderName, HeaderValue)>,
     body: Bytes,
 }
 
 impl Reply {
     pub(super) fn new(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Self {
-        Self { status, content_type, further: None, body: body.into() }
+        let (policy, referrer) = (pages::content_security_policy(), "no-referrer");
+        Self { status, content_type, policy, referrer, further: None, body: body.into() }
+    }
+
+    /// A page for people.
+    pub(super) fn page(status: StatusCode, html: String) -> Self {
+        // Without a referrer browsers give `null` for the origin of a form (https://fetch.spec.whatwg.org/#origin-header).
+        let (policy, referrer) = (page::policy(), "same-origin");
+        Self { policy, referrer, ..Self::new(status, "text/html; charset=utf-8", html) }
+    }
+
+    /// 303: what was asked for is done, and stands there.
+    pub(super) fn see_other(location: &str) -> Self {
+        let further = HeaderValue::from_str(location).ok().map(|location| (header::LOCATION, location));
+        Self::page(StatusCode::SEE_OTHER, String::new()).with(further)
+    }
+
+    /// The same with a further header.
+    pub(super) fn with(self, further: Option<(HeaderName, HeaderValue)>) -> Self {
+        Self { further, ..self }
     }
 
     pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Result<Self, Refusal> {
@@ -33,9 +55,9 @@ impl Reply {
         for (name, value) in [
             (header::CONTENT_TYPE, self.content_type),
             (header::CACHE_CONTROL, "no-store"),
-            (header::REFERRER_POLICY, "no-referrer"),
+            (header::REFERRER_POLICY, self.referrer),
             (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-            (header::CONTENT_SECURITY_POLICY, pages::content_security_policy()),
+            (header::CONTENT_SECURITY_POLICY, self.policy),
             // Not even as a picture or a script in the page of another (https://fetch.spec.whatwg.org/#corp).
             (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
             (HeaderName::from_static("x-request-id"), request_id),
@@ -45,7 +67,7 @@ impl Reply {
             }
         }
         if let Some((name, value)) = self.further {
-            headers.insert(name, HeaderValue::from_static(value));
+            headers.insert(name, value);
         }
         response
     }
@@ -57,12 +79,17 @@ pub(super) struct Refusal {
     pub(super) status: StatusCode,
     title: &'static str,
     pub(super) detail: String,
-    further: Option<(HeaderName, &'static str)>,
+    pub(super) further: Option<(HeaderName, HeaderValue)>,
 }
 
 impl Refusal {
     fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
         Self { status, title, detail: detail.into(), further: None }
+    }
+
+    /// A few words.
+    pub(super) fn title(&self) -> &'static str {
+        self.title
     }
 
     /// 400: the request says nothing that can be done.
@@ -72,12 +99,12 @@ impl Refusal {
 
     /// 403: who asks is no operator.
     pub(super) fn forbidden(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "Not for browsers", detail)
+        Self::new(StatusCode::FORBIDDEN, "Not from there", detail)
     }
 
     /// 404.
     pub(super) fn not_found() -> Self {
-        let there_are = "There is nothing at this path; there are /livez, /readyz, /metrics and /sessions.";
+        let there_are = "There is nothing at this path; there are /, /livez, /readyz, /metrics and /sessions.";
         Self::new(StatusCode::NOT_FOUND, "Not found", there_are)
     }
 
@@ -85,7 +112,7 @@ impl Refusal {
     pub(super) fn method(allow: &'static str) -> Self {
         let detail = format!("This path takes {allow}.");
         let refusal = Self::new(StatusCode::METHOD_NOT_ALLOWED, "Not with this method", detail);
-        Self { further: Some((header::ALLOW, allow)), ..refusal }
+        Self { further: Some((header::ALLOW, HeaderValue::from_static(allow))), ..refusal }
     }
 
     /// 413: nothing here reads a body.
@@ -102,12 +129,12 @@ impl Refusal {
     /// 503: the store of sessions does not answer.
     pub(super) fn unavailable(detail: impl Into<String>) -> Self {
         let refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, "The sessions cannot be reached", detail);
-        Self { further: Some((header::RETRY_AFTER, "5")), ..refusal }
+        Self { further: Some((header::RETRY_AFTER, HeaderValue::from_static("5"))), ..refusal }
     }
 
     pub(super) fn into_reply(self, request_id: &str) -> Reply {
         let body = pages::problem_json(self.status.as_u16(), self.title, &self.detail, request_id);
-        Reply { further: self.further, ..Reply::new(self.status, "application/problem+json", body) }
+        Reply::new(self.status, "application/problem+json", body).with(self.further)
     }
 }
 

@@ -45,8 +45,8 @@ impl SessionsEndpoint {
 
     /// Ends sessions as their people would. Once begun it goes on to its end and into the log, even when whoever
     /// asked does not wait.
-    pub(super) async fn end(&self, end: End, request_id: &str) -> Result<Ended, Refusal> {
-        let (this, request_id) = (self.clone(), request_id.to_owned());
+    pub(super) async fn end(&self, end: End) -> Result<Ended, Refusal> {
+        let this = self.clone();
         let ending = async move {
             let revoke = this.present.load().revoke;
             let outcome = this.sessions.end_all(end.whose(), revoke).await;
@@ -54,10 +54,10 @@ impl SessionsEndpoint {
             match &outcome {
                 Ok(count) => {
                     this.metrics.endings.add(Ending::Administrator, *count);
-                    tracing::info!(event = "sessions_ended_by_administrator", selector, count, %request_id);
+                    tracing::info!(event = "sessions_ended_by_administrator", selector, count);
                 }
                 Err(error) => {
-                    tracing::warn!(event = "sessions_not_all_ended", selector, reason = %error, %request_id);
+                    tracing::warn!(event = "sessions_not_all_ended", selector, reason = %error);
                 }
             }
             outcome
@@ -71,6 +71,6 @@ impl SessionsEndpoint {
     }
 }
 
-fn unavailable(error: &StoreError) -> Refusal {
+pub(super) fn unavailable(error: &StoreError) -> Refusal {
     Refusal::unavailable(format!("Try again: {error}. /readyz says when it is back."))
 }

@@ -35,12 +35,16 @@ fn start(path: &Path, loaded: Loaded) -> Result<(), Box<dyn std::error::Error>> 
     log.take_panics();
     tell(&loaded.notes);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let path = path.to_owned();
+    let ran = runtime.block_on(async {
         let tending = tokio::spawn(log.tend());
-        let ran = server::run(loaded.settings, &mut || reread(path)).await;
+        let ran = server::run(loaded.settings, Arc::new(move || reread(&path))).await;
         log.end(tending).await;
-        Ok(ran?)
-    })
+        ran
+    });
+    // A file that never ends to be read again holds nothing up.
+    runtime.shutdown_background();
+    Ok(ran?)
 }
 
 /// The settings of the file as it is now.

@@ -56,7 +56,7 @@ pub(super) fn read(
     let response_mode = response_mode(&mut section, report, service, &scopes, scheme);
     let pkce = section.flag("pkce").is_some_and(|entry| entry.value);
     let issuers = issuers(&mut section, report);
-    let endpoints = endpoints(&mut section, service);
+    let endpoints = endpoints(&mut section, service, report, scheme);
     let mut time = |key, default: u64, example: &str, parse: fn(&str) -> Result<Duration, Fault>| {
         let default = Duration::from_secs(default);
         section.parsed(key, example, parse).map_or(default, |entry| entry.value)
@@ -210,8 +210,19 @@ fn issuers(section: &mut Section<'_>, report: &Report<'_>) -> Vec<String> {
     list.value.into_iter().map(|entry| entry.value.to_owned()).collect()
 }
 
-fn endpoints(section: &mut Section<'_>, service: Service) -> Option<Endpoints> {
-    let mut url = |key, example: &str| section.parsed(key, example, location::endpoint).map(|entry| entry.value);
+fn endpoints(section: &mut Section<'_>, service: Service, report: &Report<'_>, scheme: Scheme) -> Option<Endpoints> {
+    let mut url = |key, example: &str| {
+        let entry = section.parsed(key, example, location::endpoint)?;
+        // With external_scheme = "http" nobody but this machine is served.
+        if scheme == Scheme::Https && entry.value.scheme() == "http" {
+            report.note(
+                &entry.place,
+                "a stand-in on this machine takes Apple's part: whoever may listen on that port can sign in as anybody. \
+                 Remove this line before people use the gateway",
+            );
+        }
+        Some(entry.value)
+    };
     let base = url("base_url", r#""https://appleid.apple.com""#);
     let single = [
         url("authorize_url", r#""https://appleid.apple.com/auth/oauth2/v2/authorize""#),

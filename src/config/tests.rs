@@ -487,6 +487,36 @@ fn what_is_meant_so_gives_no_alarm() {
 }
 
 #[test]
+fn another_password_of_redis_takes_a_restart() {
+    let with = |password: &str| {
+        let store = format!(
+            "store = \"rediss://:{password}@db\"\nencryption_key_file = \"$CREDENTIALS_DIRECTORY/session.key\""
+        );
+        settings(&changed("store = \"memory\"", &store))
+    };
+    let key = crate::server::NeedsRestart("session.store");
+    assert!(with("hunter2").needs_restart(&with("hunter3")).contains(&key));
+    assert!(!with("hunter2").needs_restart(&with("hunter2")).contains(&key));
+}
+
+#[test]
+fn a_stand_in_for_apple_is_named_where_others_may_be_served() {
+    let of = |line: &str| notes(&changed("[apple]", line)).join("\n");
+    for key in ["base_url", "authorize_url", "token_url", "keys_url", "revoke_url"] {
+        let said = of(&format!("{key} = \"http://127.0.0.1:9998\""));
+        assert!(said.contains(": note: ") && said.contains("sign in as anybody"), "{key}: {said}");
+        let said = of(&format!("{key} = \"https://127.0.0.1:9998\""));
+        assert!(!said.contains("stand-in"), "{key}: {said}");
+    }
+    let local = changed("[apple]", "base_url = \"http://127.0.0.1:9998\"")
+        .replace("[server]", "[server]\nexternal_scheme = \"http\"")
+        .replace("https://library.school.example/", "http://localhost:8080/")
+        .replace("host = \"library.school.example\"", "host = \"localhost\"");
+    let said = notes(&local).join("\n");
+    assert!(!said.contains("stand-in"), "{said}");
+}
+
+#[test]
 fn an_ordinary_file_has_no_warnings() {
     let route = "[[app.route]]\npath = \"/admin\"\nmethods = [\"POST\"]\nallow.organizations = [\"o\"]\n";
     let own = "sign_out_paths = [\"/logout\", \"/static/logout\"]\nclear_cookies = [\"PHPSESSID\"]";

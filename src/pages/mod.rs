@@ -28,6 +28,7 @@ pub use sign_in_problem::{SignInProblem, try_again};
 pub use signed_in::{SignedIn, not_signed_in, signed_in};
 pub use signing_out::{after_sign_out, confirm_sign_out, signed_out};
 pub use style::content_security_policy;
+pub use wording::Moment;
 
 #[cfg(test)]
 mod tests {

@@ -40,14 +40,20 @@ pub(super) fn name(person: &Person) -> &str {
 }
 
 /// A moment in three spellings.
-pub(super) struct Moment {
-    pub(super) exact: String,
-    pub(super) day: String,
-    pub(super) away: String,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// For programs, as RFC 3339 has it.
+    pub exact: String,
+    /// Such as `21 November 2026, 11:23 UTC`.
+    pub day: String,
+    /// Such as `2 hours ago`.
+    pub away: String,
 }
 
 impl Moment {
-    pub(super) fn of(moment: Timestamp, now: Timestamp) -> Self {
+    /// A moment, as somebody says it who lives `now`.
+    #[must_use]
+    pub fn of(moment: Timestamp, now: Timestamp) -> Self {
         Self { exact: moment.to_string(), day: day_and_time(moment), away: away(moment, now) }
     }
 }

@@ -18,15 +18,18 @@ use crate::{
 /// is there when somebody collects traces, by the names of <https://opentelemetry.io/docs/specs/semconv/http/http-spans/>: it has no query, and
 /// nothing of a person.
 pub(super) fn spans(facts: &Facts, scheme: Scheme) -> (Span, Span) {
+    if facts.is_own {
+        return (Span::none(), Span::none());
+    }
     let trace = &facts.trace;
-    // At the highest level: it is there whatever RUST_LOG says.
+    // At the highest level, at which the log takes it whatever RUST_LOG says.
     let lines = tracing::error_span!(
         target: "schoolgate::trace", "request",
-        request_id = facts.request_id, trace_id = trace.trace_id(), client = %facts.client, host = facts.host.name(),
+        request_id = %facts.request_id, trace_id = %trace.trace_id(), client = %facts.client, host = facts.host.name(),
     );
     let traced = tracing::trace_span!(
         target: "schoolgate::trace", parent: &lines, "server",
-        trace_id = trace.trace_id(), span_id = trace.span_id(), parent_span_id = trace.parent(),
+        trace_id = %trace.trace_id(), span_id = trace.span_id(), parent_span_id = trace.parent(),
         sampled = trace.is_sampled(), trace_state = trace.state(), kind = "server", name = known(&facts.method),
         http.request.method = known(&facts.method), url.scheme = facts.scheme.unwrap_or(scheme).as_str(),
         url.path = &*shown(facts.target.path()), server.address = facts.host.name(),
@@ -54,9 +57,12 @@ fn known(method: &Method) -> &str {
     }
 }
 
-/// Writes the line. It has the path and never the query: codes and tokens travel there.
+/// Writes the line, within the spans of its request. It has the path and never the query: codes and tokens travel there.
 pub(super) fn line(exchange: &Exchange, status: u16) {
     let (facts, admission) = (&exchange.facts, exchange.admission());
+    if facts.is_own {
+        return;
+    }
     let app = admission.map(|admission| admission.app().name.as_str());
     let route = admission.map(|admission| admission.route().prefix.as_str());
     let session = admission.and_then(Admission::session).map(|session| session.record().handle.as_str());
@@ -71,9 +77,8 @@ pub(super) fn line(exchange: &Exchange, status: u16) {
     tracing::info!(
         target: "schoolgate::access",
         event = "request",
-        version = facts.version.as_str(), method = %facts.method, host = facts.host.name(), path = &*shown(facts.target.path()), status,
-        reason = exchange.reason(), app, route, session, client = %facts.client, request_id = %facts.request_id,
-        trace_id = facts.trace.trace_id(),
+        version = facts.version.as_str(), method = %facts.method, path = &*shown(facts.target.path()), status,
+        reason = exchange.reason(), app, route, session,
         micros = u64::try_from(exchange.stopwatch.elapsed().as_micros()).unwrap_or(u64::MAX),
     );
 }

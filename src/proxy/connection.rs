@@ -12,10 +12,10 @@ use tracing::Instrument;
 
 use super::{
     Answer, Endpoint, Exchange, Facts, Gateway, Hsts, OwnHosts, Service, Settings, TrustedProxies, access_log,
-    entrance::{Arrival, Client, Visitor, enter},
+    entrance::{Arrival, Client, Speaker, Visitor, enter},
     forwarded::Forwarded,
     http2, judge,
-    lent::{Home, Lent},
+    lent::{Lender, Lent},
     upstreams::NOBODY,
     wire::{self, Guard, Head, Next, Peer, Refusal},
 };
@@ -56,19 +56,22 @@ pub fn proxy(gateway: Gateway) -> Arc<Proxy> {
 
 /// Serves one connection until it ends, or has to end between two requests. With `tls` it begins with a handshake.
 pub async fn serve(service: Service, tls: Option<Arc<tls::Acceptor>>, socket: TcpStream) {
-    let Service { generations, mut drain, streams } = service;
+    let Service { generations, mut drain, .. } = service.clone();
     let _open = generations.now().connections.metrics.opened();
     let arrived = enter(socket, tls.as_deref(), &generations.now().connections, &mut drain).await;
-    let visitor = match arrived {
-        Some(Arrival::Visitor(visitor)) => visitor,
-        Some(Arrival::Plain(visitor)) => return turn_away(visitor, &generations.now().connections, &mut drain).await,
-        None => return,
-    };
-    if visitor.speaks_http2() {
-        return http2::serve(Service { generations, drain, streams }, visitor).await;
+    match arrived {
+        Some(Arrival::Visitor(visitor)) if visitor.speaks_http2() => http2::serve(service, visitor).await,
+        Some(Arrival::Visitor(visitor)) => attend(service, visitor).await,
+        Some(Arrival::Plain(visitor)) => turn_away(visitor, &generations.now().connections, &mut drain).await,
+        None => {}
     }
+}
+
+/// Serves the requests of somebody who has been let in and speaks HTTP/1.1.
+pub(super) async fn attend(service: Service, visitor: Visitor) {
+    let Service { generations, mut drain, streams } = service;
     let Visitor { client, peer, speaker, begun, certificate } = visitor;
-    let (home, lent) = Home::lend(client);
+    let (lender, lent) = Lender::lend(client);
     let mut guard = Guard::new(lent, peer.clone(), generations.now().connections.limits).holding(&begun);
     loop {
         let next = guard.next_head(&mut drain).await;
@@ -81,9 +84,10 @@ pub async fn serve(service: Service, tls: Option<Arc<tls::Acceptor>>, socket: Tc
             Next::Refused(refusal) => return refuse(guard, refusal, connections.hsts, connections).await,
         }
         let trusted = speaker.believed(&connections.trusted);
+        let is_own = speaker == Speaker::Ourselves;
         let read = |head| facts(head, &peer, trusted, certificate.as_deref(), connections);
         let exchange = match guard.head().map(read) {
-            Some(Ok(facts)) => Exchange::new(facts),
+            Some(Ok(facts)) => Exchange::new(Facts { is_own, ..facts }),
             Some(Err(refusal)) => return refuse(guard, refusal, connections.hsts, connections).await,
             None => return,
         };
@@ -94,10 +98,10 @@ pub async fn serve(service: Service, tls: Option<Arc<tls::Acceptor>>, socket: Tc
             reused = served => reused,
             never = becomes_a_stream(&streams) => match never {},
             () = exchange.overdue() => {
-                return too_late(&home, &peer, &exchange, connections).instrument(traced).instrument(span).await;
+                return too_late(&lender, &peer, &exchange, connections).instrument(traced).instrument(span).await;
             }
             over = exchange.session_over(&connections.sessions) => {
-                return cut(&home, &peer, &exchange, connections, over).instrument(traced).instrument(span).await;
+                return cut(&lender, &peer, &exchange, connections, over).instrument(traced).instrument(span).await;
             }
         };
         match reused {
@@ -175,7 +179,8 @@ pub(super) fn facts(
     certificate: Option<&Pair>,
     connections: &Connections,
 ) -> Result<Facts, Refusal> {
-    let Forwarded { client, hops, scheme, host, trusted } = Forwarded::read(head, peer.remote().ip(), trusted);
+    let from = peer.asks_for(|introducer| trusted.contains(introducer));
+    let Forwarded { client, hops, scheme, host, trusted } = Forwarded::read(head, from, trusted);
     // RFC 9110, section 7.4: a name that the certificate is not for must be refused, unless a trusted gateway asks.
     let certified = trusted || certificate.is_none_or(|certificate| certificate.covers(head.host()));
     let asks = Endpoint::of(head.target().path()) == Some(Endpoint::Auth);
@@ -205,6 +210,7 @@ pub(super) fn facts(
         may_redirect: true,
         request_id,
         trace,
+        is_own: false,
     })
 }
 
@@ -217,8 +223,8 @@ pub(super) fn kind(head: &Head) -> Kind {
 }
 
 /// The app has let its time pass: pingora's part is gone, and the socket has come home.
-async fn too_late(home: &Home<Client>, peer: &Peer, exchange: &Exchange, connections: &Connections) {
-    let Some(socket) = home.take() else { return };
+async fn too_late(lender: &Lender<Client>, peer: &Peer, exchange: &Exchange, connections: &Connections) {
+    let Some(socket) = lender.take() else { return };
     let answer = late(exchange, connections);
     let bytes = answer.to_last_bytes(&exchange.facts.request_id, exchange.facts.method == Method::HEAD);
     Guard::new(socket, peer.clone(), connections.limits).refuse(&bytes).await;
@@ -239,8 +245,8 @@ pub(super) fn late(exchange: &Exchange, connections: &Connections) -> Answer {
 }
 
 /// The session of a stream has ended, or may have: the connection ends with it. Who has no answer yet is told why.
-async fn cut(home: &Home<Client>, peer: &Peer, exchange: &Exchange, connections: &Connections, over: Over) {
-    let (Some(socket), Some(answer)) = (home.take(), ended(exchange, connections, &over)) else { return };
+async fn cut(lender: &Lender<Client>, peer: &Peer, exchange: &Exchange, connections: &Connections, over: Over) {
+    let (Some(socket), Some(answer)) = (lender.take(), ended(exchange, connections, &over)) else { return };
     let bytes = answer.to_last_bytes(&exchange.facts.request_id, exchange.facts.method == Method::HEAD);
     Guard::new(socket, peer.clone(), connections.limits).refuse(&bytes).await;
 }
@@ -249,10 +255,14 @@ async fn cut(home: &Home<Client>, peer: &Peer, exchange: &Exchange, connections:
 pub(super) fn ended(exchange: &Exchange, connections: &Connections, over: &Over) -> Option<Answer> {
     let facts = &exchange.facts;
     let session = exchange.admission().and_then(Admission::session).map(|session| session.record().handle.as_str());
-    tracing::info!(event = "stream_closed", session, request_id = %facts.request_id, reason = match over {
-        Over::Ended => "the session has ended",
-        Over::Doubtful(_) => "the session store cannot say whether the session lives",
-    });
+    tracing::info!(
+        event = "stream_closed",
+        session,
+        reason = match over {
+            Over::Ended => "the session has ended",
+            Over::Doubtful(_) => "the session store cannot say whether the session lives",
+        }
+    );
     if let Some(status) = exchange.status() {
         access_log::line(exchange, status);
         return None;
@@ -270,7 +280,7 @@ pub(super) fn ended(exchange: &Exchange, connections: &Connections, over: &Over)
 /// Somebody speaks HTTP where HTTPS is spoken: whoever mistyped an address is told so, and no request is served.
 async fn turn_away(visitor: Visitor, connections: &Connections, drain: &mut watch::Receiver<bool>) {
     let Visitor { client, peer, begun, .. } = visitor;
-    let (_, lent) = Home::lend(client);
+    let (_, lent) = Lender::lend(client);
     let mut guard = Guard::new(lent, peer, connections.limits).holding(&begun);
     match guard.next_head(drain).await {
         Next::Request | Next::Refused(_) => refuse(guard, Refusal::NotEncrypted, None, connections).await,

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use tokio::{net::TcpStream, sync::watch, time::Instant};
+use tokio::{io::DuplexStream, net::TcpStream, sync::watch, time::Instant};
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 
@@ -15,8 +15,8 @@ use super::{
 };
 use crate::tls::{self, HandshakeError, Pair, Secured};
 
-/// What requests come by: a socket, or TLS on one.
-pub(super) type Client = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+/// What requests come by: a socket, or TLS on one; the gateway's own by neither.
+pub(super) type Client = Either<TcpStream, Either<Box<TlsStream<TcpStream>>, DuplexStream>>;
 
 /// A connection that requests may come by.
 pub(super) struct Visitor {
@@ -33,8 +33,8 @@ impl Visitor {
     /// Whether HTTP/2 was agreed on (RFC 7301). Without TLS nothing is agreed on.
     pub(super) fn speaks_http2(&self) -> bool {
         match &self.client {
-            Client::Left(_) => false,
-            Client::Right(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
+            Client::Left(_) | Client::Right(Either::Right(_)) => false,
+            Client::Right(Either::Left(stream)) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
         }
     }
 }
@@ -69,7 +69,7 @@ pub(super) async fn enter(
     }
     match tls.accept(socket, until.saturating_duration_since(Instant::now())).await {
         Ok(Secured { stream, pair }) => {
-            let client = Either::Right(stream);
+            let client = Either::Right(Either::Left(stream));
             Some(Arrival::Visitor(Visitor { client, peer, speaker, begun, certificate: pair }))
         }
         Err(why) => {
@@ -111,6 +111,8 @@ pub(super) enum Speaker {
     Address,
     /// For somebody whom a trusted proxy does not name: what `X-Forwarded-For` says may be theirs.
     Nobody,
+    /// For the gateway itself, which asks whether it still serves.
+    Ourselves,
 }
 
 /// Nobody is trusted.
@@ -121,14 +123,14 @@ impl Speaker {
     pub(super) fn believed(self, trusted: &TrustedProxies) -> &TrustedProxies {
         match self {
             Self::Address => trusted,
-            Self::Nobody => &NONE_TRUSTED,
+            Self::Nobody | Self::Ourselves => &NONE_TRUSTED,
         }
     }
 }
 
 /// Who is at the other end, for whom it speaks, and what of the first request was read. A trusted proxy may
 /// say first for whom it connects; `None` when there is nobody to serve.
-pub(super) async fn introduced(
+async fn introduced(
     socket: &mut TcpStream,
     peer: Peer,
     connections: &Connections,
@@ -139,14 +141,8 @@ pub(super) async fn introduced(
         return Some((peer, Speaker::Address, Vec::new()));
     }
     // A connection may be opened ahead of time.
-    let mut first = [0];
-    tokio::select! {
-        biased;
-        read = socket.peek(&mut first) => if read.unwrap_or(0) == 0 { return None },
-        () = tokio::time::sleep(limits.idle_timeout) => return None,
-        () = wire::drained(drain) => return None,
-    }
-    if !wire::may_introduce(first[0]) {
+    let first = first_byte(socket, Instant::now() + limits.idle_timeout, drain).await?;
+    if !wire::may_introduce(first) {
         return Some((peer, Speaker::Address, Vec::new()));
     }
     match tokio::time::timeout(limits.header_timeout, wire::introduction(socket)).await.ok()? {

@@ -54,6 +54,9 @@ pub struct Facts {
     pub request_id: String,
     /// The trace that it belongs to.
     pub trace: TraceContext,
+    /// Whether the gateway itself asks, to know whether it still serves: that is neither logged nor counted. No head
+    /// can say it.
+    pub is_own: bool,
 }
 
 /// How long an app may take over the whole answer to its own sign-out.
@@ -293,6 +296,7 @@ pub(super) mod tests {
                 crate::telemetry::Sampling::Off,
                 &crate::entropy::SystemEntropy,
             ),
+            is_own: false,
         }
     }
 

@@ -87,7 +87,7 @@ impl Gateway {
 
 /// The answer where an assertion, or the keys that apps check it with, cannot be had.
 pub(super) fn not_vouched(error: &AssertionError, facts: &Facts) -> Box<Answer> {
-    tracing::warn!(event = "assertion_unavailable", request_id = %facts.request_id, reason = %error);
+    tracing::warn!(event = "assertion_unavailable", reason = %error);
     let answer = Answer::failure(Failure::NotVouched, facts.kind, &facts.request_id);
     Box::new(answer.with(header::RETRY_AFTER, "5").telling(Told::AssertionUnavailable))
 }

@@ -167,7 +167,7 @@ impl Gateway {
             return None;
         }
         self.metrics.rate_limited.inc();
-        tracing::info!(event = "sign_in_rate_exceeded", client = %facts.client, request_id = %facts.request_id);
+        tracing::info!(event = "sign_in_rate_exceeded");
         let explanation = SignInProblem::TooMany.explanation();
         let page = || pages::try_again(SignInProblem::TooMany, retry, &facts.request_id);
         let answer = Answer::error(&explanation, facts.kind, &facts.request_id, page);
@@ -239,7 +239,7 @@ fn encoded(path: &ReturnPath) -> String {
 }
 
 pub(super) fn sessions_unavailable(error: &StoreError, facts: &Facts) -> Box<Answer> {
-    tracing::error!(event = "store_unavailable", request_id = %facts.request_id, reason = %error);
+    tracing::error!(event = "store_unavailable", reason = %error);
     let answer = Answer::failure(Failure::SessionsUnavailable, facts.kind, &facts.request_id);
     let answer = answer.because("the session store does not answer");
     Box::new(answer.with(header::RETRY_AFTER, "5").telling(Told::StoreUnavailable))
@@ -256,7 +256,7 @@ fn not_allowed(unmet: Unmet, lookup: &Lookup, session: Option<&ActiveSession>, f
     tracing::info!(
         event = "not_allowed", reason = unmet.as_str(),
         app = lookup.app().name, route = lookup.route().prefix.as_str(),
-        session = %session.record().handle, organization, request_id = %facts.request_id,
+        session = %session.record().handle, organization,
     );
     let page = || pages::forbidden(&Forbidden { person, reference: &facts.request_id, return_to: &return_to });
     let answer = Answer::error(&Denial::Forbidden.explanation(), facts.kind, &facts.request_id, page);
@@ -270,7 +270,7 @@ fn scope_missing(missing: &ScopeSet, lookup: &Lookup, session: &ActiveSession, f
     tracing::info!(
         event = "scope_missing", reason = "Apple was asked and did not grant it", %missing,
         app = lookup.app().name, route = lookup.route().prefix.as_str(),
-        session = %session.record().handle, request_id = %facts.request_id,
+        session = %session.record().handle,
     );
     let page = || pages::scope_missing(&ScopeMissing { person, missing, reference: &facts.request_id, return_to });
     let answer = Answer::error(&Denial::ScopeMissing.explanation(), facts.kind, &facts.request_id, page);

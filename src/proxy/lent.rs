@@ -12,15 +12,15 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Where a socket comes back to.
+/// Who lent a socket, and has it back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Home<S>(Arc<Mutex<Option<S>>>);
+pub(super) struct Lender<S>(Arc<Mutex<Option<S>>>);
 
-impl<S> Home<S> {
-    /// A home, and its socket on loan.
+impl<S> Lender<S> {
+    /// Lends a socket.
     pub(super) fn lend(socket: S) -> (Self, Lent<S>) {
-        let home = Arc::new(Mutex::new(None));
-        (Self(Arc::clone(&home)), Lent { socket: Some(socket), home })
+        let place = Arc::new(Mutex::new(None));
+        (Self(Arc::clone(&place)), Lent { socket: Some(socket), place })
     }
 
     /// The socket, when it has come back.
@@ -29,11 +29,11 @@ impl<S> Home<S> {
     }
 }
 
-/// A socket that goes home when it is dropped.
+/// A socket that goes back when it is dropped.
 #[derive(Debug)]
 pub(super) struct Lent<S> {
     socket: Option<S>,
-    home: Arc<Mutex<Option<S>>>,
+    place: Arc<Mutex<Option<S>>>,
 }
 
 impl<S> Lent<S> {
@@ -45,7 +45,7 @@ impl<S> Lent<S> {
 
 impl<S> Drop for Lent<S> {
     fn drop(&mut self) {
-        *self.home.lock().unwrap_or_else(PoisonError::into_inner) = self.socket.take();
+        *self.place.lock().unwrap_or_else(PoisonError::into_inner) = self.socket.take();
     }
 }
 
@@ -81,11 +81,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dropped_socket_is_at_home_again() {
-        let (home, lent) = Home::lend("socket");
-        assert_eq!(home.take(), None);
+    fn a_dropped_socket_is_with_its_lender_again() {
+        let (lender, lent) = Lender::lend("socket");
+        assert_eq!(lender.take(), None);
         drop(lent);
-        assert_eq!(home.take(), Some("socket"));
-        assert_eq!(home.take(), None);
+        assert_eq!(lender.take(), Some("socket"));
+        assert_eq!(lender.take(), None);
     }
 }

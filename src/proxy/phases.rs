@@ -94,7 +94,9 @@ impl ProxyHttp for Gateway {
         let facts = &exchange.facts;
         // Web servers ask for forward-auth by whatever name they know the gateway by.
         let everywhere = Endpoint::of(facts.target.path()) == Some(Endpoint::Auth);
-        let answer = if !facts.certified || !everywhere && !self.serves(&facts.host) {
+        let answer = if facts.is_own {
+            judge::misdirected(facts)
+        } else if !facts.certified || !everywhere && !self.serves(&facts.host) {
             let answer = if facts.certified { judge::misdirected(facts) } else { judge::uncertified(facts) };
             self.count(&exchange, Err(&answer));
             answer
@@ -142,11 +144,10 @@ impl ProxyHttp for Gateway {
         if let Some(call) = call.take() {
             call.record("error.type", error.etype().as_str());
         }
-        let parts = exchange.as_ref().and_then(|exchange| exchange.admission().zip(Some(&exchange.facts.request_id)));
-        let elsewhere = parts.is_some_and(|(admission, request_id)| {
+        let elsewhere = exchange.as_ref().and_then(|exchange| exchange.admission()).is_some_and(|admission| {
             let app = admission.app();
             let upstream = journey.upstream(app).ok().map(tracing::field::display);
-            tracing::warn!(event = "upstream_unreachable", app = %app.name, upstream, request_id, reason = failures::in_short(&error));
+            tracing::warn!(event = "upstream_unreachable", app = %app.name, upstream, reason = failures::in_short(&error));
             self.upstreams.refused(app, journey, &error)
         });
         error.set_retry(elsewhere);

@@ -9,7 +9,7 @@ use super::{
     connection::{kind, refuse},
     entrance::{Arrival, Client, Visitor, enter},
     judge,
-    lent::{Home, Lent},
+    lent::{Lender, Lent},
     wire::{Guard, Head, Next},
 };
 use crate::{entropy, pages::Failure, tls::Certificates};
@@ -21,7 +21,7 @@ pub async fn redirect(service: Service, certificates: Option<Arc<Certificates>>,
     let connections = &generation.connections;
     let Some(Arrival::Visitor(visitor)) = enter(socket, None, connections, &mut drain).await else { return };
     let Visitor { client, peer, begun, .. } = visitor;
-    let (_, lent) = Home::lend(client);
+    let (_, lent) = Lender::lend(client);
     let mut guard = Guard::new(lent, peer, connections.limits).holding(&begun);
     match guard.next_head(&mut drain).await {
         Next::Request => answer(guard, connections, certificates.as_deref()).await,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Parts, Settings, StartError, StoreChoice, key_file, store};
+use super::{Parts, Settings, StartError, StoreChoice, current::CurrentApple, key_file, store};
 use crate::{
     apple::Apple,
     clock::SharedClock,
@@ -10,8 +10,6 @@ use crate::{
     session::{Codec, LiveLifetimes, MeteredStore, RevocationQueue, Sealer, Sessions},
     telemetry::Metrics,
 };
-
-use super::current::CurrentApple;
 
 /// The lasting half of a gateway.
 #[derive(Debug)]

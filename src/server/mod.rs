@@ -17,6 +17,7 @@ mod signals;
 mod sockets;
 mod start_error;
 mod store;
+mod watchdog;
 
 pub use key_file::{KeyFileError, session_key, session_key_file};
 pub use restart::NeedsRestart;

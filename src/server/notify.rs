@@ -30,6 +30,16 @@ pub(super) fn stopping(within: Duration) {
     tell(&[NotifyState::Custom(&format!("EXTEND_TIMEOUT_USEC={}", within.as_micros()))]);
 }
 
+/// How often it has to be heard that the service lives (sd_watchdog_enabled(3)); never, without systemd's watchdog.
+pub(super) fn watchdog() -> Option<Duration> {
+    sd_notify::watchdog_enabled().filter(|within| !within.is_zero())
+}
+
+/// It lives.
+pub(super) fn alive() {
+    tell(&[NotifyState::Watchdog]);
+}
+
 fn tell(states: &[NotifyState<'_>]) {
     if let Err(why) = sd_notify::notify(states) {
         tracing::warn!(event = "systemd_not_told", reason = %why);

@@ -1,6 +1,6 @@
 //! What of a changed configuration a reload cannot bring.
 
-use super::Settings;
+use super::{Settings, StoreChoice, session_key};
 
 /// A key of the configuration that is read at the start only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,12 @@ impl Fixed {
         let text = |value: &dyn std::fmt::Debug| format!("{value:?}");
         let acme = settings.tls.as_ref().and_then(|tls| tls.acme.as_ref());
         let binding = acme.and_then(|acme| acme.external_account.as_ref());
+        // What the files and the URL hold, too: whoever changes a secret may want the old one gone.
+        let key = session_key(settings).ok().flatten().map(|sealer| sealer.tags("settings", "key"));
+        let password = match &settings.store {
+            StoreChoice::Redis(url) => url.password_mark(),
+            StoreChoice::Memory | StoreChoice::File => None,
+        };
         Self(vec![
             ("server.listen", text(&settings.listen)),
             ("server.tls", text(&settings.tls.is_some())),
@@ -30,8 +36,8 @@ impl Fixed {
             ("server.tls.acme.external_account_key_file", text(&binding.map(|account| account.mark()))),
             ("server.admin_listen", text(&settings.admin_listen)),
             ("server.state_dir", text(&settings.state_dir)),
-            ("session.store", text(&settings.store)),
-            ("session.encryption_key_file", text(&settings.encryption_key_file)),
+            ("session.store", text(&(&settings.store, password))),
+            ("session.encryption_key_file", text(&(&settings.encryption_key_file, key))),
             ("log.format", text(&settings.log.format)),
             ("log.traces", text(&settings.log.traces)),
         ])

@@ -18,6 +18,7 @@ use super::{
     restart::Fixed,
     serving::{Serving, Wanted},
     sockets::Sockets,
+    watchdog::Pulse,
 };
 use crate::{
     acme::Orderer,
@@ -27,8 +28,8 @@ use crate::{
     entropy::{SharedEntropy, SystemEntropy},
     proxy::{Generations, Service, wire::FAREWELL},
     session::Store,
-    telemetry::Metrics,
-    tls::{self, Certificates, Keeper},
+    telemetry::{CertificateState, Metrics},
+    tls::{self, Certificates, Expiry, Keeper},
 };
 
 /// How long the last revocations may take when the gateway stops.
@@ -92,6 +93,7 @@ pub struct Running {
     fixed: Fixed,
     grace: Duration,
     generations: Generations,
+    pulse: Pulse,
     serving: Serving,
     present: Arc<ArcSwap<Present>>,
     revoking: JoinHandle<()>,
@@ -125,6 +127,7 @@ impl Running {
             sessions: Arc::clone(&core.sessions),
             queue: core.queue.clone(),
             metrics: Arc::clone(&core.metrics),
+            clock: Arc::clone(&core.clock),
             entropy: Arc::clone(&core.entropy),
             certificates: keeper.as_ref().map(|keeper| Arc::clone(keeper.certificates())),
             draining: drains.clone(),
@@ -135,6 +138,7 @@ impl Running {
         let streams = TaskTracker::new();
         let service = Service { generations: generations.clone(), drain: drains, streams: streams.clone() };
         let (shut, shuts) = watch::channel(false);
+        let mut pulse = Pulse::new(generations.clone(), shuts.clone());
         let acceptor = Acceptor::new(service, shuts);
         let addresses: Vec<_> = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
         let connections = acceptor.tasks().clone();
@@ -143,8 +147,11 @@ impl Running {
         let door = Door::Public(tls.map(Arc::new));
         let doors = sockets.into_iter().map(|socket| (socket, door.clone()));
         let doors = doors.chain(redirects.into_iter().map(|socket| (socket, Door::Redirect(certificates.clone()))));
-        let open = |(socket, door)| tokio::spawn(acceptor.clone().accept_all(socket, door));
+        let open = |(socket, door)| tokio::spawn(acceptor.clone().accept_all(socket, door, pulse.of_a_listener()));
         let listeners = doors.map(open).collect();
+        if let Some(keeper) = &keeper {
+            tell_of(&core.metrics, Arc::clone(keeper.certificates()));
+        }
         let keeping = keeper.clone().map(|keeper| tokio::spawn(keeper.watch()));
         let ordering = keeper.clone().zip(acme).map(|(keeper, acme)| {
             let orderer = Orderer::new(acme, keeper, Arc::clone(&core.clock), Arc::clone(&core.entropy));
@@ -173,6 +180,7 @@ impl Running {
             fixed,
             grace,
             generations,
+            pulse,
             serving,
             present,
             revoking,
@@ -195,6 +203,8 @@ impl Running {
         let in_time = timeout(LAST_KEYS, &mut warming).await.is_ok();
         self.core.apple.replace(Arc::clone(&next.apple));
         self.core.lifetimes.replace(lifetimes);
+        let waiting = self.fixed.changed(&fixed);
+        next.present.needs_restart = waiting.iter().map(|NeedsRestart(key)| *key).collect();
         self.present.store(Arc::new(next.present.clone()));
         self.generations.replace(generation);
         if let Some((keeper, certificates)) = self.keeper.as_ref().zip(certificates) {
@@ -205,7 +215,12 @@ impl Running {
         self.serving = next;
         self.grace = grace;
         self.warming = (!in_time).then_some(warming);
-        Ok(self.fixed.changed(&fixed))
+        Ok(waiting)
+    }
+
+    /// Whether requests are served.
+    pub(super) fn pulse(&self) -> &Pulse {
+        &self.pulse
     }
 
     /// What is counted and measured.
@@ -311,6 +326,14 @@ impl Running {
         self.admin.stop().await;
         tracing::info!(event = "stopped");
     }
+}
+
+/// Certificates are measured where they are in use, whatever brings new ones.
+fn tell_of(metrics: &Metrics, certificates: Arc<Certificates>) {
+    metrics.certificates.is(move || {
+        let state = |Expiry { names, until }| CertificateState { name: names, expires: until };
+        certificates.expiries().into_iter().map(state).collect()
+    });
 }
 
 async fn open(addresses: &[SocketAddr], given: &mut Sockets) -> Result<Vec<TcpListener>, StartError> {

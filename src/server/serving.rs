@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use super::{Settings, StartError, core::Core};
 use crate::{
     admin::Present,
-    apple::Apple,
+    apple::{self, Apple},
     assertion::{self, Assertions},
     policy::Table,
     proxy::{self, Connections, Gateway, Generation, OwnHosts, Upstreams},
@@ -18,7 +18,7 @@ use crate::{
 /// The settings of what a reload replaces.
 #[derive(Debug)]
 pub(super) struct Wanted {
-    pub(super) apple: crate::apple::Settings,
+    pub(super) apple: apple::Settings,
     pub(super) assertion: Option<assertion::Settings>,
     pub(super) signin: signin::Settings,
     pub(super) proxy: proxy::Settings,
@@ -87,6 +87,7 @@ impl Serving {
     ) -> Result<(Self, Generation), StartError> {
         let Wanted { apple: _, assertion, signin: signin_settings, proxy, table } = wanted;
         let (clock, entropy) = (Arc::clone(&core.clock), Arc::clone(&core.entropy));
+        let since = clock.now();
         let assertion = assertion.map(|settings| {
             let known = before.and_then(|before| before.assertion.as_ref()).filter(|(known, _)| *known == settings);
             let assertions = known.map(|(_, assertions)| Arc::clone(assertions)).unwrap_or_else(|| {
@@ -112,6 +113,8 @@ impl Serving {
             refresh_before: signin_settings.refresh_before,
             revoke: if signin_settings.revoke_on_sign_out { Revoke::Yes } else { Revoke::No },
             assertions,
+            since,
+            needs_restart: Vec::new(),
         };
         let tasks = Tasks(Vec::new());
         Ok((Self { apple, signin, present, upstreams, assertion, tasks }, generation))

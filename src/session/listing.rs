@@ -65,6 +65,14 @@ impl Sessions {
         Ok((listed, keys.last().copied().filter(|_| goes_on)))
     }
 
+    /// How many sessions somebody has, with those that ended by themselves a moment ago.
+    ///
+    /// # Errors
+    /// When the store is not available.
+    pub async fn count_of(&self, whose: &Selector) -> Result<usize, StoreError> {
+        Ok(self.near.store().keys_of(whose).await?.len())
+    }
+
     /// `None` for a session that has ended by itself and waits to be swept.
     fn listed(&self, key: SessionKey, stored: Stored, now: Timestamp) -> Option<Listed> {
         let ends_at = self.ends_at(&stored);

@@ -134,6 +134,7 @@ pub const EVENTS: &[Event] = &[
     limited("upstream_unreachable"),
     limited("upstream_unresolvable"),
     free("upstream_up"),
+    free("watchdog_not_fed"),
 ];
 
 const fn free(name: &'static str) -> Event {

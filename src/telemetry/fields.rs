@@ -20,6 +20,16 @@ pub(super) enum Value {
 }
 
 impl Value {
+    /// The same, with no more than so many bytes of a text.
+    pub(super) fn begin(&self, most: usize) -> Self {
+        let cut = |text: &str| text.get(..text.floor_char_boundary(most)).unwrap_or_default().to_owned();
+        match self {
+            Self::Text(text) => Self::Text(cut(text)),
+            Self::Shown(text) => Self::Shown(cut(text)),
+            Self::Number(_) | Self::Float(_) | Self::Flag(_) => self.clone(),
+        }
+    }
+
     /// Without quotes.
     pub(super) fn plain(&self) -> String {
         match self {
@@ -141,6 +151,14 @@ mod tests {
             assert_eq!(fine.trim_matches('"'), text);
             assert_eq!(fine, text);
         }
+    }
+
+    #[test]
+    fn a_text_begins_with_whole_characters() {
+        let begin = |text: &str, most| Value::Shown(text.to_owned()).begin(most).plain();
+        assert_eq!((begin("abc", 3), begin("abcd", 3), begin("aéb", 2)), ("abc".into(), "abc".into(), "a".to_owned()));
+        assert_eq!(Value::Text("x".repeat(9)).begin(4), Value::Text("xxxx".to_owned()));
+        assert_eq!(Value::Number(12_345).begin(1), Value::Number(12_345));
     }
 
     #[test]

@@ -121,6 +121,9 @@ impl Log {
         let queue = Queue::into(sink, Box::new(tell_lost))?;
         let lines = Lines { shape, clock, limiter: Arc::new(Limiter::new()), queue };
         let levels = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
+        // RUST_LOG takes lines away, and not what says which request a line belongs to.
+        let requests = filter_fn(|metadata| metadata.is_span() && *metadata.level() == Level::ERROR);
+        let levels = levels.or(requests.with_max_level_hint(Level::ERROR));
         let ours = levels.and(filter_fn(|metadata| is_ours(metadata.target())));
         let (traces, exporter) = match &settings.traces {
             None => (None, None),

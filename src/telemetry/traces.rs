@@ -25,6 +25,9 @@ use crate::{
 /// Most spans that wait for the collector.
 const MOST_WAITING: usize = 4096;
 
+/// Longest text of an attribute, in bytes: a stranger chooses paths, and a collector that is slow has many of them wait.
+const LONGEST_TEXT: usize = 1024;
+
 /// Who asked whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -148,7 +151,7 @@ impl Open {
             attributes: fields
                 .iter()
                 .filter(|(name, _)| name.contains('.'))
-                .map(|(name, value)| (name, value.clone()))
+                .map(|(name, value)| (name, value.begin(LONGEST_TEXT)))
                 .collect(),
             lasted: watch.elapsed(),
             trace_id,

@@ -1,10 +1,8 @@
 //! Which certificate a browser gets.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::{collections::HashMap, sync::Arc};
 
+use arc_swap::ArcSwap;
 use rustls::{
     SignatureScheme,
     server::{ClientHello, ResolvesServerCert},
@@ -23,7 +21,7 @@ use crate::{
 /// All pairs in use. They are changed whole; a connection keeps the one that it began with.
 #[derive(Debug)]
 pub struct Certificates {
-    table: RwLock<Arc<Table>>,
+    table: ArcSwap<Table>,
     challenges: Challenges,
 }
 
@@ -49,12 +47,12 @@ impl Certificates {
     /// The first pair is for whoever asks for no name, or for one that nobody knows.
     #[must_use]
     pub fn new(pairs: Vec<Arc<Pair>>) -> Self {
-        Self { table: RwLock::new(Arc::new(Table::new(pairs))), challenges: Challenges::default() }
+        Self { table: ArcSwap::from_pointee(Table::new(pairs)), challenges: Challenges::default() }
     }
 
     /// Puts others in their place, all at once.
     pub fn replace(&self, pairs: Vec<Arc<Pair>>) {
-        *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Table::new(pairs));
+        self.table.store(Arc::new(Table::new(pairs)));
     }
 
     /// What an authority is answered that asks whether a name is ours.
@@ -67,19 +65,15 @@ impl Certificates {
     #[must_use]
     pub fn expiries(&self) -> Vec<Expiry> {
         let of = |pair: &Arc<Pair>| Expiry { names: pair.title(), until: pair.until() };
-        self.table().pairs.iter().map(of).collect()
+        self.table.load().pairs.iter().map(of).collect()
     }
 
     /// The pair for a name that a browser asks for, if it asks for one; `fits` says whether the browser can verify
     /// a pair's signatures. There may be two for one name, with keys of two kinds.
     pub(super) fn pick(&self, name: Option<&str>, fits: impl Fn(&Pair) -> bool) -> Option<Arc<Pair>> {
-        let table = self.table();
+        let table = self.table.load();
         let candidates = table.candidates(name);
         candidates.iter().find(|pair| fits(pair)).or(candidates.first()).cloned()
-    }
-
-    fn table(&self) -> Arc<Table> {
-        Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -31,7 +31,7 @@ pub struct Kept {
     pub(super) files: Files,
     pub(super) mark: Mark,
     pub(super) pair: Arc<Pair>,
-    pub(super) key_is_open: bool,
+    key_is_open: bool,
 }
 
 /// What files hold, in short. By content, because renewals come in many ways: a file is written over, or renamed, or
@@ -66,8 +66,10 @@ impl Content {
         Mark(mark)
     }
 
-    pub(super) fn pair(&self) -> Result<Pair, PairError> {
-        Pair::from_pem(&self.chain, &self.key)
+    /// Judges it.
+    pub(super) fn judge(self, files: Files) -> Result<Kept, PairError> {
+        let pair = Arc::new(Pair::from_pem(&self.chain, &self.key)?);
+        Ok(Kept { files, mark: self.mark(), pair, key_is_open: self.key_is_open })
     }
 }
 
@@ -77,9 +79,7 @@ impl Kept {
     /// # Errors
     /// When it cannot be read, or is none.
     pub fn read(files: Files) -> Result<Self, PairError> {
-        let content = files.content()?;
-        let pair = Arc::new(content.pair()?);
-        Ok(Self { files, mark: content.mark(), pair, key_is_open: content.key_is_open })
+        files.content()?.judge(files)
     }
 
     /// The pair.

@@ -194,8 +194,7 @@ impl Watched {
         if mark == self.kept.mark {
             return Ok(None);
         }
-        let pair = content.pair().map_err(|why| (Broken::Content(mark), why))?;
-        Ok(Some(Kept { files: files.clone(), mark, pair: Arc::new(pair), ..self.kept.clone() }))
+        content.judge(files.clone()).map(Some).map_err(|why| (Broken::Content(mark), why))
     }
 }
 

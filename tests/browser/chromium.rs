@@ -49,11 +49,20 @@ pub(super) struct Chromium {
 impl Chromium {
     /// Opens a browser; paths are those of `base`.
     pub(super) async fn start(base: &str) -> Self {
+        Self::with(base, &json!({})).await
+    }
+
+    /// The same for somebody who has turned scripts off.
+    pub(super) async fn without_scripts(base: &str) -> Self {
+        Self::with(base, &json!({ "profile.managed_default_content_settings.javascript": 2 })).await
+    }
+
+    async fn with(base: &str, preferences: &Value) -> Self {
         let chromium = program(&["chromium", "chromium-browser", "google-chrome"], "chromium");
         let (driver, address) = Driver::start();
         let mut arguments: Vec<String> = FLAGS.iter().map(|&flag| flag.into()).collect();
         arguments.push(format!("--user-data-dir={}", driver.profile.path().display()));
-        let options = json!({ "binary": chromium, "args": arguments });
+        let options = json!({ "binary": chromium, "args": arguments, "prefs": preferences });
         let capabilities = serde_json::Map::from_iter([("goog:chromeOptions".to_owned(), options)]);
         let connected = ClientBuilder::new(HttpConnector::new()).capabilities(capabilities).connect(&address).await;
         let client = connected.unwrap_or_else(|why| panic!("Chromium does not start: {why}"));

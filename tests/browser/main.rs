@@ -3,6 +3,7 @@
 //! Chromium and chromedriver must be there: without them these tests fail, and say what to install.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod admin_page;
 mod chromium;
 mod hosts;
 mod kept_forms;

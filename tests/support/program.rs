@@ -251,8 +251,13 @@ impl Program {
 
 /// What a unix socket answers.
 pub async fn ask(socket: &Path, method: &str, target: &str) -> Answer {
+    ask_as(socket, "localhost", method, target).await
+}
+
+/// The same, asked by another name.
+pub async fn ask_as(socket: &Path, host: &str, method: &str, target: &str) -> Answer {
     let mut stream = UnixStream::connect(socket).await.unwrap();
-    let request = format!("{method} {target} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n");
+    let request = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();

@@ -52,13 +52,13 @@ impl Gateway {
         }
         let sender = match self.may_be_kept(session.req_header(), facts).await {
             Ok(sender) => sender,
-            Err(why) => return Ok(not_kept(&why, facts, answer)),
+            Err(why) => return Ok(not_kept(&why, answer)),
         };
         let body = match read {
             Some(body) => body,
             None => match short_body(session).await? {
                 Some(body) => body,
-                None => return Ok(not_kept(&NotKept::TooLarge, facts, answer)),
+                None => return Ok(not_kept(&NotKept::TooLarge, answer)),
             },
         };
         let request = session.req_header();
@@ -75,7 +75,7 @@ impl Gateway {
         let browser = forwarding::browser(request, facts);
         let why = match self.signin.keep_form(sender, &browser, &form).await {
             Ok(Keeping::Kept(cookies)) => {
-                tracing::info!(event = "form_kept", bytes = form.body.len(), request_id = %facts.request_id);
+                tracing::info!(event = "form_kept", bytes = form.body.len());
                 return Ok(answer.with_cookies(&cookies));
             }
             Ok(Keeping::TooMany) => NotKept::TooMany,
@@ -83,7 +83,7 @@ impl Gateway {
             Ok(Keeping::NoWayBack) => NotKept::NoWayBack,
             Err(error) => error.into(),
         };
-        Ok(not_kept(&why, facts, answer))
+        Ok(not_kept(&why, answer))
     }
 
     /// What can be said before the body is read, the cheapest first.
@@ -99,8 +99,8 @@ impl Gateway {
     }
 }
 
-fn not_kept(why: &NotKept, facts: &Facts, answer: Answer) -> Answer {
-    tracing::info!(event = "form_not_kept", request_id = %facts.request_id, reason = %why);
+fn not_kept(why: &NotKept, answer: Answer) -> Answer {
+    tracing::info!(event = "form_not_kept", reason = %why);
     answer
 }
 

@@ -118,7 +118,7 @@ impl Gateway {
             Wish::Send => return fail(Failure::FormGone),
             Wish::Drop => match self.signin.throw_form_away(&receipt).await {
                 Ok(cookie) => {
-                    tracing::info!(event = "form_thrown_away", request_id = %facts.request_id, reason = "its person wants it");
+                    tracing::info!(event = "form_thrown_away", reason = "its person wants it");
                     return Ok(Err(Box::new(
                         Answer::redirect(303, place.as_str()).with_cookies(&[cookie]).telling(Decision::KeptForm),
                     )));
@@ -142,7 +142,7 @@ impl Gateway {
             Ok(Taken::Form(taken)) => {
                 tracing::info!(
                     event = "form_sent", app = %admission.app().name, session = %person.record().handle,
-                    bytes = taken.form.body.len(), request_id = %facts.request_id,
+                    bytes = taken.form.body.len(),
                 );
                 forms.taken = Some(taken);
                 Ok(Ok(admission))

@@ -91,13 +91,10 @@ impl Gateway {
     /// The app has not seen a byte of it: the form waits for another click.
     pub(super) async fn put_back(&self, forms: &Forms, exchange: &Exchange) {
         let Some(taken) = forms.taken().filter(|_| !exchange.is_sent()) else { return };
-        let request_id = &exchange.facts.request_id;
         match self.signin.put_back(taken).await {
-            Ok(Swap::Done) => tracing::info!(event = "form_put_back", request_id),
-            Ok(swap @ (Swap::Changed | Swap::Full)) => {
-                tracing::warn!(event = "form_not_put_back", request_id, reason = ?swap);
-            }
-            Err(error) => tracing::warn!(event = "form_not_put_back", request_id, reason = %error),
+            Ok(Swap::Done) => tracing::info!(event = "form_put_back"),
+            Ok(swap @ (Swap::Changed | Swap::Full)) => tracing::warn!(event = "form_not_put_back", reason = ?swap),
+            Err(error) => tracing::warn!(event = "form_not_put_back", reason = %error),
         }
     }
 }

@@ -27,7 +27,7 @@ impl Gateway {
             Ok(answer) => answer,
             // Its person opens the page again; it is another matter whether the app can be used meanwhile.
             Err(error) => {
-                tracing::warn!(event = "form_not_offered", request_id = %facts.request_id, reason = %error);
+                tracing::warn!(event = "form_not_offered", reason = %error);
                 None
             }
         }
@@ -61,7 +61,7 @@ impl Gateway {
                 Button::ThrowAway => Click::value(Wish::Drop, &button),
             },
         });
-        tracing::info!(event = "form_offered", session = %session.record().handle, request_id = %facts.request_id);
+        tracing::info!(event = "form_offered", session = %session.record().handle);
         Ok(Some(Answer::page(page).with_cookies(&forms.cookies)))
     }
 }

@@ -26,7 +26,7 @@ use crate::proxy::{
     Answer, Exchange, Generation, Service, access_log,
     connection::{self, WRITE_TIMEOUT},
     entrance::{Speaker, Visitor},
-    lent::Home,
+    lent::Lender,
     wire::{self, Peer, Transcript},
 };
 use crate::tls::Pair;
@@ -55,8 +55,11 @@ const PATIENCE: usize = 100;
 /// How long a client has to say goodbye.
 const PARTING: Duration = Duration::from_secs(3);
 
-/// Places for requests, over all connections: each costs about what a connection of HTTP/1.1 costs.
-static PLACES: Semaphore = Semaphore::const_new(20_000);
+/// Most requests over all connections: each costs about what a connection of HTTP/1.1 costs.
+const MOST_PLACES: usize = 20_000;
+
+/// Places for requests, over all connections.
+static PLACES: Semaphore = Semaphore::const_new(MOST_PLACES);
 
 /// Serves one connection until it ends. When the gateway drains, requests under way have their answers, and no others
 /// are taken.
@@ -185,15 +188,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> Serving<S> {
 
     /// Begins with a request; says whether the client asks too much.
     fn begin(&mut self, guest: &Guest, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) -> bool {
-        // The library counts streams that were reset no more, but our work for them may go on.
-        let room = self.streams.len() < MOST_STREAMS as usize;
+        let under_way = self.streams.len();
         let generation = guest.service.generations.now();
-        let place = PLACES.try_acquire().ok().filter(|_| room);
-        let Some(place) = place else {
+        let place = PLACES.try_acquire().ok().filter(|_| under_way < share(PLACES.available_permits()));
+        // A connection that was let in may always ask for one thing.
+        if place.is_none() && under_way > 0 {
             // RFC 9113, section 8.7: nothing was done, and the client may ask again.
             respond.send_reset(Reason::REFUSED_STREAM);
-            return self.tally.note(End::Wasted);
-        };
+            // The library counts streams that were reset no more, but our work for them may go on. That others have
+            // taken the places is not this client's fault.
+            return under_way >= MOST_STREAMS as usize && self.tally.note(End::Wasted);
+        }
         self.streams.spawn(guest.clone().answer(generation, request, respond, place));
         false
     }
@@ -220,7 +225,7 @@ impl Guest {
         generation: Arc<Generation>,
         request: Request<RecvStream>,
         respond: SendResponse<Bytes>,
-        _place: SemaphorePermit<'static>,
+        _place: Option<SemaphorePermit<'static>>,
     ) -> End {
         let connections = &generation.connections;
         let (parts, body) = request.into_parts();
@@ -245,7 +250,7 @@ impl Guest {
         let (span, traced) = access_log::spans(&exchange.facts, connections.scheme);
         let within = |word: &dyn Fn() -> Option<Answer>| span.in_scope(|| traced.in_scope(word));
         let slowness = Slowness::new(connections.limits.min_body_rate, head.expects_continue(), self.brought);
-        let (home, voice) = Home::lend(voice);
+        let (lender, voice) = Lender::lend(voice);
         let Ok(stream) = Stream::new(&head, Arc::clone(&exchange), body, slowness, voice) else {
             return End::Wasted;
         };
@@ -254,7 +259,7 @@ impl Guest {
         let served = generation.proxy.process_new_http(session, &self.service.drain);
         let last_word = tokio::select! {
             _ = served.instrument(traced.clone()).instrument(span.clone()) => {
-                let reset = home.take().is_some_and(|mut voice| voice.was_reset());
+                let reset = lender.take().is_some_and(|mut voice| voice.was_reset());
                 return if reset { End::Wasted } else { End::Served };
             }
             never = connection::becomes_a_stream(&self.service.streams) => match never {},
@@ -263,12 +268,19 @@ impl Guest {
                 within(&|| connection::ended(&exchange, connections, &over))
             }
         };
-        if let Some(voice) = home.take() {
+        if let Some(voice) = lender.take() {
             let facts = &exchange.facts;
             voice.last_words(last_word.as_ref(), &facts.request_id, facts.method == Method::HEAD).await;
         }
         End::Served
     }
+}
+
+/// How many requests a connection may have under way while so many places are free. Few connections cannot take them
+/// all: the fewer are left, the fewer each gets.
+pub(super) const fn share(free: usize) -> usize {
+    let share = (MOST_STREAMS as usize * free).div_ceil(MOST_PLACES);
+    if share > 1 { share } else { 1 }
 }
 
 /// Resolves when the server drains; also when nobody is left who could say so.

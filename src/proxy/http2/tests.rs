@@ -17,7 +17,7 @@ use super::{
 use crate::proxy::{
     Exchange,
     exchange::tests::facts,
-    lent::Home,
+    lent::Lender,
     wire::{Refusal, Transcript},
 };
 
@@ -44,7 +44,7 @@ async fn pair(requests: usize) -> (SendRequest<Bytes>, Vec<h2::SendStream<Bytes>
         let (request, respond) = connection.accept().await.unwrap().unwrap();
         let (parts, body) = request.into_parts();
         let head = Transcript::of(&parts).read(4096).unwrap();
-        let (_, voice) = Home::lend(Voice::Silent(respond));
+        let (_, voice) = Lender::lend(Voice::Silent(respond));
         let slowness = Slowness::new(1024, false, Arc::clone(&brought));
         streams.push(Stream::new(&head, Exchange::new(facts("/x")), body, slowness, voice).unwrap());
     }

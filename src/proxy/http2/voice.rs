@@ -12,13 +12,10 @@ use http::{HeaderMap, Response, header};
 use pingora::{Error, ErrorType, OrErr, http::ResponseHeader, protocols::http::date::get_cached_date};
 use tokio::time::timeout;
 
-use crate::proxy::Answer;
+use crate::proxy::{Answer, wire::OF_HTTP_1};
 
 /// How long a client may take to fetch an answer that nobody waits for.
 const FETCHING: Duration = Duration::from_secs(3);
-
-/// Fields of HTTP/1.1 connections, which an HTTP/2 answer must not have (RFC 9113, section 8.2.2).
-const OF_HTTP_1: &[&str] = &["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
 
 /// Fields that mean something in a head only: what frames a message, and what a browser keeps.
 const NOT_IN_TRAILERS: &[&str] =

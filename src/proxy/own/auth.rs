@@ -44,7 +44,7 @@ impl Gateway {
     /// only a request that would reach its app gets a 2xx.
     pub(in crate::proxy) async fn forward_auth(&self, request: &RequestHeader, facts: &Facts) -> Answer {
         if !facts.trusted {
-            tracing::info!(event = "forward_auth_refused", client = %facts.client, reason = "the peer is not in trusted_proxies", request_id = %facts.request_id);
+            tracing::info!(event = "forward_auth_refused", reason = "the peer is not in trusted_proxies");
             return Answer::problem(&NOT_TRUSTED, &facts.request_id);
         }
         if !Endpoint::Auth.takes(&facts.method) {
@@ -59,7 +59,7 @@ impl Gateway {
         let original = match original {
             Ok(original) => original,
             Err(why) => {
-                tracing::info!(event = "forward_auth_refused", client = %facts.client, reason = %why, request_id = %facts.request_id);
+                tracing::info!(event = "forward_auth_refused", reason = %why);
                 let answer = Answer::failure(Failure::BadRequest, facts.kind, &facts.request_id);
                 return styled(answer.because(why.to_string()), style);
             }
@@ -138,6 +138,6 @@ fn tell(facts: &Facts, admission: Option<&Admission>, answer: &Answer) {
     tracing::info!(
         event = "forward_auth",
         method = %facts.method, host = facts.host.name(), path = facts.target.path().as_str(), status,
-        reason, app, route, session, client = %facts.client, request_id = %facts.request_id,
+        reason, app, route, session,
     );
 }

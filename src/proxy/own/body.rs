@@ -1,6 +1,6 @@
 //! The body of a request for one of our own paths: short, and read as a whole.
 
-use http::{Method, header};
+use http::{Method, Version, header};
 use pingora::proxy::Session;
 
 use crate::{pages::Failure, proxy::Facts, web::Form};
@@ -67,6 +67,9 @@ pub(super) async fn form(session: &mut Session, facts: &Facts) -> pingora::Resul
 /// # Errors
 /// When the client goes away.
 pub(super) async fn whole(session: &mut Session) -> pingora::Result<Result<Vec<u8>, Unread>> {
+    if waits_to_send(session) {
+        session.as_mut().write_continue_response().await?;
+    }
     let mut body = Vec::new();
     while let Some(part) = session.read_request_body().await? {
         if body.len() + part.len() > LARGEST {
@@ -75,4 +78,12 @@ pub(super) async fn whole(session: &mut Session) -> pingora::Result<Result<Vec<u
         body.extend_from_slice(&part);
     }
     Ok(Ok(body))
+}
+
+/// Whether the client sends nothing before it is told to (RFC 9110, section 10.1.1). Until then no time runs against
+/// it, so that nobody but us would ever end the wait.
+fn waits_to_send(session: &mut Session) -> bool {
+    let head = session.req_header();
+    let expects = head.version != Version::HTTP_10 && head.headers.contains_key(header::EXPECT);
+    expects && !session.as_mut().is_body_done()
 }

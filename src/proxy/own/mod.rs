@@ -231,7 +231,7 @@ impl Gateway {
             }
             Finished::AlreadySignedIn { onward } => self.onward(&onward, facts),
             Finished::Failed { problem, cookies, place } => {
-                tracing::info!(event = "sign_in_failed", reason = %problem, request_id = %facts.request_id);
+                tracing::info!(event = "sign_in_failed", reason = %problem);
                 // Whoever comes back from Apple is a person in a tab, whatever the headers say.
                 self.not_signed_in(&problem, &place, browser, facts).await.with_cookies(&cookies)
             }

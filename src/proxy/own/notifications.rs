@@ -50,7 +50,7 @@ impl Gateway {
             Ok(_) => Answer::new(200, "text/plain; charset=utf-8", ""),
             Err(NotifyProblem::Store(error)) => *sessions_unavailable(&error, facts),
             Err(NotifyProblem::Refused(error)) => {
-                tell(&error, facts);
+                tell(&error);
                 match error.is_transient() {
                     true => Answer::problem(&NO_KEYS, &facts.request_id).with(header::RETRY_AFTER, KEYS_LATER),
                     false => Answer::problem(&REFUSED, &facts.request_id),
@@ -61,14 +61,14 @@ impl Gateway {
 }
 
 /// Anybody can post rubbish. What Apple has signed and is refused all the same is for somebody to look at.
-fn tell(error: &NotificationError, facts: &Facts) {
-    let (outcome, request_id) = (error.outcome(), &*facts.request_id);
+fn tell(error: &NotificationError) {
+    let outcome = error.outcome();
     match error {
         NotificationError::Envelope(_) | NotificationError::NotApples(_) => {
-            tracing::info!(event = "notification_refused", outcome, reason = %error, request_id);
+            tracing::info!(event = "notification_refused", outcome, reason = %error);
         }
         NotificationError::NotForUs(_) | NotificationError::KeysUnavailable(_) => {
-            tracing::warn!(event = "notification_refused", outcome, reason = %error, request_id);
+            tracing::warn!(event = "notification_refused", outcome, reason = %error);
         }
     }
 }

@@ -11,6 +11,9 @@ use crate::web::{Host, TargetError};
 /// The scheme of every request: HTTP/2 is offered within TLS only.
 const SCHEME: &str = "https";
 
+/// Fields of HTTP/1.1 connections, which no message of HTTP/2 may have (RFC 9113, section 8.2.2).
+pub const OF_HTTP_1: &[&str] = &["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
+
 /// A request head of HTTP/2, written down.
 #[derive(Clone, Debug)]
 pub struct Transcript {
@@ -51,9 +54,8 @@ impl Transcript {
             return Err(Refusal::HeadTooLarge);
         }
         let head = Head::parse_whole(&self.text)?.of_version(Version::Http2);
-        // RFC 9113, section 8.2.2. The library has refused them all before.
-        let hops = ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
-        let is_of_hop = hops.iter().any(|name| head.field(name).next().is_some());
+        // The library has refused them all before.
+        let is_of_hop = OF_HTTP_1.iter().any(|name| head.field(name).next().is_some());
         if is_of_hop || head.body() == BodyKind::Chunked { Err(Refusal::HopByHop) } else { Ok(head) }
     }
 

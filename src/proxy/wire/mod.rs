@@ -56,7 +56,7 @@ pub use body::Body;
 pub use framing::BodyKind;
 pub use guard::{FAREWELL, Guard, Next, drained};
 pub use head::Head;
-pub use http2::Transcript;
+pub use http2::{OF_HTTP_1, Transcript};
 pub use introduction::{Introduction, IntroductionError, introduction, may_introduce};
 pub(in crate::proxy) use pace::Pace;
 pub use peer::Peer;

@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use aws_lc_rs::digest::{SHA256, digest};
+
 use crate::secret::Secret;
 
 /// Marks the password of Redis.
@@ -111,6 +113,15 @@ impl RedisUrl {
     #[must_use]
     pub fn has_own_password(&self) -> bool {
         self.password.is_some()
+    }
+
+    /// What tells a password of the URL from another, and nothing else about it.
+    #[must_use]
+    pub fn password_mark(&self) -> Option<[u8; 32]> {
+        let password = self.password.as_ref()?;
+        let mut mark = [0; 32];
+        mark.copy_from_slice(digest(&SHA256, password.expose().as_bytes()).as_ref());
+        Some(mark)
     }
 
     /// Whether the way is encrypted.
