@@ -5,7 +5,8 @@ mod support;
 
 use std::os::unix::fs::PermissionsExt;
 
-use support::{HOST, Pebble, Program, Request, Site, pebble::free};
+use serde_json::{Value, json};
+use support::{HOST, Pebble, Program, Request, Site, pebble::free, program::ask};
 
 /// A gateway that orders its certificate, with both ports known before.
 async fn spawn(site: &Site, tls: &str) -> Program {
@@ -18,6 +19,13 @@ fn configuration(site: &Site, pebble: &Pebble, listen: &str, redirect: Option<&s
     let redirect = redirect.map(|at| format!("redirect_http_listen = [\"{at}\"]\n")).unwrap_or_default();
     let section = format!("[server.tls]\n{redirect}{}", pebble.section());
     site.configuration(&[("server", &section)]).replacen("127.0.0.1:0", listen, 1)
+}
+
+/// What `/readyz` says: the status, and what is missing.
+async fn ready(site: &Site) -> (u16, Value) {
+    let answer = ask(&site.path("admin.sock"), "GET", "/readyz").await;
+    let report: Value = serde_json::from_slice(&answer.body).unwrap();
+    (answer.status, report["missing"].clone())
 }
 
 #[tokio::test]
@@ -50,6 +58,10 @@ async fn the_second_try_is_over_plain_http() {
     let text = configuration(&site, &pebble, &listen.to_string(), Some(&redirect.to_string()));
     let program = spawn(&site, &text).await;
     program.logged("acme_failed").await;
+    assert_eq!(
+        ready(&site).await,
+        (503, json!(["a certificate: none has been ordered yet, so nobody gets in over HTTPS"]))
+    );
     assert!(pebble.client().await.connect(program.address(), HOST).await.is_err(), "there is no certificate yet");
     program.terminate().await;
     program.ended().await;
@@ -65,6 +77,7 @@ async fn the_second_try_is_over_plain_http() {
     let program = spawn(&site, &text).await;
     program.logged("certificate_taken").await;
     assert!(pebble.client().await.shown(program.address(), HOST).await.is_some());
+    assert_eq!(ready(&site).await, (200, json!([])));
     let answer = Request::get("/.well-known/acme-challenge/x").header("Host", HOST).send(redirect).await;
     assert_eq!(answer.status, 308, "nothing is answered when nothing is asked");
 }

@@ -51,7 +51,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "tls",
         ],
     ),
-    ("admin", &["clock", "entropy", "identity", "web", "telemetry", "apple", "session", "assertion", "pages"]),
+    ("admin", &["clock", "entropy", "identity", "web", "telemetry", "tls", "apple", "session", "assertion", "pages"]),
     ("demo", &["secret", "clock", "entropy", "identity"]),
     (
         "server",
@@ -92,6 +92,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "acme",
             "clock",
             "entropy",
             "identity",
@@ -105,6 +106,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "config",
             "demo",
             "server",
+            "tls",
         ],
     ),
 ];

@@ -19,7 +19,10 @@ use schoolgate::{
     session::Sealer,
 };
 use serde_json::Value;
-use support::{Authority, Echo, Program, RawApp, Site, TlsApp, redis::Server, self_signed};
+use support::{
+    Authority, Echo, HOST, Pebble, Program, RawApp, Site, TlsApp, pebble::free, redis::Server, self_signed,
+    tls_app::Certificate,
+};
 use tokio::{io::AsyncWriteExt, net::TcpListener, process::Command, time::timeout};
 
 /// Longest that the doctor may take, whatever is dead.
@@ -638,6 +641,104 @@ async fn a_disk_that_does_not_answer_is_told() {
     let path = site.path("doctor.toml");
     fs::write(&path, in_a_file(&plain(&site))).unwrap();
     assert!(doctor_at(&path).await.has_only("check-overdue").contains("the session store"));
+}
+
+/// The configuration with TLS that ends at the gateway.
+fn with_section(site: &Site, lines: &str) -> String {
+    site.configuration(&[("server", &format!("[server.tls]\n{lines}"))])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_of_the_gateway_are_looked_at() {
+    let site = site().await;
+    let authority = Authority::new("School");
+    let days = |days: u64| Duration::from_secs(days * 86_400);
+    let text = |certificate: &Certificate| {
+        let lines = certificate.write(&site.path(""), "tls");
+        close(&site.path("tls.key"));
+        with_section(&site, &lines)
+    };
+    let report = doctor(&site, &text(&authority.signed_for(&[HOST], days(15)))).await;
+    report.is_well();
+    assert_eq!(report.has("certificate")["about"], HOST);
+    let words =
+        doctor(&site, &text(&authority.signed_for(&[HOST], days(13)))).await.has_only("certificate-expires-soon");
+    assert!(words.contains(HOST), "{words}");
+    doctor(&site, &text(&authority.signed_long_ago(&[HOST]))).await.has_only("certificate-expired");
+    doctor(&site, &text(&authority.signed_ahead_of_time(&[HOST]))).await.has_only("certificate-early");
+    // What `check` warns of: the host of the app.
+    let words =
+        doctor(&site, &text(&authority.signs(&["other.school.example"]))).await.has_only("configuration-warning");
+    assert!(words.contains("no certificate"), "{words}");
+    // And what it refuses: a file that is gone.
+    let text = text(&authority.signs(&[HOST]));
+    fs::remove_file(site.path("tls.key")).unwrap();
+    let path = site.path("doctor.toml");
+    fs::write(&path, text).unwrap();
+    let output = within_time(&mut Program::command(&["doctor", "--config", path.to_str().unwrap()])).await;
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_listener_for_plain_http_is_tried_as_well() {
+    let site = site().await;
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let lines = Authority::new("School").signs(&[HOST]).write(&site.path(""), "tls");
+    close(&site.path("tls.key"));
+    let address = taken.local_addr().unwrap();
+    let text = with_section(&site, &format!("redirect_http_listen = [\"{address}\"]\n{lines}"));
+    assert!(doctor(&site, &text).await.has_only("listener-unusable").contains(&address.to_string()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_authority_is_asked_for_is_looked_at_and_nothing_is_ordered() {
+    let site = site().await;
+    let pebble = Pebble::start(free(), free()).await;
+    let text = with_section(&site, &pebble.section());
+    let report = doctor(&site, &text).await;
+    report.is_well();
+    report.has("acme-directory");
+    assert_eq!(report.has("certificate-not-ordered")["about"], HOST);
+    report.has_not("certificate");
+    assert!(!site.path("state").exists(), "{:?}", everything(&site.path("state")));
+
+    let (authority, kept) = (Authority::new("School"), site.path("state/acme/certificate.pem"));
+    authority.signs(&[HOST]).write_together(&kept);
+    let report = doctor(&site, &text).await;
+    report.is_well();
+    assert_eq!(report.has("certificate")["about"], HOST);
+    report.has_not("certificate-not-ordered");
+    authority.signed_long_ago(&[HOST]).write_together(&kept);
+    doctor(&site, &text).await.has_only("certificate-expired");
+    authority.signs(&["other.school.example"]).write_together(&kept);
+    assert!(doctor(&site, &text).await.has_only("certificate-lacks-host").contains(HOST));
+    fs::write(&kept, "nonsense").unwrap();
+    doctor(&site, &text).await.has_only("certificate-unusable");
+    fs::remove_file(&kept).unwrap();
+
+    let attempts = site.path("state/acme/attempts.json");
+    fs::write(&attempts, r#"{"failures":3,"not_before":1800000000}"#).unwrap();
+    let words = doctor(&site, &text).await.has_only("acme-fails");
+    assert!(words.contains(": 3; none before 2027-01-15T08:00:00Z"), "{words}");
+    fs::remove_file(&attempts).unwrap();
+
+    // Nobody vouches for it; then it is no directory.
+    let stranger = Authority::new("Somebody else");
+    let untrusted = text.replace(pebble.authority.file().to_str().unwrap(), stranger.file().to_str().unwrap());
+    let words = doctor(&site, &untrusted).await.has_only("acme-directory-unreachable");
+    assert!(words.contains("UnknownIssuer"), "{words}");
+    let elsewhere = text.replace("/dir\"", "/elsewhere\"");
+    doctor(&site, &elsewhere).await.has_only("acme-directory-unreachable");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_of_acme_that_cannot_be_written_to_is_found() {
+    let site = site().await;
+    let pebble = Pebble::start(free(), free()).await;
+    fs::create_dir_all(site.path("state")).unwrap();
+    fs::write(site.path("state/acme"), "a file").unwrap();
+    let words = doctor(&site, &with_section(&site, &pebble.section())).await.has_only("state-directory-unusable");
+    assert!(words.contains("state/acme"), "{words}");
 }
 
 /// A Redis as docs/redis.md wants it, and the configuration for it.

@@ -5,7 +5,12 @@ mod support;
 
 use std::{fs, os::unix::net::UnixDatagram, time::Duration};
 
-use support::{Connection, HOST, Load, Program, RawApp, Request, Site, World, program::ask, world::through_apple};
+use support::{
+    Authority, Connection, HOST, Http2, Load, Program, RawApp, Request, Site, TlsClient, World,
+    http2::{request, whole},
+    program::ask,
+    world::through_apple,
+};
 
 const RELOADED: &str = "event=\"reloaded\"";
 const REFUSED: &str = "event=\"reload_refused\"";
@@ -175,6 +180,36 @@ async fn sessions_streams_and_sign_ins_under_way_go_on() {
 }
 
 #[tokio::test]
+async fn requests_of_http_2_go_on_over_a_reload_and_the_next_on_that_connection_meet_the_new_rules() {
+    let (site, authority, app) = (Site::start().await, Authority::new("School"), RawApp::start().await);
+    let section = format!("[server.tls]\n{}", authority.signs(&[HOST]).write(&site.path(""), "tls"));
+    let text = |lines: &[(&str, &str)]| {
+        let lines = [lines, &[("server", section.as_str())]].concat();
+        site.configuration(&lines).replace(&site.echo.address.to_string(), &app.address.to_string())
+    };
+    let program = started(&site, &text(&[])).await;
+    let stream = TlsClient::speaking(&authority, &["h2"]).connect(program.address(), HOST).await.unwrap();
+    let mut client = Http2::over(stream).await;
+    assert_eq!(client.send(request("GET", "/closed")).await.status, 401);
+    let under_way = client.start(request("GET", "/public")).await;
+    let (mut at_app, _) = app.request().await;
+    at_app.write(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\none").await;
+    site.rewrite(&text(&[OPEN]));
+    program.hang_up().await;
+    program.logged_times(RELOADED, 1).await;
+    let open = client.start(request("GET", "/closed")).await;
+    let (mut second, _) = app.request().await;
+    second.write(b"HTTP/1.1 204 No Content\r\n\r\n").await;
+    assert_eq!(whole(open).await.unwrap().status, 204, "the new rules");
+    at_app.write(b"two").await;
+    assert_eq!(whole(under_way).await.unwrap().text(), "onetwo", "it began before");
+    site.rewrite(&text(&[]));
+    program.hang_up().await;
+    program.logged_times(RELOADED, 2).await;
+    assert_eq!(client.send(request("GET", "/closed")).await.status, 401);
+}
+
+#[tokio::test]
 async fn a_new_private_key_and_other_settings_of_apple_are_used() {
     let site = Site::start().await;
     let program = started(&site, &site.configuration(&[])).await;
@@ -241,13 +276,15 @@ async fn systemd_hears_of_every_step() {
         let length = socket.recv(&mut buffer).expect("it says something");
         String::from_utf8(buffer[..length].to_vec()).unwrap()
     };
-    let mut program = site.spawn_with(&site.configuration(&[]), None, &[("NOTIFY_SOCKET", path.to_str().unwrap())]);
+    // Longer than the library of the service can say, and than the unit's TimeoutStopSec=.
+    let text = site.configuration(&[("server", "shutdown_grace = \"2h\"")]);
+    let mut program = site.spawn_with(&text, None, &[("NOTIFY_SOCKET", path.to_str().unwrap())]);
     program.started().await;
     assert!(hear().lines().any(|line| line == "READY=1"));
     for (text, status) in [
-        (site.configuration(&[]), "STATUS=Reloaded"),
+        (text.clone(), "STATUS=Reloaded"),
         (
-            site.configuration(&[]).replace("listen = [\"127.0.0.1:0\"]", "listen = [\"127.0.0.1:1\"]"),
+            text.replace("listen = [\"127.0.0.1:0\"]", "listen = [\"127.0.0.1:1\"]"),
             "STATUS=Reloaded; a restart is needed for server.listen",
         ),
         ("[server".to_owned(), "STATUS=The last reload was refused: "),
@@ -263,6 +300,11 @@ async fn systemd_hears_of_every_step() {
     }
     program.terminate().await;
     assert!(hear().lines().any(|line| line == "STOPPING=1"));
+    let extended = hear();
+    let most =
+        extended.trim().strip_prefix("EXTEND_TIMEOUT_USEC=").expect("how long it may take").parse::<u64>().unwrap();
+    let most = Duration::from_micros(most).as_secs();
+    assert!((2 * 3600 + 30..2 * 3600 + 60).contains(&most), "{most}");
     let (status, said) = program.ended().await;
     assert!(status.success(), "{status} {said}");
 }
@@ -305,7 +347,7 @@ async fn the_watchdog_is_fed_while_it_serves_and_while_it_drains_and_nobody_else
     events.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n").await;
     stream.until("data: 1\n\n").await;
     program.terminate().await;
-    while !hear().lines().any(|line| line == "STOPPING=1") {}
+    while !hear().lines().any(|line| line.starts_with("EXTEND_TIMEOUT_USEC=")) {}
     for _ in 0..5 {
         assert_eq!(hear(), "WATCHDOG=1\n");
     }

@@ -6,7 +6,9 @@ mod support;
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 use support::{
-    Authority, Connection, HOST, Request, Site, TlsClient, World, self_signed,
+    Authority, Connection, HOST, Request, Site, TlsClient, World,
+    pebble::free,
+    self_signed,
     tls_app::Certificate,
     world::{at, through_apple},
 };
@@ -331,8 +333,14 @@ async fn every_answer_tells_browsers_to_come_by_https() {
         let answer = secured.send(request.clone()).await;
         assert_eq!((answer.status, header(&answer)), (status, year.clone()), "{request:?}");
     }
+    // What the app says of it is ours to say, unless we say nothing.
+    let said = || Request::get("/public/say?Strict-Transport-Security=max-age%3D1%3B+includeSubDomains");
+    let answer = secured.send(said()).await;
+    assert_eq!((answer.status, header(&answer)), (200, year));
     let silent = Secured::with("hsts = \"0s\"", &[]).await;
     assert_eq!(header(&silent.send(Request::get("/public")).await), None);
+    assert_eq!(header(&silent.send(Request::get("/private")).await), None);
+    assert_eq!(header(&silent.send(said()).await).as_deref(), Some("max-age=1; includeSubDomains"));
     let world = World::start().await;
     assert_eq!(header(&world.send(Request::get("/public")).await), None, "TLS ends elsewhere");
 }
@@ -350,6 +358,22 @@ async fn plain_http_is_sent_to_https_with_its_method_and_its_path() {
         assert_eq!(answer.header("cache-control"), Some("no-store"));
     }
     assert_eq!(secured.world.echo.count(), 0);
+}
+
+#[tokio::test]
+async fn plain_http_is_sent_to_the_port_of_the_redirect_uri() {
+    let (site, authority, redirect) = (Site::start().await, Authority::new("School"), free());
+    let lines = authority.signs(&[HOST]).write(&site.path(""), "tls");
+    let text =
+        site.configuration(&[("server", &format!("[server.tls]\nredirect_http_listen = [\"{redirect}\"]\n{lines}"))]);
+    let with_port = text.replace(&format!("https://{HOST}/"), &format!("https://{HOST}:8443/"));
+    assert_ne!(text, with_port);
+    let mut program = site.spawn(&with_port);
+    program.started().await;
+    for host in [HOST.to_owned(), format!("{HOST}:80"), format!("{HOST}:9")] {
+        let answer = Request::get("/a?b").header("Host", &host).send(redirect).await;
+        assert_eq!((answer.status, answer.location()), (308, "https://library.school.example:8443/a?b"), "{host}");
+    }
 }
 
 #[tokio::test]

@@ -12,8 +12,9 @@ use std::{
 };
 
 use support::{
-    Connection, HOST, Load, Program, RawApp, Request, Site,
+    Authority, Browser, Connection, HOST, Load, Program, RawApp, Request, Site, TlsClient,
     load::{Arrivals, Late},
+    world::through_apple,
 };
 use tokio::time::timeout;
 
@@ -44,7 +45,8 @@ async fn end(program: Program) {
 #[tokio::test]
 async fn no_request_and_no_sign_in_fails_while_it_is_restarted_ten_times() {
     let site = Site::start().await;
-    let (socket, address, text) = socket(&site, &[]);
+    // One address signs in as fast as it can.
+    let (socket, address, text) = socket(&site, &[("server", "sign_in_rate_per_ip = 10000")]);
     let mut program = start(&site, &text, &socket).await;
     let browser = program.signed_in("teacher-1").await;
     let cookie = format!("__Host-schoolgate={}", browser.cookie(HOST, "__Host-schoolgate").unwrap());
@@ -62,6 +64,29 @@ async fn no_request_and_no_sign_in_fails_while_it_is_restarted_ten_times() {
     assert_eq!((requests.bad, sign_ins.bad), (Vec::new(), Vec::new()));
     assert!(requests.good > 1_000 && sign_ins.good > 10, "{} requests, {} sign-ins", requests.good, sign_ins.good);
     println!("{} requests, {} sign-ins during 10 restarts", requests.good, sign_ins.good);
+}
+
+#[tokio::test]
+async fn no_request_of_http_2_fails_while_it_is_restarted_ten_times() {
+    let (site, authority) = (Site::start().await, Authority::new("School"));
+    let section = format!("[server.tls]\n{}", authority.signs(&[HOST]).write(&site.path(""), "tls"));
+    let (socket, address, text) = socket(&site, &[("server", &section)]);
+    let mut program = start(&site, &text, &socket).await;
+    let mut browser = Browser::new(address).with_tls(TlsClient::trusting(&authority));
+    assert_eq!(through_apple(&mut browser, "/start", "teacher-1").await.status, 303);
+    let cookie = format!("__Host-schoolgate={}", browser.cookie(HOST, "__Host-schoolgate").unwrap());
+    let load = Load::over_http2(address, &TlsClient::speaking(&authority, &["h2"]), "/x", &cookie, (20, 500));
+    for _ in 0..10 {
+        end(program).await;
+        program = start(&site, &text, &socket).await;
+        let mut other = Browser::new(address).with_tls(TlsClient::trusting(&authority));
+        let answer = through_apple(&mut other, "/start", "teacher-2").await;
+        assert_eq!(answer.status, 303, "{}", answer.text());
+    }
+    let count = load.stop().await;
+    assert_eq!(count.bad, Vec::<String>::new());
+    assert!(count.good > 1_000, "{} requests", count.good);
+    println!("{} requests of HTTP/2 during 10 restarts", count.good);
 }
 
 #[tokio::test]
@@ -114,7 +139,17 @@ async fn a_socket_that_the_configuration_does_not_name_is_an_error_with_its_cure
     let site = Site::start().await;
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let (status, said) = site.spawn_with(&site.configuration(&[]), Some(&socket), &[]).ended().await;
-    assert_eq!(status.code(), Some(1), "{said}");
+    // As after a wrong configuration: systemd does not try again.
+    assert_eq!(status.code(), Some(2), "{said}");
     let address = socket.local_addr().unwrap();
     assert!(said.contains(&format!("systemd listens on {address}")) && said.contains("ListenStream="), "{said}");
+}
+
+#[tokio::test]
+async fn a_socket_that_is_no_tcp_listener_is_a_mistake_of_the_configuration() {
+    let site = Site::start().await;
+    let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (status, said) = site.spawn_with(&site.configuration(&[]), Some(&datagrams), &[]).ended().await;
+    assert_eq!(status.code(), Some(2), "{said}");
+    assert!(said.contains("cannot use a socket that systemd hands over") && said.contains("ListenStream="), "{said}");
 }

@@ -5,10 +5,12 @@
 //! `state_dir`, and to the `tls::Keeper`.
 
 mod folder;
+mod look;
 mod order;
 mod orderer;
 mod settings;
 
+pub use look::{Look, look};
 pub use order::AcmeError;
 pub use orderer::Orderer;
 pub use settings::{ExternalAccount, Settings};

@@ -3,8 +3,8 @@
 use std::{io, time::Duration};
 
 use instant_acme::{
-    Account, AuthorizationStatus, ChallengeType, ExternalAccountKey, Identifier, NewAccount, NewOrder, OrderStatus,
-    RetryPolicy,
+    Account, AccountBuilder, AuthorizationStatus, ChallengeType, ExternalAccountKey, Identifier, NewAccount, NewOrder,
+    OrderStatus, RetryPolicy,
 };
 
 use super::{Settings, folder::Folder};
@@ -33,7 +33,7 @@ pub(super) enum Proof {
 #[derive(Debug, thiserror::Error)]
 pub enum AcmeError {
     /// The authority refuses, or cannot be reached.
-    #[error("the authority: {0}")]
+    #[error("the authority: {}", causes(.0))]
     Authority(#[from] instant_acme::Error),
     /// A name is not proven: the authority does not find this gateway by it.
     #[error("the authority does not find this gateway by the names of the order: does each lead here, at port {0}?")]
@@ -50,6 +50,20 @@ pub enum AcmeError {
     /// No answer can be made.
     #[error(transparent)]
     Challenge(#[from] ChallengeError),
+}
+
+/// An error with its causes: "client error" alone tells nobody which.
+fn causes(error: &instant_acme::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(why) = cause {
+        let why_text = why.to_string();
+        if !text.contains(&why_text) {
+            text += &format!(": {why_text}");
+        }
+        cause = why.source();
+    }
+    text
 }
 
 /// Orders one certificate for all names; leaves it in the folder.
@@ -99,11 +113,7 @@ pub(super) async fn order(
 
 /// The account that is kept, or a new one.
 async fn account(settings: &Settings, folder: &Folder) -> Result<Account, AcmeError> {
-    crypto::install();
-    let builder = match &settings.ca_file {
-        Some(path) => Account::builder_with_root(path)?,
-        None => Account::builder()?,
-    };
+    let builder = builder(settings)?;
     if let Some(known) = folder.account(&settings.directory_url)? {
         return Ok(builder.from_credentials(known).await?);
     }
@@ -115,4 +125,13 @@ async fn account(settings: &Settings, folder: &Folder) -> Result<Account, AcmeEr
     let (account, credentials) = builder.create(&account, settings.directory_url.clone(), binding.as_ref()).await?;
     folder.keep_account(&settings.directory_url, &credentials)?;
     Ok(account)
+}
+
+/// What talks to the authority, and trusts whom the settings say.
+pub(super) fn builder(settings: &Settings) -> Result<AccountBuilder, instant_acme::Error> {
+    crypto::install();
+    match &settings.ca_file {
+        Some(path) => Account::builder_with_root(path),
+        None => Account::builder(),
+    }
 }

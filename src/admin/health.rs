@@ -10,6 +10,7 @@ use crate::{
     apple::KeysStatus,
     assertion::AssertionError,
     session::{RevocationQueue, Sessions, StoreError},
+    tls::Certificates,
 };
 
 /// Who asks for health wants an answer soon; a store that takes longer is not well.
@@ -21,6 +22,7 @@ pub(super) struct Health {
     present: Arc<ArcSwap<Present>>,
     sessions: Arc<Sessions>,
     queue: RevocationQueue,
+    certificates: Option<Arc<Certificates>>,
     draining: watch::Receiver<bool>,
 }
 
@@ -37,6 +39,8 @@ pub(super) struct Vitals {
     pub(super) revocations_waiting: Option<usize>,
     /// For how long the key of the assertion has signed, or why there is none; nothing where there are no assertions.
     pub(super) assertion_key: Option<Result<Duration, AssertionError>>,
+    /// Whether there is a certificate to show, where TLS ends here. One that has expired is shown, too.
+    pub(super) certificate: Option<bool>,
     /// Whether the gateway stops.
     pub(super) draining: bool,
 }
@@ -46,9 +50,10 @@ impl Health {
         present: Arc<ArcSwap<Present>>,
         sessions: Arc<Sessions>,
         queue: RevocationQueue,
+        certificates: Option<Arc<Certificates>>,
         draining: watch::Receiver<bool>,
     ) -> Self {
-        Self { present, sessions, queue, draining }
+        Self { present, sessions, queue, certificates, draining }
     }
 
     /// Asks everybody.
@@ -62,7 +67,9 @@ impl Health {
         );
         let draining = *self.draining.borrow();
         let assertion_key = self.present.load().assertions.as_ref().map(|assertions| assertions.key_age());
-        Vitals { keys, store, sessions: sessions.ok(), revocations_waiting: waiting.ok(), assertion_key, draining }
+        let certificate = self.certificates.as_ref().map(|certificates| !certificates.expiries().is_empty());
+        let (sessions, revocations_waiting) = (sessions.ok(), waiting.ok());
+        Vitals { keys, store, sessions, revocations_waiting, assertion_key, certificate, draining }
     }
 }
 

@@ -209,7 +209,7 @@ mod tests {
         };
         let present = Arc::new(ArcSwap::from_pointee(present));
         let metrics = Metrics::new(Arc::clone(&clock));
-        Parts { present, sessions, queue, metrics, clock, entropy, draining }
+        Parts { present, sessions, queue, metrics, clock, entropy, certificates: None, draining }
     }
 
     async fn rest(stream: &mut UnixStream) -> String {

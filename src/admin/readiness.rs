@@ -33,6 +33,9 @@ impl Report {
         if let Some(Err(why)) = &vitals.assertion_key {
             missing.push(why.to_string());
         }
+        if vitals.certificate == Some(false) {
+            missing.push("a certificate: none has been ordered yet, so nobody gets in over HTTPS".to_owned());
+        }
         if vitals.draining {
             missing.push("the gateway is stopping".to_owned());
         }
@@ -63,6 +66,7 @@ pub(super) mod tests {
             sessions: Some(3),
             revocations_waiting: Some(1),
             assertion_key: None,
+            certificate: Some(true),
             draining: false,
         }
     }
@@ -89,12 +93,14 @@ pub(super) mod tests {
             sessions: None,
             revocations_waiting: None,
             assertion_key: Some(Err(AssertionError::Full)),
+            certificate: Some(false),
             draining: true,
         };
         let report = Report::of(&vitals);
         assert!(!report.ready && report.draining);
-        let [keys, store, assertion, draining] = &report.missing[..] else { panic!("{report:?}") };
+        let [keys, store, assertion, certificate, draining] = &report.missing[..] else { panic!("{report:?}") };
         assert!(assertion.contains("keys of the assertion"), "{assertion}");
+        assert!(certificate.contains("nobody gets in over HTTPS"), "{certificate}");
         assert!(keys.starts_with("Apple's keys: ") && store.contains("disk full") && draining.contains("stopping"));
         assert_eq!(json(&vitals)["revocations_waiting"], serde_json::Value::Null);
     }
@@ -106,11 +112,17 @@ pub(super) mod tests {
             Vitals { keys: cold, ..well() },
             Vitals { store: Err("gone".into()), ..well() },
             Vitals { assertion_key: Some(Err(AssertionError::Late)), ..well() },
+            Vitals { certificate: Some(false), ..well() },
             Vitals { draining: true, ..well() },
         ] {
             let report = Report::of(&vitals);
             assert!(!report.ready && report.missing.len() == 1, "{report:?}");
         }
+    }
+
+    #[test]
+    fn who_leaves_tls_to_others_needs_no_certificate() {
+        assert!(Report::of(&Vitals { certificate: None, ..well() }).ready);
     }
 
     #[test]

@@ -26,6 +26,7 @@ use crate::{
     entropy::{self, SharedEntropy},
     session::{RevocationQueue, Revoke, Sessions},
     telemetry::Metrics,
+    tls::Certificates,
 };
 
 /// Largest form: a permit, whose sessions, and what was looked for.
@@ -66,6 +67,8 @@ pub struct Parts {
     pub clock: SharedClock,
     /// For request numbers.
     pub entropy: SharedEntropy,
+    /// The certificates of the public listeners; `None` where somebody else ends TLS.
+    pub certificates: Option<Arc<Certificates>>,
     /// Whether the gateway stops.
     pub draining: watch::Receiver<bool>,
 }
@@ -127,8 +130,8 @@ impl Endpoint {
 
 impl Router {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { present, sessions, queue, metrics, clock, entropy, draining } = parts;
-        let health = Health::new(Arc::clone(&present), Arc::clone(&sessions), queue, draining);
+        let Parts { present, sessions, queue, metrics, clock, entropy, certificates, draining } = parts;
+        let health = Health::new(Arc::clone(&present), Arc::clone(&sessions), queue, certificates, draining);
         let endpoint = SessionsEndpoint::new(Arc::clone(&sessions), Arc::clone(&present), Arc::clone(&metrics));
         let known = (health.clone(), endpoint.clone());
         let page = page::Page::new(known, present, sessions, Arc::clone(&metrics), (clock, &*entropy));

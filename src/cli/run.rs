@@ -2,12 +2,12 @@
 
 use std::{path::Path, process::ExitCode, sync::Arc};
 
-use super::{load, output};
+use super::{USAGE, load, output};
 use crate::{
     clock::SystemClock,
     config::{self, Loaded, Note, Weight},
     entropy::SystemEntropy,
-    server::{self, Settings},
+    server::{self, Settings, StartError},
     telemetry::{self, Log},
 };
 
@@ -18,7 +18,11 @@ pub(super) fn run(path: &Path) -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(why) => {
                 output::complain(&format!("schoolgate: {why}"));
-                ExitCode::FAILURE
+                // systemd does not try again then.
+                match why.downcast_ref::<StartError>().is_some_and(StartError::is_of_the_configuration) {
+                    true => ExitCode::from(USAGE),
+                    false => ExitCode::FAILURE,
+                }
             }
         },
         Err(status) => status,

@@ -82,7 +82,7 @@ impl Loaded {
     pub fn notes_at(&self, now: Timestamp) -> Vec<Note> {
         let mut notes = self.notes.clone();
         for (kept, note) in &self.certificates {
-            notes.extend(tls::of_its_time(kept, now).map(|text| Note { text, ..note.clone() }));
+            notes.extend(tls::of_its_time(kept.pair(), now).map(|text| Note { text, ..note.clone() }));
         }
         notes.sort_by_key(|note| (note.line, note.column));
         notes

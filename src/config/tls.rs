@@ -15,7 +15,7 @@ use crate::{
     clock::Timestamp,
     proxy::Hsts,
     server,
-    tls::{Expiry, Files, Kept, PairError, SOON},
+    tls::{Age, Files, Kept, Pair, PairError},
     web::{Host, HostPattern, Scheme},
 };
 
@@ -220,22 +220,17 @@ pub(super) fn hosts(tls: &Tls, apps: &[AppAt], home: Option<&HostPattern>, repor
 }
 
 /// What there is to say of a certificate's time.
-pub(super) fn of_its_time(kept: &Kept, now: Timestamp) -> Option<String> {
-    let (pair, Expiry { names, until }) = (kept.pair(), expiry(kept));
-    if until <= now {
-        Some(format!("the certificate for {names} has expired, on {until}: browsers refuse it; renew it"))
-    } else if until <= now.plus(SOON) {
-        Some(format!("the certificate for {names} expires soon, on {until}: renew it"))
-    } else if now < pair.from() {
-        Some(format!(
+pub(super) fn of_its_time(pair: &Pair, now: Timestamp) -> Option<String> {
+    let (names, until) = (pair.title(), pair.until());
+    match pair.age(now) {
+        Age::Good => None,
+        Age::Expired => {
+            Some(format!("the certificate for {names} has expired, on {until}: browsers refuse it; renew it"))
+        }
+        Age::EndsSoon => Some(format!("the certificate for {names} expires soon, on {until}: renew it")),
+        Age::Early => Some(format!(
             "the certificate for {names} begins to be valid on {}: browsers refuse it until then",
             pair.from()
-        ))
-    } else {
-        None
+        )),
     }
-}
-
-fn expiry(kept: &Kept) -> Expiry {
-    Expiry { names: kept.pair().title(), until: kept.pair().until() }
 }

@@ -15,14 +15,16 @@ mod serving;
 mod settings;
 mod signals;
 mod sockets;
+mod start_error;
 mod store;
 mod watchdog;
 
 pub use key_file::{KeyFileError, session_key, session_key_file};
 pub use restart::NeedsRestart;
 pub use run::{Reread, run, run_until};
-pub use running::{Parts, Running, StartError};
+pub use running::{Parts, Running};
 pub use settings::{AdminAddress, Settings, StoreChoice, Tls};
 pub use signals::{Signals, Told};
 pub use sockets::Sockets;
+pub use start_error::StartError;
 pub use store::StoreProblem;

@@ -22,9 +22,12 @@ pub(super) fn reloaded(status: &str) {
     tell(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
-/// It ends.
-pub(super) fn stopping() {
+/// It ends, which takes at most so long: the unit knows nothing of `shutdown_grace`. systemd never waits for less than
+/// its own `TimeoutStopSec=`.
+pub(super) fn stopping(within: Duration) {
     tell(&[NotifyState::Stopping, NotifyState::Status("Finishing what is under way")]);
+    // After the message from which on it is ending, and written here: the library's number ends at 71 minutes.
+    tell(&[NotifyState::Custom(&format!("EXTEND_TIMEOUT_USEC={}", within.as_micros()))]);
 }
 
 /// How often it has to be heard that the service lives (sd_watchdog_enabled(3)); never, without systemd's watchdog.

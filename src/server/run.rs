@@ -51,7 +51,7 @@ async fn run_with(
             () = signals.stop() => break,
         }
     }
-    notify::stopping();
+    notify::stopping(running.longest_drain());
     let grace = running.grace();
     tokio::select! {
         () = running.drain(grace) => {}

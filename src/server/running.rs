@@ -1,6 +1,6 @@
 //! A gateway from its settings: built, listening, and drained at the end.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use tokio::{
@@ -12,22 +12,21 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 
 use super::{
-    AdminAddress, KeyFileError, NeedsRestart, Settings,
+    AdminAddress, NeedsRestart, Settings, StartError,
     core::Core,
     listener::{Acceptor, Door},
     restart::Fixed,
     serving::{Serving, Wanted},
     sockets::Sockets,
-    store::StoreProblem,
     watchdog::Pulse,
 };
 use crate::{
     acme::Orderer,
     admin::{self, Admin, Present},
-    apple::{Apple, BuildError},
+    apple::Apple,
     clock::{SharedClock, Stopwatch, SystemClock},
     entropy::{SharedEntropy, SystemEntropy},
-    proxy::{Generations, Service, UpstreamsError, wire::FAREWELL},
+    proxy::{Generations, Service, wire::FAREWELL},
     session::Store,
     telemetry::{CertificateState, Metrics},
     tls::{self, Certificates, Expiry, Keeper},
@@ -48,48 +47,8 @@ const LAST_REQUESTS: Duration = Duration::from_secs(10);
 /// How long the last refreshes may take beyond the time that requests have.
 const LAST_REFRESHES: Duration = Duration::from_secs(5);
 
-/// Why a gateway does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// An address cannot be listened on.
-    #[error(
-        "cannot listen on {address}: {source}; see [server] listen and admin_listen: another program may listen there, \
-         the port is below 1024, or the folder of a socket is missing or belongs to another user"
-    )]
-    Bind {
-        /// The address.
-        address: String,
-        /// Why not.
-        source: io::Error,
-    },
-    /// There is no key to seal cookies with.
-    #[error("{0}; see [server] state_dir and [session] encryption_key_file")]
-    KeyFile(#[from] KeyFileError),
-    /// The store of sessions does not open.
-    #[error(transparent)]
-    Store(#[from] StoreProblem),
-    /// The client of Apple's service cannot be built.
-    #[error(transparent)]
-    Apple(#[from] BuildError),
-    /// TLS cannot be set up.
-    #[error("cannot set up TLS: {0}; see [server.tls]")]
-    Tls(#[from] rustls::Error),
-    /// Apps cannot be reached as the settings say.
-    #[error(transparent)]
-    Upstreams(#[from] UpstreamsError),
-    /// A socket that systemd hands over cannot be used.
-    #[error("cannot use a socket that systemd hands over: {0}; ListenStream= in the socket unit must be TCP addresses")]
-    HandedOver(io::Error),
-    /// systemd hands over a socket that nobody wants.
-    #[error(
-        "systemd listens on {0} for the gateway, and the configuration does not: [server] listen and ListenStream= in \
-         the socket unit must name the same addresses, as ADDRESS:PORT"
-    )]
-    Unclaimed(SocketAddr),
-    /// The system refuses to tell of signals.
-    #[error("cannot listen for signals: {0}")]
-    Signals(io::Error),
-}
+/// How long store and log may take to put everything away.
+const LAST_WORDS: Duration = Duration::from_secs(20);
 
 /// What a gateway takes from its surroundings.
 #[derive(Debug)]
@@ -170,6 +129,7 @@ impl Running {
             metrics: Arc::clone(&core.metrics),
             clock: Arc::clone(&core.clock),
             entropy: Arc::clone(&core.entropy),
+            certificates: keeper.as_ref().map(|keeper| Arc::clone(keeper.certificates())),
             draining: drains.clone(),
         };
         let admin = admin(&admin_listen, operators).await?;
@@ -297,6 +257,12 @@ impl Running {
     #[must_use]
     pub fn grace(&self) -> Duration {
         self.grace
+    }
+
+    /// How long a drain can take, with some time to write down what must not be lost.
+    pub(super) fn longest_drain(&self) -> Duration {
+        let rest = LAST_REQUESTS + LAST_REFRESHES + FIRST_KEYS + LAST_REVOCATIONS + LAST_WORDS;
+        self.grace.saturating_add(rest)
     }
 
     /// How many revocations wait; very many, when the store cannot tell.

@@ -108,8 +108,8 @@ pub(super) fn signs(pair: &Pair, offered: &[SignatureScheme]) -> bool {
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        // RFC 8737, section 3: an authority offers this protocol and no other.
-        if hello.alpn().is_some_and(|mut offered| offered.next() == Some(challenges::PROTOCOL)) {
+        // RFC 8737, section 3: an authority offers this protocol and no other. Who offers others as well could speak them.
+        if hello.alpn().is_some_and(|offered| offered.eq([challenges::PROTOCOL])) {
             return self.challenges.in_handshake(hello.server_name()?);
         }
         let pair = self.pick(hello.server_name(), |pair| signs(pair, hello.signature_schemes()))?;

@@ -5,11 +5,8 @@ use std::{
     time::Duration,
 };
 
-use super::{Certificates, Kept, Pair, PairError, files::Mark};
+use super::{Age, Certificates, Kept, Pair, PairError, files::Mark};
 use crate::clock::{SharedClock, Timestamp};
-
-/// How long before its end a certificate should have been renewed.
-pub const SOON: Duration = Duration::from_secs(14 * 86_400);
 
 /// Between two looks at the files.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -133,10 +130,12 @@ impl Keeper {
         state.warned = Some(now);
         for kept in state.all() {
             let (names, until) = (kept.pair.title(), kept.pair.until());
-            if until <= now {
-                tracing::error!(event = "certificate_expired", names, %until, "browsers refuse it: renew it");
-            } else if until <= now.plus(SOON) {
-                tracing::warn!(event = "certificate_expires_soon", names, %until, "renew it");
+            match kept.pair.age(now) {
+                Age::Expired => {
+                    tracing::error!(event = "certificate_expired", names, %until, "browsers refuse it: renew it");
+                }
+                Age::EndsSoon => tracing::warn!(event = "certificate_expires_soon", names, %until, "renew it"),
+                Age::Early | Age::Good => {}
             }
         }
     }

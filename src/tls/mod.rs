@@ -16,6 +16,6 @@ pub use acceptor::{Acceptor, HandshakeError, Secured, begins_handshake};
 pub use certificates::{Certificates, Expiry};
 pub use challenges::{ChallengeError, Challenges};
 pub use files::{Files, Kept};
-pub use keeper::{Keeper, SOON};
-pub use pair::Pair;
+pub use keeper::Keeper;
+pub use pair::{Age, Pair};
 pub use pair_error::PairError;

@@ -4,6 +4,7 @@ use std::{
     fmt,
     net::{Ipv4Addr, Ipv6Addr},
     sync::Arc,
+    time::Duration,
 };
 
 use rustls::{crypto::aws_lc_rs::sign::any_supported_type, sign::CertifiedKey};
@@ -16,6 +17,22 @@ use crate::{
     clock::Timestamp,
     web::{Host, HostPattern},
 };
+
+/// How long before its end a certificate should have been renewed.
+const SOON: Duration = Duration::from_secs(14 * 86_400);
+
+/// Where a certificate stands in its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Age {
+    /// Browsers refuse it until its time begins.
+    Early,
+    /// Its time.
+    Good,
+    /// It should have been renewed.
+    EndsSoon,
+    /// Browsers refuse it.
+    Expired,
+}
 
 /// A certificate and its key, which belong together.
 pub struct Pair {
@@ -101,6 +118,22 @@ impl Pair {
     #[must_use]
     pub fn until(&self) -> Timestamp {
         self.until
+    }
+
+    /// Where it stands in its time. It should have been renewed 14 days before its end; one that lives for less than
+    /// 56 days, when a quarter of its life is left.
+    #[must_use]
+    pub fn age(&self, now: Timestamp) -> Age {
+        let soon = SOON.min(self.until.since(self.from) / 4);
+        if self.until <= now {
+            Age::Expired
+        } else if self.until <= now.plus(soon) {
+            Age::EndsSoon
+        } else if now < self.from {
+            Age::Early
+        } else {
+            Age::Good
+        }
     }
 
     /// Whether it stands alone although another signed it. Browsers know authorities, and rarely what stands between.
@@ -217,6 +250,30 @@ pub(super) mod tests {
         assert_eq!(pair.from(), Timestamp::parse("2026-01-01T00:00:00Z").unwrap());
         assert_eq!(pair.until(), Timestamp::parse("2027-01-01T00:00:00Z").unwrap());
         assert!(!pair.lacks_issuer());
+    }
+
+    #[test]
+    fn a_pair_is_old_two_weeks_before_its_end_and_one_for_some_days_later() {
+        let at = |day: u8, month: u8| Timestamp::parse(&format!("2026-{month:02}-{day:02}T00:00:00Z")).unwrap();
+        let pair = |until: (u8, u8)| {
+            let mut params = params(&["a.school.example"]);
+            params.not_before = date_time_ymd(2026, 3, 1);
+            params.not_after = date_time_ymd(2026, until.1, until.0);
+            let (chain, key) = signed(params);
+            read(&chain, &key).unwrap()
+        };
+        let second = |moment: Timestamp| Timestamp::from_seconds(moment.seconds() - 1);
+        let long = pair((30, 6));
+        assert_eq!(long.age(second(at(1, 3))), Age::Early);
+        assert_eq!(long.age(at(1, 3)), Age::Good);
+        assert_eq!(long.age(second(at(16, 6))), Age::Good);
+        assert_eq!(long.age(at(16, 6)), Age::EndsSoon);
+        assert_eq!(long.age(second(at(30, 6))), Age::EndsSoon);
+        assert_eq!(long.age(at(30, 6)), Age::Expired);
+        // Eight days: some authorities give no more.
+        let short = pair((9, 3));
+        assert_eq!(short.age(second(at(7, 3))), Age::Good);
+        assert_eq!(short.age(at(7, 3)), Age::EndsSoon);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The real program as a process of its own, as an administrator starts it.
 
 use std::{
-    net::{SocketAddr, TcpListener},
-    os::fd::AsRawFd,
+    net::SocketAddr,
+    os::fd::{AsFd, AsRawFd},
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     sync::Arc,
@@ -85,14 +85,14 @@ impl Site {
 
     /// Starts the program as systemd does, with what else `environment` has: it listens on `socket`, which stays open
     /// when the program ends.
-    pub fn spawn_with(&self, text: &str, socket: Option<&TcpListener>, environment: &[(&str, &str)]) -> Program {
+    pub fn spawn_with(&self, text: &str, socket: Option<&dyn AsFd>, environment: &[(&str, &str)]) -> Program {
         self.rewrite(text);
         let path = self.path("gateway.toml");
         // systemd hands its sockets over as the descriptors from 3 on, to one process (sd_listen_fds(3)). The shell
         // has the number that the program will have.
         let script = socket.map_or("exec \"$@\"".into(), |socket| {
             rustix::io::fcntl_setfd(socket, rustix::io::FdFlags::empty()).unwrap();
-            format!("exec 3<&{}; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$@\"", socket.as_raw_fd())
+            format!("exec 3<&{}; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$@\"", socket.as_fd().as_raw_fd())
         });
         let mut command = Command::new("bash");
         command.args(["-c", &script, "bash", env!("CARGO_BIN_EXE_schoolgate")]);

@@ -49,11 +49,13 @@ macro_rules! ids {
 
 ids! {
     Ok {
+        AcmeDirectory = "acme-directory",
         AppleKeys = "apple-keys",
         AppleClock = "apple-clock",
         AppleCredentials = "apple-credentials",
         AppleSignInPage = "apple-sign-in-page",
         Authorities = "authorities",
+        Certificate = "certificate",
         Descriptors = "descriptors",
         Gateway = "gateway",
         Hosts = "hosts",
@@ -66,6 +68,7 @@ ids! {
     Note {
         AppleClockUnknown = "apple-clock-unknown",
         AppleSignInPageUnknown = "apple-sign-in-page-unknown",
+        CertificateNotOrdered = "certificate-not-ordered",
         GatewayStopped = "gateway-stopped",
         GatewayUnknown = "gateway-unknown",
         HostUnresolvable = "host-unresolvable",
@@ -73,6 +76,7 @@ ids! {
     }
     Warning {
         AppleClientIdOdd = "apple-client-id-odd",
+        CertificateExpiresSoon = "certificate-expires-soon",
         ConfigurationWarning = "configuration-warning",
         DescriptorsFew = "descriptors-few",
         StoreEvicts = "store-evicts",
@@ -82,6 +86,8 @@ ids! {
         UpstreamFails = "upstream-fails",
     }
     Problem {
+        AcmeDirectoryUnreachable = "acme-directory-unreachable",
+        AcmeFails = "acme-fails",
         AppleClientRefused = "apple-client-refused",
         AppleClockOff = "apple-clock-off",
         AppleCredentialsRefused = "apple-credentials-refused",
@@ -94,6 +100,10 @@ ids! {
         AppleTokenRefused = "apple-token-refused",
         AppleTokenUnavailable = "apple-token-unavailable",
         AuthoritiesMissing = "authorities-missing",
+        CertificateEarly = "certificate-early",
+        CertificateExpired = "certificate-expired",
+        CertificateLacksHost = "certificate-lacks-host",
+        CertificateUnusable = "certificate-unusable",
         CheckOverdue = "check-overdue",
         GatewayNotReady = "gateway-not-ready",
         GatewaySilent = "gateway-silent",

@@ -99,8 +99,10 @@ fn is_absence(why: &io::Error) -> bool {
 pub(super) async fn check(around: &Surroundings, running: Running) -> Vec<Finding> {
     let Running { is_running, finding } = running;
     let mut findings = vec![finding];
-    findings.extend(around.settings.listen.iter().map(|address| of_the_address(*address, is_running)));
-    if let (AdminAddress::Unix(path), Some(false)) = (&around.settings.admin_listen, is_running) {
+    let settings = &around.settings;
+    let redirects = settings.tls.iter().flat_map(|tls| &tls.redirect_listen);
+    findings.extend(settings.listen.iter().chain(redirects).map(|address| of_the_address(*address, is_running)));
+    if let (AdminAddress::Unix(path), Some(false)) = (&settings.admin_listen, is_running) {
         findings.extend(of_the_folder(path));
     }
     findings
@@ -116,7 +118,7 @@ fn of_the_address(address: SocketAddr, is_running: Option<bool>) -> Finding {
     let finding = match (bound.map_err(|error| (error.kind(), error)), is_running) {
         (Ok(_), Some(true)) => unusable(
             "the gateway runs and does not listen here".to_owned(),
-            "restart it: it was started with another [server] listen",
+            "restart it: it was started with other listeners ([server] listen, [server.tls] redirect_http_listen)",
         ),
         (Ok(_), Some(false) | None) => Finding::well(Id::Listener, "free"),
         (Err((io::ErrorKind::AddrInUse, _)), Some(true)) => {

@@ -43,6 +43,10 @@ pub(super) async fn check(around: &Surroundings) -> Vec<Finding> {
         let folder = settings.state_dir.clone();
         findings.extend(task::spawn_blocking(move || state_directory(&folder)).await.ok());
     }
+    if let Some(acme) = settings.tls.as_ref().and_then(|tls| tls.acme.as_ref()) {
+        let folder = acme.folder.clone();
+        findings.extend(task::spawn_blocking(move || state_directory(&folder)).await.ok());
+    }
     findings.extend(hosts(settings).await);
     findings
 }

@@ -2,6 +2,7 @@
 //! of apps and of the store is asked so that nothing is left there.
 
 mod apple;
+mod certificates;
 mod finding;
 mod gateway;
 mod machine;
@@ -77,10 +78,11 @@ async fn findings(Loaded { settings, notes, .. }: Loaded) -> Vec<Finding> {
     let clock: SharedClock = Arc::new(SystemClock);
     let metrics = Metrics::new(SharedClock::clone(&clock));
     let around = Surroundings { settings, clock, entropy: Arc::new(SystemEntropy), metrics };
-    let (machine, apple, upstreams, (gateway, store)) = tokio::join!(
+    let (machine, apple, upstreams, certificates, (gateway, store)) = tokio::join!(
         limited(LIMIT, "this machine", machine::check(&around)),
         limited(LIMIT, "Apple", apple::check(&around)),
         limited(LIMIT, "upstreams", upstreams::check(&around)),
+        limited(LIMIT, "certificates", certificates::check(&around)),
         async {
             // Who listens and who holds the store is well when it is the running gateway.
             let running = gateway::ask(&around.settings.admin_listen).await;
@@ -92,7 +94,7 @@ async fn findings(Loaded { settings, notes, .. }: Loaded) -> Vec<Finding> {
         },
     );
     let warnings = notes.iter().filter(|note| note.weight == Weight::Warning).map(of_the_configuration).collect();
-    [warnings, machine, apple, store, upstreams, gateway].concat()
+    [warnings, machine, apple, store, upstreams, certificates, gateway].concat()
 }
 
 fn of_the_configuration(note: &Note) -> Finding {

@@ -71,7 +71,8 @@ pub(in crate::proxy) async fn serve(service: Service, visitor: Visitor) {
     let guest = Guest { service, peer, speaker, certificate, brought: socket.brought() };
     let shaken = tokio::select! {
         shaken = timeout(limits.idle_timeout, options(limits).handshake(socket)) => shaken,
-        () = drained(&mut drain) => return,
+        // What comes with the preface has its answer: nobody could know that it was not processed.
+        () = wire::drained(&mut drain) => return,
     };
     let Ok(Ok(connection)) = shaken else { return };
     Serving { connection, streams: JoinSet::new(), tally: Tally::default(), leaving: false }.run(&guest, drain).await;
