@@ -5,7 +5,8 @@
 //!
 //! - a host name in `Host`. A site can let its own name lead to this address (DNS rebinding), and its pages then
 //!   count as ours; but an address, or `localhost`, is nobody's to give away. Any port will do: it may have been
-//!   forwarded. A unix socket is no safer: with `ssh -L` a port of somebody's machine leads to it.
+//!   forwarded. A unix socket is no safer: with `ssh -L` a port of somebody's machine leads to it. There a name
+//!   without a dot will do as well, which programs make up and no site can have.
 //! - an `Origin` that is not this listener's: browsers send it with every request of a page that could change
 //!   something (<https://fetch.spec.whatwg.org/#origin-header>).
 //! - a `Sec-Fetch-Site` that names another site: a link, a picture, a script.
@@ -56,13 +57,20 @@ fn named(head: &Parts, via: Via) -> Result<Option<Host>, Refusal> {
     // The authority of an absolute target counts for Host (RFC 9112, section 3.2.2): none may be a name.
     for text in [Some(text), head.uri.authority().map(http::uri::Authority::as_str)].into_iter().flatten() {
         let host = Host::parse(text).map_err(|why| Refusal::bad(format!("The Host {why}.")))?;
-        if !is_nobody_elses(&host) {
+        let is_made_up = via == Via::Unix && is_made_up(host.name());
+        if !is_made_up && !is_nobody_elses(&host) {
             return Err(Refusal::forbidden(
                 "Host is a name that a site could have let lead here. Ask by IP address, or as localhost.",
             ));
         }
     }
     Ok(Host::parse(text).ok())
+}
+
+/// Programs that ask a socket make up a name. No site has one without a dot, and a browser takes one that begins with a
+/// digit for an address.
+fn is_made_up(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_alphabetic()) && !name.contains('.')
 }
 
 fn is_nobody_elses(host: &Host) -> bool {
@@ -123,7 +131,6 @@ mod tests {
             "127.1",
             "0x7f000001",
             "2130706433",
-            "gateway",
         ] {
             for via in [Via::Tcp, Via::Unix] {
                 assert_eq!(checked(via, "/", &[("host", host)]), Some(403), "{host}");
@@ -143,6 +150,9 @@ mod tests {
         assert_eq!(checked(Via::Tcp, "http://evil.example/sessions", &[("host", "localhost")]), Some(403));
         assert_eq!(checked(Via::Tcp, "http://localhost/sessions", &[("host", "evil.example")]), Some(403));
         assert_eq!(checked(Via::Unix, "/", &[]), None);
+        assert_eq!(checked(Via::Unix, "/", &[("host", "schoolgate")]), None);
+        assert_eq!(checked(Via::Tcp, "/", &[("host", "schoolgate")]), Some(403));
+        assert_eq!(checked(Via::Unix, "/", &[("host", "evil.example")]), Some(403));
         let (head, ()) = Request::get("/livez").version(Version::HTTP_10).body(()).unwrap().into_parts();
         assert_eq!(check(&head, Via::Tcp), Ok(()));
     }
