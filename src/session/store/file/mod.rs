@@ -105,7 +105,8 @@ impl FileStore {
     ) -> Result<Self, FileStoreError> {
         let stopwatch = Stopwatch::start();
         let checked = open::open(path, &codec)?;
-        let (milliseconds, sessions) = (stopwatch.elapsed().as_millis(), checked.sessions);
+        let milliseconds = u64::try_from(stopwatch.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let sessions = checked.sessions;
         tracing::info!(event = "store_opened", path = %path.display(), sessions, milliseconds);
         Self::on(checked, path, lifetimes.into(), codec, clock)
     }
