@@ -31,11 +31,13 @@ async fn homework() -> (String, Got) {
         )
     };
     let taken = async |State(got): State<Got>, headers: HeaderMap, body: Bytes| {
-        got.lock().unwrap().push((headers["content-type"].to_str().unwrap().to_owned(), body));
-        Html(
-            "<!doctype html><title>Handed in</title><h1>Handed in</h1>
+        let mut got = got.lock().unwrap();
+        got.push((headers["content-type"].to_str().unwrap().to_owned(), body));
+        Html(format!(
+            "<!doctype html><title>Handed in</title><h1>Handed in</h1><p>So far: {}</p>
              <form method=post action=''><textarea id=more name=more></textarea><button>Add</button></form>",
-        )
+            got.len()
+        ))
     };
     let nothing = async || Html("<!doctype html><title>Nothing</title><h1>Nothing handed in</h1>");
     let router = Router::new().route("/write", get(page)).route("/hand-in", get(nothing).post(taken));
@@ -104,7 +106,7 @@ async fn an_essay_and_a_file_survive_the_session_and_one_click_hands_them_in() {
     // A form of the answer that has no address of its own goes where the first one went.
     browser.write("more", "And my winter").await;
     browser.press("Add").await;
-    browser.sees("Handed in", &[]).await;
+    browser.sees("Handed in", &["So far: 2"]).await;
     assert_eq!(&*desk.got()[1].1, b"more=And+my+winter");
     // Back, and loaded anew: nothing is sent twice.
     browser.back().await;
