@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::{fs, os::unix::net::UnixDatagram, time::Duration};
+use std::{fs, os::unix::net::UnixDatagram, path::PathBuf, time::Duration};
 
 use support::{
     Authority, Connection, HOST, Http2, Load, Program, RawApp, Request, Site, TlsClient, World,
@@ -259,17 +259,23 @@ async fn no_request_and_no_sign_in_fails_while_it_is_reloaded_fifty_times() {
     println!("{} requests, {} sign-ins during 50 reloads", requests.good, sign_ins.good);
 }
 
-#[tokio::test]
-async fn systemd_hears_of_every_step() {
-    let site = Site::start().await;
+/// What systemd would hear of a service that has this path in `NOTIFY_SOCKET`, message by message.
+fn systemd(site: &Site) -> (PathBuf, impl Fn() -> String) {
     let path = site.path("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let hear = || {
+    let hear = move || {
         let mut buffer = [0; 4096];
         let length = socket.recv(&mut buffer).expect("it says something");
         String::from_utf8(buffer[..length].to_vec()).unwrap()
     };
+    (path, hear)
+}
+
+#[tokio::test]
+async fn systemd_hears_of_every_step() {
+    let site = Site::start().await;
+    let (path, hear) = systemd(&site);
     // Longer than the library of the service can say, and than the unit's TimeoutStopSec=.
     let text = site.configuration(&[("server", "shutdown_grace = \"2h\"")]);
     let mut program = site.spawn_with(&text, None, &[("NOTIFY_SOCKET", path.to_str().unwrap())]);
@@ -306,14 +312,7 @@ async fn systemd_hears_of_every_step() {
 #[tokio::test]
 async fn the_watchdog_is_fed_while_it_serves_and_while_it_drains_and_nobody_else_hears_of_it() {
     let site = Site::start().await;
-    let path = site.path("notify");
-    let socket = UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let hear = || {
-        let mut buffer = [0; 4096];
-        let length = socket.recv(&mut buffer).expect("it says something");
-        String::from_utf8(buffer[..length].to_vec()).unwrap()
-    };
+    let (path, hear) = systemd(&site);
     let environment = [("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "400000"), ("RUST_LOG", "info")];
     let app = RawApp::start().await;
     let text = site.configuration(&[]).replace(&site.echo.address.to_string(), &app.address.to_string());

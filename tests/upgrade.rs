@@ -89,12 +89,8 @@ async fn no_request_of_http_2_fails_while_it_is_restarted_ten_times() {
     println!("{} requests of HTTP/2 during 10 restarts", count.good);
 }
 
-#[tokio::test]
-async fn a_stream_has_its_time_and_nobody_waits_for_it() {
-    let (site, app) = (Site::start().await, RawApp::start().await);
-    let (socket, address, text) = socket(&site, &[("server", "shutdown_grace = \"10m\"")]);
-    let text = text.replace(&site.echo.address.to_string(), &app.address.to_string());
-    let program = start(&site, &text, &socket).await;
+/// The client's end of an event stream, and the app's.
+async fn live_stream(address: SocketAddr, app: &RawApp) -> (Connection, Connection) {
     let mut stream = Connection::open(address).await;
     stream.write(&Request::get("/public/events").header("Host", HOST).bytes()).await;
     let (mut events, _) = app.request().await;
@@ -102,6 +98,16 @@ async fn a_stream_has_its_time_and_nobody_waits_for_it() {
     stream.until("data: 1\n\n").await;
     // It is one when it has lasted for a while.
     tokio::time::sleep(Duration::from_millis(2500)).await;
+    (stream, events)
+}
+
+#[tokio::test]
+async fn a_stream_has_its_time_and_nobody_waits_for_it() {
+    let (site, app) = (Site::start().await, RawApp::start().await);
+    let (socket, address, text) = socket(&site, &[("server", "shutdown_grace = \"10m\"")]);
+    let text = text.replace(&site.echo.address.to_string(), &app.address.to_string());
+    let program = start(&site, &text, &socket).await;
+    let (mut stream, mut events) = live_stream(address, &app).await;
     program.terminate().await;
     program.logged("draining_streams").await;
     events.write(b"data: 2\n\n").await;
@@ -121,12 +127,7 @@ async fn a_stream_that_does_not_end_is_cut_when_its_time_is_over() {
     let (socket, address, text) = socket(&site, &[("server", "shutdown_grace = \"1s\"")]);
     let text = text.replace(&site.echo.address.to_string(), &app.address.to_string());
     let program = start(&site, &text, &socket).await;
-    let mut stream = Connection::open(address).await;
-    stream.write(&Request::get("/public/events").header("Host", HOST).bytes()).await;
-    let (mut events, _) = app.request().await;
-    events.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n").await;
-    stream.until("data: 1\n\n").await;
-    tokio::time::sleep(Duration::from_millis(2500)).await;
+    let (mut stream, _events) = live_stream(address, &app).await;
     program.terminate().await;
     let (status, _) = program.ended().await;
     assert!(status.success());
