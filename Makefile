@@ -37,7 +37,8 @@ doc:
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --locked
 
 # ARGS="authenticated --profile FILE": benches/count/main.rs has more.
-count: setup
+count:
+	scripts/setup count
 	cargo build --profile bench --locked --bin schoolgate --example pass-through
 	cargo bench --locked --bench count -- $(ARGS)
 

@@ -65,14 +65,14 @@ async fn run() -> Result<(), String> {
     }
     for tool in ["valgrind", "vgdb", "strace"] {
         if Command::new(tool).arg("--version").output().is_err() {
-            return Err(format!("{tool} is missing: `scripts/setup test` installs it"));
+            return Err(format!("{tool} is missing: `scripts/setup count` installs it"));
         }
     }
     let site = Site::start().await;
     let upstream = upstream::start().await;
     let mut counted = Kept::new();
     println!(
-        "| a request | instructions | lowest and highest batch | of bare pingora | system calls without futex: all, + those of other threads |\n|---|---|---|---|---|"
+        "| a request | instructions | lowest and highest batch | of bare pingora | system calls but to wake threads: all + those of other threads |\n|---|---|---|---|---|"
     );
     let mut bare = None;
     for scenario in &asked.scenarios {

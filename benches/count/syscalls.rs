@@ -9,6 +9,10 @@ use crate::scenario::Bench;
 const WARM_UP: usize = 100;
 const REQUESTS: usize = 200;
 
+/// What `write` is when it wakes a thread that waits for sockets and timers (eventfd(2)), and what is written then.
+const WAKE: &str = "wake";
+const ONE: &str = r#", "\1\0\0\0\0\0\0\0", 8)"#;
+
 /// The command that runs what follows in strace. It writes into `folder`.
 pub fn command(folder: &Path) -> Command {
     let mut command = Command::new("strace");
@@ -26,9 +30,10 @@ pub struct Calls {
 }
 
 impl Calls {
-    /// Those that a request needs, however threads are scheduled: without those of other threads, and those that wake them.
+    /// Those that a request needs, however threads and timers meet: without those of other threads, and those that wake
+    /// threads.
     pub fn steady(&self) -> f64 {
-        self.serving.iter().filter(|(name, _)| *name != "futex").map(|(_, times)| times).sum()
+        self.serving.iter().filter(|(name, _)| !["futex", WAKE].contains(&name.as_str())).map(|(_, times)| times).sum()
     }
 }
 
@@ -73,6 +78,7 @@ pub async fn count(mut bench: Bench<'_>, folder: &Path) -> Calls {
             && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
         {
             let of = if thread(line) == serving { &mut calls.serving } else { &mut calls.others };
+            let name = if name == "write" && line.contains(ONE) { WAKE } else { name };
             *of.entry(name.to_owned()).or_default() += 1.0 / REQUESTS as f64;
         }
     }
