@@ -217,7 +217,7 @@ fn sessions(count: usize) -> (Arc<Sessions>, Vec<SessionId>) {
     let ids: Vec<_> = (0..count).map(|_| SessionId::draw(&SystemEntropy)).collect();
     for id in &ids {
         let stored = Stored { record: Arc::new(record()), last_seen: clock.now() };
-        store.insert(&id.key(), stored).now_or_never().expect("at once").unwrap();
+        store.insert(id.key(), stored).now_or_never().expect("at once").unwrap();
     }
     (Sessions::new(lifetimes, store, clock, Arc::new(SystemEntropy)), ids)
 }
