@@ -245,6 +245,10 @@ fn hex_digit(byte: Option<u8>) -> Result<u8, PathError> {
 
 /// Decodes again and again, as a chain of careless apps would, and looks at every layer.
 fn check_meaning(segment: &str) -> Result<(), PathError> {
+    if !segment.contains('%') {
+        // One layer, of characters that are fine as they stand.
+        return if is_dots(segment.as_bytes()) { Err(PathError::DotSegment) } else { Ok(()) };
+    }
     let mut layer = segment.as_bytes().to_vec();
     for _ in 0..=MOST_LAYERS {
         let next: Vec<u8> = percent_encoding::percent_decode(&layer).collect();
@@ -257,8 +261,7 @@ fn check_meaning(segment: &str) -> Result<(), PathError> {
         {
             return Err(PathError::Overlong);
         }
-        // `..;x` is `..` to an app that knows path parameters.
-        if matches!(next.split(|byte| *byte == b';').next(), Some(b"." | b"..")) {
+        if is_dots(&next) {
             return Err(PathError::DotSegment);
         }
         if next == layer {
@@ -267,6 +270,11 @@ fn check_meaning(segment: &str) -> Result<(), PathError> {
         layer = next;
     }
     Err(PathError::Layers)
+}
+
+/// Whether a segment is `.` or `..`; `..;x` is `..` to an app that knows path parameters.
+fn is_dots(segment: &[u8]) -> bool {
+    matches!(segment.split(|byte| *byte == b';').next(), Some(b"." | b".."))
 }
 
 #[cfg(test)]
