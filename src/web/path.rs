@@ -216,6 +216,11 @@ fn decoded(segment: &str) -> Vec<u8> {
 }
 
 fn append_segment(segment: &str, text: &mut String) -> Result<(), PathError> {
+    if segment.bytes().all(is_plain) {
+        // One layer, which nobody reads in another way.
+        text.push_str(segment);
+        return if is_dots(segment.as_bytes()) { Err(PathError::DotSegment) } else { Ok(()) };
+    }
     let mut rest = segment.bytes();
     while let Some(byte) = rest.next() {
         match byte {
@@ -226,6 +231,11 @@ fn append_segment(segment: &str, text: &mut String) -> Result<(), PathError> {
         }
     }
     check_meaning(segment)
+}
+
+/// Whether a character stands for itself.
+const fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'%' | b'\\' | b'"' | b'<' | b'>' | b'`' | b'#' | b'?')
 }
 
 fn append_encoded(byte: u8, text: &mut String) {
@@ -245,10 +255,6 @@ fn hex_digit(byte: Option<u8>) -> Result<u8, PathError> {
 
 /// Decodes again and again, as a chain of careless apps would, and looks at every layer.
 fn check_meaning(segment: &str) -> Result<(), PathError> {
-    if !segment.contains('%') {
-        // One layer, of characters that are fine as they stand.
-        return if is_dots(segment.as_bytes()) { Err(PathError::DotSegment) } else { Ok(()) };
-    }
     let mut layer = segment.as_bytes().to_vec();
     for _ in 0..=MOST_LAYERS {
         let next: Vec<u8> = percent_encoding::percent_decode(&layer).collect();
