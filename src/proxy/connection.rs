@@ -25,7 +25,7 @@ use crate::{
     pages::{self, Explanation, Failure},
     policy::Admission,
     session::{Over, Sessions},
-    telemetry::{Metrics, Sampling, TraceContext},
+    telemetry::{Metrics, Sampling, TraceContext, in_request},
     tls::{self, Pair},
     web::{Kind, Scheme},
 };
@@ -94,14 +94,17 @@ pub(super) async fn attend(service: Service, visitor: Visitor) {
         let (span, traced) = access_log::spans(&exchange.facts, connections.scheme);
         let served =
             serve_one(&generation.proxy, guard, &exchange, &drain).instrument(traced.clone()).instrument(span.clone());
+        let served = in_request(Arc::clone(&exchange) as _, served);
         let reused = tokio::select! {
             reused = served => reused,
             never = becomes_a_stream(&streams) => match never {},
             () = exchange.overdue() => {
-                return too_late(&lender, &peer, &exchange, connections).instrument(traced).instrument(span).await;
+                let last = too_late(&lender, &peer, &exchange, connections).instrument(traced).instrument(span);
+                return in_request(Arc::clone(&exchange) as _, last).await;
             }
             over = exchange.session_over(&connections.sessions) => {
-                return cut(&lender, &peer, &exchange, connections, over).instrument(traced).instrument(span).await;
+                let last = cut(&lender, &peer, &exchange, connections, over).instrument(traced).instrument(span);
+                return in_request(Arc::clone(&exchange) as _, last).await;
             }
         };
         match reused {
