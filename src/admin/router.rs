@@ -143,7 +143,7 @@ impl Router {
         request: Request<impl Body<Error: Into<Box<dyn Error + Send + Sync>>> + Send>,
         via: Via,
     ) -> Response<Full<Bytes>> {
-        let request_id = entropy::hex::<16>(&*self.entropy);
+        let request_id = entropy::public_hex::<16>(&*self.entropy);
         let (head, body) = request.into_parts();
         let endpoint = Endpoint::at(head.uri.path());
         let reply = in_request(Arc::new(request_id.clone()), self.reply(endpoint, &head, body, via));

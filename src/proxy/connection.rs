@@ -193,7 +193,7 @@ pub(super) fn facts(
     let host = host.filter(|_| !asks);
     let host = host.unwrap_or_else(|| Ok(head.host().clone())).map_err(Refusal::ForwardedHost)?;
     let entropy = &*connections.entropy;
-    let request_id = entropy::hex::<16>(entropy);
+    let request_id = entropy::public_hex::<16>(entropy);
     let before = trusted.then(|| TraceContext::go_on(head.field("traceparent"), head.field("tracestate"), entropy));
     // A trace that begins here has the number of its first request.
     let begin = || TraceContext::begin(&request_id, connections.sampling, entropy);
@@ -314,7 +314,7 @@ pub(super) fn refused(
     connections: &Connections,
 ) -> (Answer, String) {
     connections.metrics.unreadable.count(refusal.kind());
-    let request_id = entropy::hex::<16>(&*connections.entropy);
+    let request_id = entropy::public_hex::<16>(&*connections.entropy);
     let status = refusal.status();
     let client = peer.remote().ip().to_canonical();
     tracing::info!(target: "schoolgate::access", event = "refused", %client, status, reason = %refusal, %request_id);
