@@ -25,7 +25,7 @@ use crate::{
     pages::{self, Explanation, Failure},
     policy::Admission,
     session::{Over, Sessions},
-    telemetry::{Metrics, Sampling, TraceContext},
+    telemetry::{Metrics, Sampling, TraceContext, in_request},
     tls::{self, Pair},
     web::{Kind, Scheme},
 };
@@ -95,7 +95,7 @@ pub(super) async fn attend(service: Service, visitor: Visitor) {
         let (span, traced) = access_log::spans(&exchange.facts, connections.scheme);
         let served =
             serve_one(&generation.proxy, guard, &exchange, &drain).instrument(traced.clone()).instrument(span.clone());
-        let mut served = pin!(served);
+        let mut served = pin!(in_request(Arc::clone(&exchange) as _, served));
         alarm.put_off(exchange.born());
         let brief = tokio::select! {
             biased;
@@ -108,10 +108,12 @@ pub(super) async fn attend(service: Service, visitor: Visitor) {
             reused = served => reused,
             never = becomes_a_stream(&streams) => match never {},
             () = exchange.overdue() => {
-                return too_late(&lender, &peer, &exchange, connections).instrument(traced).instrument(span).await;
+                let last = too_late(&lender, &peer, &exchange, connections).instrument(traced).instrument(span);
+                return in_request(Arc::clone(&exchange) as _, last).await;
             }
             over = exchange.session_over(&connections.sessions) => {
-                return cut(&lender, &peer, &exchange, connections, over).instrument(traced).instrument(span).await;
+                let last = cut(&lender, &peer, &exchange, connections, over).instrument(traced).instrument(span);
+                return in_request(Arc::clone(&exchange) as _, last).await;
             }
             },
         };
@@ -201,7 +203,7 @@ pub(super) fn facts(
     let host = host.filter(|_| !asks);
     let host = host.unwrap_or_else(|| Ok(head.host().clone())).map_err(Refusal::ForwardedHost)?;
     let entropy = &*connections.entropy;
-    let request_id = entropy::hex::<16>(entropy);
+    let request_id = entropy::public_hex::<16>(entropy);
     let before = trusted.then(|| TraceContext::go_on(head.field("traceparent"), head.field("tracestate"), entropy));
     // A trace that begins here has the number of its first request.
     let begin = || TraceContext::begin(&request_id, connections.sampling, entropy);
@@ -322,7 +324,7 @@ pub(super) fn refused(
     connections: &Connections,
 ) -> (Answer, String) {
     connections.metrics.unreadable.count(refusal.kind());
-    let request_id = entropy::hex::<16>(&*connections.entropy);
+    let request_id = entropy::public_hex::<16>(&*connections.entropy);
     let status = refusal.status();
     let client = peer.remote().ip().to_canonical();
     tracing::info!(target: "schoolgate::access", event = "refused", %client, status, reason = %refusal, %request_id);

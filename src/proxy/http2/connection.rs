@@ -29,7 +29,10 @@ use crate::proxy::{
     lent::Lender,
     wire::{self, BRIEF, Peer, Transcript},
 };
-use crate::tls::Pair;
+use crate::{
+    telemetry::{in_request, in_request_now},
+    tls::Pair,
+};
 
 /// Most requests of one connection at a time.
 const MOST_STREAMS: u32 = 100;
@@ -248,7 +251,9 @@ impl Guest {
         };
         let exchange = Exchange::new(facts);
         let (span, traced) = access_log::spans(&exchange.facts, connections.scheme);
-        let within = |word: &dyn Fn() -> Option<Answer>| span.in_scope(|| traced.in_scope(word));
+        let within = |word: &dyn Fn() -> Option<Answer>| {
+            in_request_now(Arc::clone(&exchange) as _, || span.in_scope(|| traced.in_scope(word)))
+        };
         let slowness = Slowness::new(connections.limits.min_body_rate, head.expects_continue(), self.brought);
         let (lender, voice) = Lender::lend(voice);
         let Ok(stream) = Stream::new(&head, Arc::clone(&exchange), body, slowness, voice) else {
@@ -257,7 +262,8 @@ impl Guest {
         let mut session = ServerSession::new_custom(Box::new(stream));
         session.set_write_timeout(Some(WRITE_TIMEOUT));
         let served = generation.proxy.process_new_http(session, &self.service.drain);
-        let mut served = pin!(served.instrument(traced.clone()).instrument(span.clone()));
+        let served = served.instrument(traced.clone()).instrument(span.clone());
+        let mut served = pin!(in_request(Arc::clone(&exchange) as _, served));
         let over = || {
             let reset = lender.take().is_some_and(|mut voice| voice.was_reset());
             if reset { End::Wasted } else { End::Served }

@@ -19,8 +19,8 @@ use tokio::{
 };
 
 use super::{
-    Alarm, Body, BodyKind, Head, Peer, Refusal, Settings, answer::Answer, head_end::HeadEnd, linger::Linger, outbox::Outbox,
-    pace::Pace,
+    Alarm, Body, BodyKind, Head, Peer, Refusal, Settings, answer::Answer, head_end::HeadEnd, linger::Linger,
+    outbox::Outbox, pace::Pace,
 };
 
 /// What is read at once into memory of our own. It is on the stack: an idle connection has no buffer.

@@ -194,7 +194,8 @@ impl<'a> Iterator for Lines<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {
-        let end = memchr::memchr_iter(b'\n', self.0).find_map(|at| at.checked_sub(1).filter(|cr| self.0[*cr] == b'\r'))?;
+        let end =
+            memchr::memchr_iter(b'\n', self.0).find_map(|at| at.checked_sub(1).filter(|cr| self.0[*cr] == b'\r'))?;
         let line = &self.0[..end];
         self.0 = &self.0[end + 2..];
         Some(line)
