@@ -44,7 +44,7 @@ impl Ground {
             write(&folder.join("www").join(name), &"x".repeat(size))?;
         }
         let authority = Authority::new("schoolgate compares");
-        authority.signs(&["localhost"]).write(&folder, "tls");
+        authority.signs(&["localhost", "library.school.example"]).write(&folder, "tls");
         let both = format!("{}{}", read(&folder.join("tls.pem"))?, read(&folder.join("tls.key"))?);
         write(&folder.join("tls.both.pem"), &both)?;
         let (program, bare) = programs(options, &folder)?;

@@ -31,6 +31,8 @@ pub(crate) struct Load<'a> {
     pub(crate) seconds: u64,
     pub(crate) port: u16,
     pub(crate) tls: bool,
+    /// What the proxy is called.
+    pub(crate) authority: &'a str,
     pub(crate) path: &'a str,
     pub(crate) headers: &'a [(String, String)],
     /// The size of a body that is posted.
@@ -82,7 +84,7 @@ impl Load<'_> {
         }
         let scheme = if self.tls { "https" } else { "http" };
         command.args([&format!("--connect-to=127.0.0.1:{}", self.port)]);
-        command.arg(format!("{scheme}://localhost:{}{}", self.port, self.path));
+        command.arg(format!("{scheme}://{}{}", self.authority, self.path));
         let said = run(command)?;
         let log = std::fs::read_to_string(log.path()).map_err(|error| error.to_string())?;
         from_log(&log, &said, self.seconds)

@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it speaks")]
 
 mod figures;
+mod goals;
 mod ground;
 mod load;
 mod machine;
@@ -12,10 +13,12 @@ mod options;
 mod process;
 mod provider;
 mod proxies;
+mod publish;
 mod report;
 mod scenarios;
 #[path = "../../tests/support/mod.rs"]
 mod support;
+mod svg;
 
 use std::{collections::BTreeMap, process::ExitCode};
 
@@ -24,7 +27,7 @@ use schoolgate::clock::Stopwatch;
 use serde::Serialize;
 
 use self::{
-    figures::Outcome, ground::Ground, machine::Machine, measure::Field, options::Options, proxies::PEERS,
+    figures::Outcome, goals::Goal, ground::Ground, machine::Machine, measure::Field, options::Options, proxies::PEERS,
     scenarios::SCENARIOS,
 };
 
@@ -38,6 +41,7 @@ struct Run {
     connections: usize,
     /// How long it took.
     took_s: u64,
+    goals: Vec<Goal>,
     outcomes: Vec<Outcome>,
     /// Proxies that could not be started, and why.
     absent: BTreeMap<String, String>,
@@ -74,6 +78,9 @@ fn compare(options: &Options) -> Result<(), String> {
     if let Some(name) = unknown {
         return Err(format!("there is no scenario {name:?}; --list names them"));
     }
+    if options.publish && !(options.only.is_empty() && options.peers.is_empty()) {
+        return Err("--publish writes everything anew: not with --only or --peers".to_owned());
+    }
     let stopwatch = Stopwatch::start();
     let ground = Ground::lay(options)?;
     let machine = Machine::of(&ground);
@@ -83,7 +90,7 @@ fn compare(options: &Options) -> Result<(), String> {
     for scenario in SCENARIOS.iter().filter(|scenario| options.wants(scenario.name)) {
         let rows = field.run(&ground, options, scenario)?;
         let outcome = Outcome { scenario: scenario.name.to_owned(), title: scenario.title.to_owned(), rows };
-        println!("{}", report::table(&outcome));
+        println!("\n{} ({})\n{}", outcome.title, outcome.scenario, report::text(&report::table(&outcome)));
         outcomes.push(outcome);
     }
     let arguments: Vec<_> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
@@ -94,12 +101,16 @@ fn compare(options: &Options) -> Result<(), String> {
         seconds: options.seconds,
         connections: options.connections,
         took_s: stopwatch.elapsed().as_secs(),
+        goals: goals::goals(&outcomes),
         outcomes,
         absent: field.absent,
     };
     let path = ground.folder.parent().unwrap_or(&ground.folder).join("compare.json");
-    let text = serde_json::to_string_pretty(&run).map_err(|error| error.to_string())?;
-    ground::write(&path, &format!("{text}\n"))?;
-    println!("{} s; all figures in {}", run.took_s, path.display());
+    let json = serde_json::to_string_pretty(&run).map_err(|error| error.to_string())? + "\n";
+    ground::write(&path, &json)?;
+    if options.publish {
+        publish::publish(&run, &json)?;
+    }
+    println!("{}\n{} s; all figures in {}", report::text(&report::judged(&run.goals)), run.took_s, path.display());
     Ok(())
 }

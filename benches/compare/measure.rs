@@ -121,13 +121,14 @@ impl Turn<'_> {
         run: impl Fn(&Load<'_>) -> Result<Done, String>,
     ) -> Result<Round, String> {
         let Self { ground, scenario, runner, .. } = self;
-        let headers = scenario.headers(runner.kind.port, &runner.started.session);
+        let headers = scenario.headers(runner.kind.authority(), &runner.started.session);
         let load = Load {
             core: ground.load_core,
             connections: at_once,
             seconds,
             port: runner.kind.port,
             tls: runner.kind.tls,
+            authority: &runner.kind.authority(),
             path: scenario.path,
             headers: &headers,
             body,
@@ -168,7 +169,7 @@ impl Turn<'_> {
         let address = SocketAddr::from(([127, 0, 0, 1], self.runner.kind.port));
         let answer = self.ground.runtime.block_on(async {
             let mut connection = match self.runner.kind.tls {
-                true => self.ground.tls.open(address, "localhost").await,
+                true => self.ground.tls.open(address, self.runner.kind.host()).await,
                 false => Connection::open(address).await,
             };
             request.send_over(&mut connection).await
@@ -190,7 +191,8 @@ impl Turn<'_> {
         let refused = if status >= 400 { done.requests } else { 0 };
         let length = if done.heads { head + body } else { *body };
         let bytes = done.requests * length;
-        let spare = bytes / 20 + at_once * length;
+        // What one answer says of itself in its status line is not counted.
+        let spare = bytes / 20 + done.requests * 64 + at_once * length;
         // A few may be of somebody else: a proxy may look by itself whether the app is there.
         let counted = done.requests * asks..=(done.requests + 2 * at_once) * asks + 8;
         if done.broken > 0 || done.refused != refused {

@@ -45,6 +45,8 @@ fn main() {
     let mut address = || arguments.next().and_then(|text| text.parse::<SocketAddr>().ok()).expect("an address");
     let (listen, upstream) = (address(), address());
     let options: Vec<_> = arguments.collect();
+    // The cryptography of the program that it is compared with.
+    rustls::crypto::aws_lc_rs::default_provider().install_default().expect("the first one");
     let conf = ServerConf { threads: 1, upstream_keepalive_pool_size: 1024, ..ServerConf::default() };
     let mut server = Server::new_with_opt_and_conf(None, conf);
     server.bootstrap();
@@ -52,7 +54,6 @@ fn main() {
     let mut service = http_proxy_service(&server.configuration, PassThrough { upstream, log });
     match options.iter().position(|option| option == "--tls").map(|at| &options[at + 1..]) {
         Some([certificate, key, ..]) => {
-            rustls::crypto::aws_lc_rs::default_provider().install_default().expect("the only one");
             let mut settings = TlsSettings::intermediate(certificate, key).expect("a certificate and its key");
             settings.enable_h2();
             service.add_tls_with_settings(&listen.to_string(), None, settings);

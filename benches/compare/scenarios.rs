@@ -118,11 +118,11 @@ const fn bulk(connections: usize, body: Option<u64>) -> How {
 
 impl Scenario {
     /// What a browser sends, with the cookies of a session.
-    pub(crate) fn headers(&self, port: u16, session: &str) -> Vec<(String, String)> {
+    pub(crate) fn headers(&self, authority: String, session: &str) -> Vec<(String, String)> {
         let page = self.who == Who::StrangersPage;
         let fetched = if page { ("navigate", "document") } else { ("cors", "empty") };
         let headers = [
-            ("Host", format!("localhost:{port}")),
+            ("Host", authority),
             ("User-Agent", BROWSER.to_owned()),
             ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8".to_owned()),
             ("Accept-Language", "de,en;q=0.7".to_owned()),

@@ -43,6 +43,18 @@ pub(crate) enum Store {
     Redis,
 }
 
+impl Kind {
+    /// The name that browsers know it by. Apple knows no gateway with TLS by the name of a machine itself.
+    pub(crate) const fn host(&self) -> &'static str {
+        if self.tls { "library.school.example" } else { "localhost" }
+    }
+
+    /// The same with the port.
+    pub(crate) fn authority(&self) -> String {
+        format!("{}:{}", self.host(), self.port)
+    }
+}
+
 /// A proxy that runs.
 pub(crate) struct Started {
     pub(crate) process: Process,

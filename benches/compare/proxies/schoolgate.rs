@@ -19,11 +19,13 @@ pub(super) fn start(ground: &Ground, kind: &Kind) -> Result<Started, String> {
     let folder = ground.folder.join(&kind.name);
     fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
     let scheme = if kind.tls { "https" } else { "http" };
-    let site = format!("{scheme}://localhost:{}", kind.port);
+    let site = format!("{scheme}://{}", kind.authority());
     let clock: SharedClock = Arc::new(SystemClock);
     let apple = ground.runtime.block_on(stand_in(&clock, &folder, &format!("{site}/.schoolgate/callback")));
     let marks = [
         ("PORT", kind.port.to_string()),
+        ("SITE", site.clone()),
+        ("HOST", kind.host().to_owned()),
         ("SCHEME", scheme.to_owned()),
         ("APPLE", apple.base_url().as_str().trim_end_matches('/').to_owned()),
         ("STORE", store(ground, kind)?),
@@ -45,9 +47,9 @@ pub(super) fn start(ground: &Ground, kind: &Kind) -> Result<Started, String> {
         let answer = browser.open(&format!("{site}/1k.txt")).await;
         let callback = at_apple(answer.location(), "teacher-1").await;
         browser.open(&callback).await;
-        let names = browser.cookie_names("localhost");
+        let names = browser.cookie_names(kind.host());
         let name = names.iter().find(|name| !name.contains("login"))?;
-        Some(format!("{name}={}", browser.cookie("localhost", name)?))
+        Some(format!("{name}={}", browser.cookie(kind.host(), name)?))
     });
     let session = session.ok_or_else(|| format!("nobody could sign in: {:?}", browser.heard()))?;
     Ok(Started { process, session, _kept: Some(Box::new(apple)) })
