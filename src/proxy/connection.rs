@@ -60,7 +60,8 @@ pub async fn serve(service: Service, tls: Option<Arc<tls::Acceptor>>, socket: Tc
     let _open = generations.now().connections.metrics.opened();
     let arrived = enter(socket, tls.as_deref(), &generations.now().connections, &mut drain).await;
     match arrived {
-        Some(Arrival::Visitor(visitor)) if visitor.speaks_http2() => http2::serve(service, visitor).await,
+        // In a box: else each connection of HTTP/1.1 has the room that one of HTTP/2 needs.
+        Some(Arrival::Visitor(visitor)) if visitor.speaks_http2() => Box::pin(http2::serve(service, visitor)).await,
         Some(Arrival::Visitor(visitor)) => attend(service, visitor).await,
         Some(Arrival::Plain(visitor)) => turn_away(visitor, &generations.now().connections, &mut drain).await,
         None => {}
