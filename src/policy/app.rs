@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::LazyLock, time::Duration};
 
 use super::{AppSessions, Authorities, Route, Upstream};
-use crate::web::{FoldedName, HostPattern, Target};
+use crate::web::{FoldedName, HostPattern, PathIndex, Target};
 
 /// An app: the host it answers to, where it listens, and its routes.
 #[derive(Clone, Debug)]
@@ -32,6 +32,8 @@ pub struct App {
     pub sessions: AppSessions,
     /// The number of its first route among all of its table.
     pub(super) first: usize,
+    /// The paths of its routes, once it is in a table.
+    pub(super) index: PathIndex,
     reserved: BTreeSet<FoldedName>,
 }
 
@@ -75,6 +77,7 @@ impl App {
             routes,
             sessions: AppSessions::default(),
             first: 0,
+            index: PathIndex::default(),
             reserved,
         }
     }
