@@ -412,11 +412,13 @@ pub(super) mod tests {
         })
     }
 
+    const ACCESS: [&str; 7] =
+        ["required", "optional", "public", "required GET", "public GET", "public POST", "required GET POST"];
+
     fn rule() -> impl Strategy<Value = Route> {
-        let access =
-            ["required", "optional", "public", "required GET", "public GET", "public POST", "required GET POST"];
-        let scopes = prop::sample::select(&["", "", "edu.users.read"][..]);
-        (path(), prop::sample::select(&access[..]).boxed(), scopes).prop_map(|(path, access, scopes)| Route {
+        let (access, scopes) =
+            (prop::sample::select(&ACCESS[..]), prop::sample::select(&["", "", "edu.users.read"][..]));
+        (path(), access, scopes).prop_map(|(path, access, scopes)| Route {
             scopes: ScopeSet::parse(scopes).unwrap(),
             ..route(path.as_str(), access)
         })
