@@ -1,6 +1,6 @@
 //! One HTTP/2 connection: its requests, side by side, and what it may cost.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use h2::{
@@ -13,7 +13,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::{Semaphore, SemaphorePermit, watch},
     task::JoinSet,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 use tracing::Instrument;
 
@@ -27,7 +27,7 @@ use crate::proxy::{
     connection::{self, WRITE_TIMEOUT},
     entrance::{Speaker, Visitor},
     lent::Lender,
-    wire::{self, Peer, Transcript},
+    wire::{self, BRIEF, Peer, Transcript},
 };
 use crate::{
     telemetry::{in_request, in_request_now},
@@ -263,11 +263,18 @@ impl Guest {
         session.set_write_timeout(Some(WRITE_TIMEOUT));
         let served = generation.proxy.process_new_http(session, &self.service.drain);
         let served = served.instrument(traced.clone()).instrument(span.clone());
+        let mut served = pin!(in_request(Arc::clone(&exchange) as _, served));
+        let over = || {
+            let reset = lender.take().is_some_and(|mut voice| voice.was_reset());
+            if reset { End::Wasted } else { End::Served }
+        };
+        tokio::select! {
+            biased;
+            _ = &mut served => return over(),
+            () = sleep(BRIEF) => {}
+        }
         let last_word = tokio::select! {
-            _ = in_request(Arc::clone(&exchange) as _, served) => {
-                let reset = lender.take().is_some_and(|mut voice| voice.was_reset());
-                return if reset { End::Wasted } else { End::Served };
-            }
+            _ = served => return over(),
             never = connection::becomes_a_stream(&self.service.streams) => match never {},
             () = exchange.overdue() => within(&|| Some(connection::late(&exchange, connections))),
             over = exchange.session_over(&connections.sessions) => {
