@@ -69,6 +69,7 @@ impl Table {
         let mut first = 0;
         for mut app in apps {
             app.first = first;
+            app.number = table.apps.len();
             // One more for requests that meet no route of the app.
             first += app.routes.len() + 1;
             app.index = PathIndex::new(app.routes.iter().map(|route| &route.prefix));

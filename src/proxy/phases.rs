@@ -129,7 +129,7 @@ impl ProxyHttp for Gateway {
         let asks = if facts.websocket { Asks::WebSocket } else { Asks::Request };
         let peer = self.upstreams.next(admission.app(), journey, asks).await?;
         *call = Some(access_log::upstream_span(facts, journey.upstream(admission.app())?));
-        Ok(Box::new(peer))
+        Ok(peer)
     }
 
     /// Nothing was sent: the next upstream may have the request, whatever its method.
@@ -198,7 +198,9 @@ impl ProxyHttp for Gateway {
             true => exchange.facts.host.to_string(),
             false => context.journey.upstream(app)?.authority(),
         };
-        request.insert_header(header::HOST, host)?;
+        if request.headers.get(header::HOST).is_none_or(|said| said.as_bytes() != host.as_bytes()) {
+            request.insert_header(header::HOST, host)?;
+        }
         if let Some(upstream) = self.upstreams.meter(app, &context.journey) {
             exchange.sent_to(upstream);
         }

@@ -21,7 +21,7 @@ mod target;
 pub use app_set_cookie::{AppSetCookie, CookieScope};
 pub use cookies::{CookieJar, CookieName, SameSite, SetCookie};
 pub use form::{Form, FormError};
-pub use header::FoldedName;
+pub use header::{FoldedName, Names};
 pub use host::{Host, HostError};
 pub use host_pattern::HostPattern;
 pub use kind::Kind;
