@@ -81,7 +81,7 @@ fn scenarios(outcomes: &[Outcome]) -> String {
     });
     chart(
         "What a request costs against plain nginx",
-        "time of the processor; the dashed line is nginx; less is better",
+        "time of the processor; the red line is nginx; less is better",
         &groups.collect::<Vec<_>>(),
         Some(1.0),
     )
