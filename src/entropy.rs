@@ -31,7 +31,12 @@ pub fn text<const N: usize>(source: &dyn Entropy) -> String {
 
 /// `N` random bytes as lower-case hexadecimal.
 pub fn hex<const N: usize>(source: &dyn Entropy) -> String {
-    bytes::<N>(source).iter().map(|byte| format!("{byte:02x}")).collect()
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(N * 2);
+    for byte in bytes::<N>(source) {
+        text.extend([byte >> 4, byte & 15].map(|digit| char::from(DIGITS[usize::from(digit)])));
+    }
+    text
 }
 
 /// The randomness of the machine.
@@ -56,5 +61,21 @@ mod tests {
         assert_eq!(one.len(), 43);
         assert_ne!(one, two);
         assert_eq!(hex::<16>(&SystemEntropy).len(), 32);
+    }
+
+    #[test]
+    fn hexadecimal_has_two_digits_for_each_byte() {
+        #[derive(Debug)]
+        struct Counting;
+
+        impl Entropy for Counting {
+            fn fill(&self, buffer: &mut [u8]) {
+                for (number, byte) in buffer.iter_mut().enumerate() {
+                    *byte = u8::try_from(number * 17).unwrap();
+                }
+            }
+        }
+
+        assert_eq!(hex::<16>(&Counting), "00112233445566778899aabbccddeeff");
     }
 }
