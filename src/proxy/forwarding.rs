@@ -1,6 +1,8 @@
 //! What an app is told about the connection, and what clients may not tell it.
 
-use http::{HeaderName, HeaderValue, header};
+use std::fmt::Write;
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pingora::http::RequestHeader;
 
 use super::exchange::Facts;
@@ -71,34 +73,33 @@ pub(super) fn browser<'a>(request: &'a RequestHeader, facts: &'a Facts) -> Brows
 /// # Errors
 /// When pingora cannot change a header.
 pub(super) fn ignore_nominations(request: &mut RequestHeader, app: &App) -> pingora::Result<()> {
-    let said: Vec<String> = request
-        .headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|option| option.trim().to_owned())
-        .filter(|option| !option.is_empty())
-        .collect();
     let matters = |option: &str| {
         let folded = FoldedName::of(option);
         is_stripped(app, option) || folded.as_str().starts_with("sec-") || NOT_REMOVABLE.contains(&folded.as_str())
     };
-    let kept: Vec<&str> = said.iter().map(String::as_str).filter(|option| !matters(option)).collect();
-    if kept.len() < said.len() {
+    if listed(&request.headers, &header::CONNECTION).any(matters) {
+        let kept = listed(&request.headers, &header::CONNECTION).filter(|option| !matters(option));
+        let kept = kept.collect::<Vec<_>>().join(", ");
         request.remove_header(&header::CONNECTION);
         if !kept.is_empty() {
-            request.insert_header(header::CONNECTION, kept.join(", "))?;
+            request.insert_header(header::CONNECTION, kept)?;
         }
     }
     Ok(())
 }
 
+/// The elements of a comma-separated list, over all fields of this name (RFC 9110, section 5.6.1).
+pub(super) fn listed<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim).filter(|element| !element.is_empty())
+}
+
 /// Whether a client's field must not reach the app.
 fn is_stripped(app: &App, name: &str) -> bool {
     let folded = FoldedName::of(name);
+    let reserved = app.reserves(&folded);
     let folded = folded.as_str();
-    app.reserves(name)
+    reserved
         || folded.starts_with("x-forwarded-")
         || NEVER_FROM_CLIENTS.contains(&folded)
         || (METHOD_OVERRIDES.contains(&folded) && app.routes.iter().any(|route| !route.methods.is_empty()))
@@ -145,7 +146,10 @@ pub(super) fn describe(
     scheme: Scheme,
     span_id: &str,
 ) -> pingora::Result<()> {
-    let way = facts.hops.iter().fold(facts.client.to_string(), |way, hop| format!("{way}, {hop}"));
+    let mut way = facts.client.to_string();
+    for hop in &facts.hops {
+        let _ = write!(way, ", {hop}");
+    }
     request.insert_header("X-Forwarded-For", way)?;
     request.insert_header("X-Forwarded-Proto", facts.scheme.unwrap_or(scheme).as_str())?;
     request.insert_header("X-Forwarded-Host", facts.host.to_string())?;

@@ -12,6 +12,8 @@ mod entrance;
 mod exchange;
 mod failures;
 mod farewell;
+#[cfg(test)]
+mod footprint;
 mod forms;
 mod forwarded;
 mod forwarding;

@@ -182,7 +182,7 @@ impl ProxyHttp for Gateway {
         let app = admission.app();
         let labels = self.labels_of(request, app);
         forwarding::clean(request, app, |name, value| self.keeps_back(name, value, &labels, exchange))?;
-        let span_id = entropy::hex::<8>(&*self.entropy);
+        let span_id = entropy::public_hex::<8>(&*self.entropy);
         if let Some(call) = &context.call {
             call.record("span_id", &span_id);
         }

@@ -216,6 +216,11 @@ fn decoded(segment: &str) -> Vec<u8> {
 }
 
 fn append_segment(segment: &str, text: &mut String) -> Result<(), PathError> {
+    if segment.bytes().all(is_plain) {
+        // One layer, which nobody reads in another way.
+        text.push_str(segment);
+        return if is_dots(segment.as_bytes()) { Err(PathError::DotSegment) } else { Ok(()) };
+    }
     let mut rest = segment.bytes();
     while let Some(byte) = rest.next() {
         match byte {
@@ -226,6 +231,11 @@ fn append_segment(segment: &str, text: &mut String) -> Result<(), PathError> {
         }
     }
     check_meaning(segment)
+}
+
+/// Whether a character stands for itself.
+const fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'%' | b'\\' | b'"' | b'<' | b'>' | b'`' | b'#' | b'?')
 }
 
 fn append_encoded(byte: u8, text: &mut String) {
@@ -257,8 +267,7 @@ fn check_meaning(segment: &str) -> Result<(), PathError> {
         {
             return Err(PathError::Overlong);
         }
-        // `..;x` is `..` to an app that knows path parameters.
-        if matches!(next.split(|byte| *byte == b';').next(), Some(b"." | b"..")) {
+        if is_dots(&next) {
             return Err(PathError::DotSegment);
         }
         if next == layer {
@@ -267,6 +276,11 @@ fn check_meaning(segment: &str) -> Result<(), PathError> {
         layer = next;
     }
     Err(PathError::Layers)
+}
+
+/// Whether a segment is `.` or `..`; `..;x` is `..` to an app that knows path parameters.
+fn is_dots(segment: &[u8]) -> bool {
+    matches!(segment.split(|byte| *byte == b';').next(), Some(b"." | b".."))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 mod authorities;
 mod balancer;
 mod health;
+mod hesitant;
 mod journey;
 mod pool;
 mod probe;

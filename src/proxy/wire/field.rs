@@ -1,6 +1,6 @@
 //! One field line (RFC 9112, section 5), of a head or of a trailer section.
 
-use super::Refusal;
+use super::{Refusal, head_end::text_run};
 use crate::web::FoldedName;
 
 /// Fields that frame or route a request: nobody may come near them in another spelling, because the
@@ -21,10 +21,10 @@ impl<'a> FieldLine<'a> {
         if matches!(line.first(), Some(b' ' | b'\t')) {
             return Err(Refusal::FoldedLine);
         }
-        let colon = line.iter().position(|byte| *byte == b':').ok_or(Refusal::FieldName)?;
+        let colon = memchr::memchr(b':', line).ok_or(Refusal::FieldName)?;
         let (name, value) = (&line[..colon], &line[colon + 1..]);
         let name = token(name).ok_or(Refusal::FieldName)?;
-        if !value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..)) {
+        if text_run(value) < value.len() {
             return Err(Refusal::ControlCharacter);
         }
         if is_alias(name) { Err(Refusal::Alias) } else { Ok(Self { name, value: trim(value) }) }
