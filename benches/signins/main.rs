@@ -120,7 +120,7 @@ async fn sign_ins(count: usize, rounds: usize) -> Value {
         (Store::File, "", "query"),
         (Store::Redis, "", "query"),
     ] {
-        let site = Site::start(store, apple).await;
+        let site = Site::start(store, apple, "").await;
         crowd(AT_ONCE * 4, AT_ONCE, |number| signed_in(&site, number)).await;
         let mut seen = Vec::new();
         for _ in 0..rounds {
@@ -141,7 +141,7 @@ async fn sign_ins(count: usize, rounds: usize) -> Value {
 
 /// What each step of a sign-in costs: all visitors take one before any takes the next.
 async fn steps(count: usize, rounds: usize) -> Value {
-    let site = Site::start(Store::Memory, "").await;
+    let site = Site::start(Store::Memory, "", "").await;
     crowd(AT_ONCE * 4, AT_ONCE, |number| signed_in(&site, number)).await;
     let mut seen: [Vec<f64>; 4] = Default::default();
     // Connections stay open meanwhile.
@@ -208,7 +208,7 @@ async fn steps(count: usize, rounds: usize) -> Value {
 
 /// Those whom nobody knows, on connections that are kept.
 async fn strangers(count: usize, rounds: usize) -> Value {
-    let site = Site::start(Store::Memory, "").await;
+    let site = Site::start(Store::Memory, "", "").await;
     println!("\nStrangers, {count} requests on {AT_ONCE} connections:\n");
     println!("| request | answer | µs of the gateway's processors |\n|---|---|---|");
     let mut table = Vec::new();
@@ -237,7 +237,7 @@ async fn strangers(count: usize, rounds: usize) -> Value {
 
 /// All access tokens have come to their end, and everybody asks, twice.
 async fn storm(sessions: usize) -> Value {
-    let site = Site::start(Store::Memory, "").await;
+    let site = Site::start(Store::Memory, "", "headers = { X-Forwarded-User = \"{sub}\" }").await;
     // Less than `refresh_before`: whoever asks for the token needs a new one first.
     site.apple.switches().change(|behaviour| behaviour.access_token_lifetime = Duration::from_secs(200));
     let browsers = crowd(sessions, AT_ONCE, |number| signed_in(&site, number)).await;
@@ -305,7 +305,7 @@ async fn sign_outs(count: usize) -> Value {
     );
     let mut table = Vec::new();
     for store in [Store::Memory, Store::File, Store::Redis] {
-        let site = Site::start(store, "").await;
+        let site = Site::start(store, "", "").await;
         let browsers: Arc<[Cookies]> = crowd(count, AT_ONCE, |number| signed_in(&site, number)).await.into();
         let (before, stopwatch) = (site.cpu(), Stopwatch::start());
         crowd(count, AT_ONCE, |number| {

@@ -50,8 +50,8 @@ pub struct Site {
 }
 
 impl Site {
-    /// With the sessions in a store, and `apple` as further lines of that section.
-    pub async fn start(store: Store, apple_lines: &str) -> Self {
+    /// With the sessions in a store, and further lines about Apple and the app.
+    pub async fn start(store: Store, apple_lines: &str, app_lines: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
         let apple = stand_in(path).await;
@@ -72,7 +72,7 @@ impl Site {
              key_id = \"K1L2M3N4O5\"\nprivate_key_file = \"{folder}/apple.p8\"\n\
              redirect_uri = \"https://{HOST}/.schoolgate/callback\"\n{apple_lines}\n\
              [session]\n{kept}\n\
-             [[app]]\nname = \"library\"\nhost = \"{HOST}\"\nupstream = \"http://{app}\"\n\
+             [[app]]\nname = \"library\"\nhost = \"{HOST}\"\nupstream = \"http://{app}\"\n{app_lines}\n\
              [[app.route]]\npath = \"/\"\n\
              [[app.route]]\npath = \"/token\"\nheaders = {{ X-Token = \"{{access_token}}\" }}\n",
             folder = path.display(),

@@ -231,15 +231,30 @@ impl Answer {
     /// section 9.3.2).
     #[must_use]
     pub fn to_last_bytes(&self, request_id: &str, head_only: bool) -> Vec<u8> {
-        let reason = self.status.canonical_reason().unwrap_or("Error");
-        let mut bytes = format!("HTTP/1.1 {} {reason}\r\n", self.status.as_u16()).into_bytes();
+        self.bytes(request_id, head_only, b"connection: close\r\n\r\n")
+    }
+
+    /// The same for one that goes on.
+    pub(super) fn to_bytes(&self, request_id: &str, head_only: bool, date: &HeaderValue) -> Vec<u8> {
+        let end = [b"date: ", date.as_bytes(), b"\r\nconnection: keep-alive\r\n\r\n"].concat();
+        self.bytes(request_id, head_only, &end)
+    }
+
+    /// Status line and fields, the end of the head, and the body.
+    fn bytes(&self, request_id: &str, head_only: bool, end: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(1024 + self.body.len());
+        bytes.extend_from_slice(b"HTTP/1.1 ");
+        bytes.extend_from_slice(self.status.as_str().as_bytes());
+        bytes.push(b' ');
+        bytes.extend_from_slice(self.status.canonical_reason().unwrap_or("Error").as_bytes());
+        bytes.extend_from_slice(b"\r\n");
         self.each_header(request_id, |name, value| {
             bytes.extend_from_slice(name.as_str().as_bytes());
             bytes.extend_from_slice(b": ");
             bytes.extend_from_slice(value.as_bytes());
             bytes.extend_from_slice(b"\r\n");
         });
-        bytes.extend_from_slice(b"connection: close\r\n\r\n");
+        bytes.extend_from_slice(end);
         if !head_only {
             bytes.extend_from_slice(&self.body);
         }

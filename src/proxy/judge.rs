@@ -101,7 +101,7 @@ impl Gateway {
     }
 
     /// The answer to a request that is not admitted.
-    fn turn_away(
+    pub(super) fn turn_away(
         &self,
         why: Obstacle,
         session: Option<&ActiveSession>,
