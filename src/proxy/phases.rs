@@ -1,6 +1,6 @@
 //! The phases of a proxied request: each a few lines that call a neighbour.
 
-use std::{any::Any, sync::Arc};
+use std::{any::Any, ops::Deref, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -68,8 +68,27 @@ fn asks_for_trailers(request: &RequestHeader) -> bool {
     said.map(<[u8]>::trim_ascii).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
 }
 
+/// A gateway as pingora has it. It is not pingora's alone.
+#[derive(Debug)]
+pub struct Phases(Arc<Gateway>);
+
+impl Phases {
+    /// The phases of a gateway.
+    pub(super) fn of(gateway: &Arc<Gateway>) -> Self {
+        Self(Arc::clone(gateway))
+    }
+}
+
+impl Deref for Phases {
+    type Target = Gateway;
+
+    fn deref(&self) -> &Gateway {
+        &self.0
+    }
+}
+
 #[async_trait]
-impl ProxyHttp for Gateway {
+impl ProxyHttp for Phases {
     type CTX = Context;
 
     fn new_ctx(&self) -> Context {
