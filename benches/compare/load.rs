@@ -35,8 +35,6 @@ pub(crate) struct Load<'a> {
     pub(crate) authority: &'a str,
     pub(crate) path: &'a str,
     pub(crate) headers: &'a [(String, String)],
-    /// The size of a body that is posted.
-    pub(crate) body: Option<u64>,
 }
 
 impl Load<'_> {
@@ -55,29 +53,37 @@ impl Load<'_> {
             command.args(["--header", &format!("{name}: {value}")]);
         }
         command.arg(self.url());
-        if let Some(size) = self.body {
-            command.args(["--", "POST", &size.to_string()]);
-        }
         let said = run(command)?;
         let line = said.lines().rfind(|line| line.starts_with('{')).ok_or(format!("wrk has said:\n{said}"))?;
         serde_json::from_str(line).map_err(|error| format!("wrk: {error}: {line}"))
     }
 
+    /// So many requests in all, each with the body of a file if there is one. Whole ones only, so that no byte is
+    /// paid for that is not counted.
+    pub(crate) fn transfers(&self, requests: u64, body: Option<&Path>) -> Result<Done, String> {
+        let mut arguments = vec!["--h1".to_owned(), format!("--clients={}", self.connections)];
+        arguments.push(format!("--requests={requests}"));
+        arguments.extend(body.map(|file| format!("--data={}", file.display())));
+        self.counted(&arguments)
+    }
+
     /// HTTP/2 inside TLS, on so many connections with so many streams each.
     pub(crate) fn h2load(&self, connections: usize, streams: usize) -> Result<Done, String> {
-        self.counted(&["--clients", &connections.to_string(), "--max-concurrent-streams", &streams.to_string()])
+        let duration = format!("--duration={}", self.seconds);
+        self.counted(&[duration, format!("--clients={connections}"), format!("--max-concurrent-streams={streams}")])
     }
 
     /// HTTP/1.1 at a fixed rate over all connections.
     pub(crate) fn at_rate(&self, rate: f64) -> Result<Done, String> {
-        let each = format!("{:.1}", (rate / self.connections as f64).max(1.0));
-        self.counted(&["--h1", "--clients", &self.connections.to_string(), "--rps", &each])
+        let each = format!("--rps={:.1}", (rate / self.connections as f64).max(1.0));
+        let duration = format!("--duration={}", self.seconds);
+        self.counted(&["--h1".to_owned(), duration, format!("--clients={}", self.connections), each])
     }
 
-    fn counted(&self, arguments: &[&str]) -> Result<Done, String> {
+    fn counted(&self, arguments: &[String]) -> Result<Done, String> {
         let log = tempfile::NamedTempFile::new().map_err(|error| error.to_string())?;
         let mut command = pinned(self.core, "h2load");
-        command.args(["--threads", "1", "--duration", &self.seconds.to_string(), "--log-file"]).arg(log.path());
+        command.args(["--threads=1", "--log-file"]).arg(log.path());
         command.args(arguments);
         for (name, value) in self.headers.iter().filter(|(name, _)| name != "Host") {
             command.args(["--header", &format!("{}: {value}", name.to_lowercase())]);
@@ -87,12 +93,12 @@ impl Load<'_> {
         command.arg(format!("{scheme}://{}{}", self.authority, self.path));
         let said = run(command)?;
         let log = std::fs::read_to_string(log.path()).map_err(|error| error.to_string())?;
-        from_log(&log, &said, self.seconds)
+        from_log(&log, &said).ok_or_else(|| format!("h2load has said:\n{said}"))
     }
 }
 
 /// One line for each request: when it began, the status, the microseconds to the end of the answer.
-fn from_log(log: &str, said: &str, seconds: u64) -> Result<Done, String> {
+fn from_log(log: &str, said: &str) -> Option<Done> {
     let lines = log.lines().filter_map(|line| {
         let mut fields = line.split('\t');
         let (_begun, status, time) =
@@ -103,13 +109,10 @@ fn from_log(log: &str, said: &str, seconds: u64) -> Result<Done, String> {
     times.sort_unstable();
     let part = |of: usize| times.get(times.len() * of / 1000).copied().unwrap_or_default();
     let count = |is: &dyn Fn(i32) -> bool| statuses.iter().filter(|status| is(**status)).count() as u64;
-    if times.is_empty() {
-        return Err(format!("h2load has said:\n{said}"));
-    }
-    Ok(Done {
+    Some(Done {
         requests: times.len() as u64,
-        microseconds: seconds * 1_000_000,
-        bytes: data(said).ok_or_else(|| format!("h2load has said:\n{said}"))?,
+        microseconds: taken(said)?,
+        bytes: data(said)?,
         p50: part(500),
         p99: part(990),
         p999: part(999),
@@ -117,6 +120,20 @@ fn from_log(log: &str, said: &str, seconds: u64) -> Result<Done, String> {
         broken: count(&|status| status < 200),
         heads: false,
     })
+}
+
+/// Microseconds of `finished in 2.50s, 10.00 req/s, 1.00MB/s`.
+fn taken(said: &str) -> Option<u64> {
+    let line = said.lines().find_map(|line| line.strip_prefix("finished in "))?;
+    let taken = line.split(',').next()?;
+    let number = taken.trim_end_matches(|it: char| it.is_alphabetic());
+    let unit = match &taken[number.len()..] {
+        "us" => 1.0,
+        "ms" => 1e3,
+        "s" => 1e6,
+        _ => return None,
+    };
+    Some((number.parse::<f64>().ok()? * unit) as u64)
 }
 
 /// The bytes of bodies: `traffic: 1.00MB (1048576) total, 1.00KB (1024) headers (space savings 0.00%), 1.00MB (1000) data`.

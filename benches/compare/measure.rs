@@ -1,16 +1,19 @@
 //! The rounds of one scenario.
 
-use std::{collections::BTreeMap, net::SocketAddr, thread::sleep, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, thread::sleep, time::Duration};
 
 use crate::{
     figures::{Round, Row},
-    ground::{Ground, UPSTREAM},
+    ground::{Ground, UPSTREAM, read},
     load::{Done, Load},
     options::Options,
     proxies::{Kind, Peer, Started, find},
     scenarios::{How, Scenario},
     support::{Connection, Request},
 };
+
+/// Bytes that are to take about a second.
+const A_SECOND: u64 = 400_000_000;
 
 /// All proxies that have been started, and those that could not be.
 #[derive(Default)]
@@ -101,7 +104,12 @@ impl Turn<'_> {
         let usual = self.options.connections;
         match how {
             How::Full | How::Half { .. } => self.measured(usual, None, seconds, |load| load.wrk()),
-            How::Bulk { connections, body } => self.measured(connections, body, seconds, |load| load.wrk()),
+            How::Bulk { connections, body } => {
+                let each = self.scenario.transferred().unwrap_or(1);
+                let requests = (seconds * A_SECOND / each).max(2 * connections as u64);
+                let file = body.map(|file| self.ground.folder.join("www").join(file));
+                self.measured(connections, file.as_deref(), seconds, |load| load.transfers(requests, file.as_deref()))
+            }
             How::Http2 { connections, streams } => {
                 self.measured(connections * streams, None, seconds, |load| load.h2load(connections, streams))
             }
@@ -116,7 +124,7 @@ impl Turn<'_> {
     fn measured(
         &self,
         at_once: usize,
-        body: Option<u64>,
+        body: Option<&Path>,
         seconds: u64,
         run: impl Fn(&Load<'_>) -> Result<Done, String>,
     ) -> Result<Round, String> {
@@ -131,7 +139,6 @@ impl Turn<'_> {
             authority: &runner.kind.authority(),
             path: scenario.path,
             headers: &headers,
-            body,
         };
         let answer = self.one(&headers, body)?;
         sleep(Duration::from_millis(50));
@@ -157,14 +164,14 @@ impl Turn<'_> {
     }
 
     /// Sends one request, looks at all of the answer, and gives back how long head and body are.
-    fn one(&self, headers: &[(String, String)], body: Option<u64>) -> Result<(u64, u64), String> {
+    fn one(&self, headers: &[(String, String)], body: Option<&Path>) -> Result<(u64, u64), String> {
         let method = if body.is_some() { "POST" } else { "GET" };
         let mut request = Request::new(method, self.scenario.path);
         for (name, value) in headers {
             request = request.header(name, value);
         }
-        if let Some(size) = body {
-            request = request.body("application/octet-stream", vec![b'x'; usize::try_from(size).unwrap_or_default()]);
+        if let Some(file) = body {
+            request = request.body("application/octet-stream", read(file)?);
         }
         let address = SocketAddr::from(([127, 0, 0, 1], self.runner.kind.port));
         let answer = self.ground.runtime.block_on(async {

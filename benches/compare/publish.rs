@@ -13,6 +13,9 @@ use crate::{
 const BEGIN: &str = "<!-- Figures: written by `make bench ARGS=--publish`. -->\n";
 const END: &str = "<!-- The end of the figures. -->";
 
+/// What the two charts are called.
+const CHARTS: [&str; 2] = ["What 10,000 authenticated requests cost", "What a request costs against plain nginx"];
+
 pub(crate) fn publish(run: &Run, json: &str) -> Result<(), String> {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     let folder = docs.join("performance");
@@ -31,8 +34,9 @@ pub(crate) fn publish(run: &Run, json: &str) -> Result<(), String> {
 fn figures(run: &Run) -> String {
     let machine = &run.machine;
     let mut text = format!(
-        "\n{}. {}, {} of {} cores used, {} GiB; {}, Linux {}. {} rounds of {} seconds each, {} connections; {} minutes \
-         in all. `{}`\n\n",
+        "\n![{}](performance/authenticated.svg)\n\n{}. {}, {} of {} cores used, {} GiB; {}, Linux {}. {} turns of {} s each, {} connections; {} minutes \
+         in all. `{}` made this; [the file](performance/compare.json) has every turn.\n\n",
+        CHARTS[0],
         machine.date,
         machine.cpu,
         if machine.proxy_core == machine.load_core { 1 } else { 2 },
@@ -47,6 +51,7 @@ fn figures(run: &Run) -> String {
         run.command,
     );
     let _ = writeln!(text, "{}", markdown(&judged(&run.goals)));
+    let _ = write!(text, "![{}](performance/scenarios.svg)\n\n", CHARTS[1]);
     for outcome in run.outcomes.iter().filter(|outcome| !outcome.rows.is_empty()) {
         let _ = write!(text, "### {}\n\n{}\n", outcome.title, markdown(&table(outcome)));
     }
@@ -64,7 +69,7 @@ fn authenticated(outcomes: &[Outcome]) -> String {
     let mut bars: Vec<_> = rows.unwrap_or_default().iter().map(|row| bar(row, &row.title, row.spread(cpu))).collect();
     bars.sort_by(|one, other| one.spread.median.total_cmp(&other.spread.median));
     chart(
-        "What 10,000 authenticated requests cost",
+        CHARTS[0],
         "seconds of the processor in the proxy; less is better",
         &[Group { head: String::new(), bars }],
         None,
@@ -80,8 +85,8 @@ fn scenarios(outcomes: &[Outcome]) -> String {
         Some(Group { head: outcome.title.clone(), bars: bars.collect() })
     });
     chart(
-        "What a request costs against plain nginx",
-        "time of the processor; the dashed line is nginx; less is better",
+        CHARTS[1],
+        "time of the processor; the red line is nginx; less is better",
         &groups.collect::<Vec<_>>(),
         Some(1.0),
     )

@@ -34,8 +34,8 @@ pub(crate) enum Who {
 pub(crate) enum How {
     /// As many requests as go on all connections.
     Full,
-    /// The same on so many connections, each posting so many bytes if any.
-    Bulk { connections: usize, body: Option<u64> },
+    /// Large answers on so many connections, or a large file that is posted on them.
+    Bulk { connections: usize, body: Option<&'static str> },
     /// HTTP/2.
     Http2 { connections: usize, streams: usize },
     /// At half of the rate that the slowest of them reaches, or at half of its own.
@@ -94,8 +94,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         how: bulk(4, None),
         ..TRANSFER
     },
-    Scenario { name: "up1m", title: "1 MB up", how: bulk(32, Some(1_000_000)), ..TRANSFER },
-    Scenario { name: "up100m", title: "100 MB up", how: bulk(4, Some(100_000_000)), ..TRANSFER },
+    Scenario { name: "up1m", title: "1 MB up", how: bulk(32, Some("1m.bin")), ..TRANSFER },
+    Scenario { name: "up100m", title: "100 MB up", how: bulk(4, Some("100m.bin")), ..TRANSFER },
     Scenario {
         name: "routes",
         title: "1, 100 and 1,000 routes",
@@ -112,7 +112,7 @@ const USUAL: Scenario =
 
 const TRANSFER: Scenario = Scenario { contestants: FOUR, path: "/upload", size: 0, ..USUAL };
 
-const fn bulk(connections: usize, body: Option<u64>) -> How {
+const fn bulk(connections: usize, body: Option<&'static str>) -> How {
     How::Bulk { connections, body }
 }
 
@@ -164,7 +164,9 @@ impl Scenario {
     /// The bytes of the body of one request or answer, where they are what matters.
     pub(crate) fn transferred(&self) -> Option<u64> {
         match self.how {
-            How::Bulk { body, .. } => Some(body.unwrap_or(self.size as u64)),
+            How::Bulk { body: Some("100m.bin"), .. } => Some(100 * MEGABYTE as u64),
+            How::Bulk { body: Some(_), .. } => Some(MEGABYTE as u64),
+            How::Bulk { body: None, .. } => Some(self.size as u64),
             How::Full | How::Http2 { .. } | How::Half { .. } => None,
         }
     }

@@ -32,7 +32,7 @@ const STYLE: &str = "\
     .bar { fill: #9aa7b4; }
     .bar.ours { fill: #1a7f64; }
     .range { stroke: #1f2328; stroke-width: 1.5; }
-    .one { stroke: #59636e; stroke-width: 1; stroke-dasharray: 3 3; }
+    .one { stroke: #cf222e; stroke-width: 1.5; }
     @media (prefers-color-scheme: dark) {
       text { fill: #f0f6fc; }
       .small { fill: #9198a1; }
@@ -40,16 +40,15 @@ const STYLE: &str = "\
       .bar { fill: #59636e; }
       .bar.ours { fill: #2ea987; }
       .range { stroke: #f0f6fc; }
-      .one { stroke: #9198a1; }
+      .one { stroke: #ff7b72; }
     }
 ";
 
-/// A chart; `line` marks a figure with which all are compared.
+/// A chart; `line` marks the figure that all are compared with.
 pub(crate) fn chart(title: &str, below: &str, groups: &[Group], line: Option<f64>) -> String {
     let most = groups.iter().flat_map(|group| &group.bars).map(|bar| bar.spread.max).fold(0.0, f64::max);
     let scale = (WIDTH - 2.0 * LEFT - FIGURE) / most.max(f64::MIN_POSITIVE);
     let (mut body, mut y) = (String::new(), 78.0);
-    let top = y - 16.0;
     for group in groups {
         if !group.head.is_empty() {
             let _ = writeln!(
@@ -72,6 +71,10 @@ pub(crate) fn chart(title: &str, below: &str, groups: &[Group], line: Option<f64
                 y + 6.0,
                 end - LEFT
             );
+            if let Some(line) = line {
+                let at = LEFT + line * scale;
+                let _ = writeln!(body, "<path class=\"one\" d=\"M{at:.1} {:.0}v22\"/>", y + 3.0);
+            }
             let _ = writeln!(body, "<path class=\"range\" d=\"M{from:.1} {middle:.0}H{to:.1}\"/>");
             let places = if most < 10.0 { 2 } else { 0 };
             let places = if most < 2.0 { 3 } else { places };
@@ -84,10 +87,6 @@ pub(crate) fn chart(title: &str, below: &str, groups: &[Group], line: Option<f64
             y += 46.0;
         }
         y += 8.0;
-    }
-    if let Some(line) = line {
-        let x = LEFT + line * scale;
-        let _ = writeln!(body, "<path class=\"one\" d=\"M{x:.1} {top:.0}V{:.0}\"/>", y - 30.0);
     }
     let height = y - 8.0;
     format!(

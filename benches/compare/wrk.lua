@@ -1,11 +1,4 @@
--- wrk -s wrk.lua URL -- [METHOD BYTES]: says in one line of JSON what has happened.
-function init(args)
-  if args[1] then
-    wrk.method = args[1]
-    wrk.body = string.rep("x", tonumber(args[2]))
-  end
-end
-
+-- Says in one line of JSON what has happened.
 function done(summary, latency, requests)
   local e = summary.errors
   io.write(string.format(
