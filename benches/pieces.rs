@@ -261,7 +261,17 @@ impl Values for Told<'_> {
     fn value(&self, variable: &Variable) -> Option<String> {
         match variable {
             Variable::AccessToken => Some(self.0.grant.access_token.expose().to_owned()),
-            other => other.of_person(&self.0.person, &self.0.grant.scopes),
+            Variable::Subject
+            | Variable::Email
+            | Variable::EmailVerified
+            | Variable::IsPrivateEmail
+            | Variable::Organization
+            | Variable::Scopes
+            | Variable::AuthTime
+            | Variable::AccessTokenExpiresAt
+            | Variable::IdToken
+            | Variable::SessionId
+            | Variable::Claim(_) => variable.of_person(&self.0.person, &self.0.grant.scopes),
         }
     }
 }
