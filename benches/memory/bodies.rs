@@ -18,7 +18,9 @@ const SIZES: [(usize, usize); 2] = [(1 << 20, 100), (100 << 20, 2)];
 /// Sends bodies through each proxy in turn.
 pub async fn measure(app: &App) -> Vec<Value> {
     let mut figures = Vec::new();
-    println!("| body | proxy | CPU s for a GiB (lowest to highest) | against nginx | most memory more than before, KiB |");
+    println!(
+        "| body | proxy | CPU s for a GiB (lowest to highest) | against nginx | most memory more than before, KiB |"
+    );
     println!("|---|---|---|---|---|");
     for (tls, protocol) in [(false, ""), (true, ", TLS 1.3")] {
         let mut proxies = Vec::new();

@@ -4,7 +4,14 @@
 //! `cargo bench --bench memory`, or a part of it: `cargo bench --bench memory -- idle websockets bodies`. Another
 //! program than the one that was just built, the shipped one say: `SCHOOLGATE=target/release/schoolgate`. The tables go
 //! to standard output, all figures to `target/bench/memory.json`.
-#![allow(unreachable_pub, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used, reason = "it speaks, or ends")]
+#![allow(
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "it speaks, or ends"
+)]
 
 #[path = "../../tests/support/mod.rs"]
 mod support;
