@@ -8,18 +8,21 @@
 use std::{fmt, marker::PhantomData};
 
 use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// A secret text of kind `K`.
 pub struct Secret<K> {
-    text: Zeroizing<String>,
+    text: Zeroizing<Box<str>>,
     kind: PhantomData<fn() -> K>,
 }
 
 impl<K> Secret<K> {
     /// Takes a text into custody.
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: Zeroizing::new(text.into()), kind: PhantomData }
+        let mut text = text.into();
+        // What has room to spare would be moved, and left behind unwiped.
+        let kept = if text.len() == text.capacity() { text.into_boxed_str() } else { copy_and_wipe(&mut text) };
+        Self { text: Zeroizing::new(kept), kind: PhantomData }
     }
 
     /// The text itself. Every call is a place to look at: it must end in a request to its owner,
@@ -34,6 +37,12 @@ impl<K> Secret<K> {
     pub fn matches(&self, other: &str) -> bool {
         self.text.as_bytes().ct_eq(other.as_bytes()).into()
     }
+}
+
+fn copy_and_wipe(text: &mut String) -> Box<str> {
+    let copy = text.as_str().into();
+    text.zeroize();
+    copy
 }
 
 impl<K> Clone for Secret<K> {

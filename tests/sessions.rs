@@ -3,19 +3,13 @@
 
 mod support;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, fs, path::Path, sync::Arc, time::Duration};
 
 use schoolgate::{
     clock::{SystemClock, Timestamp},
     identity::{Person, ScopeSet, Subject},
     secret::Secret,
-    session::{Device, Grant, Handle, Lifetimes, MemoryStore, Record, SessionKey, Store, Stored},
+    session::{Device, Grant, Handle, IdToken, Lifetimes, MemoryStore, Record, SessionKey, Store, Stored},
 };
 use serde_json::Value;
 use support::{
@@ -131,17 +125,17 @@ fn pointing_to(world: &World, folder: &Path) -> std::path::PathBuf {
 
 fn record(number: u64) -> (SessionKey, Stored) {
     let now = Timestamp::from_seconds(START);
+    let person = Person {
+        subject: Subject::parse(&format!("person-{}", number % 2)).unwrap(),
+        organization: None,
+        email: None,
+        is_private_email: None,
+        auth_time: None,
+    };
     let record = Record {
         handle: Handle::parse(&format!("{number:016x}")).unwrap(),
-        person: Person {
-            subject: Subject::parse(&format!("person-{}", number % 2)).unwrap(),
-            organization: None,
-            email: None,
-            is_private_email: None,
-            auth_time: None,
-            claims: BTreeMap::new(),
-        },
-        id_token: Secret::new("raw"),
+        id_token: IdToken::new(&Secret::new("raw"), &person),
+        person,
         grant: Grant {
             access_token: Secret::new("access"),
             access_expires_at: now.plus(Duration::from_secs(3600)),

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 
 use crate::{
@@ -10,7 +11,10 @@ use crate::{
     identity::{Email, Organization, ScopeSet, Subject},
 };
 
-use super::{VerifyError, json::Object};
+use super::{
+    RawIdToken, VerifyError,
+    json::{self, Object},
+};
 
 /// Latest date in seconds: beyond it a JSON number means different things to different readers (RFC 8259,
 /// section 6).
@@ -101,7 +105,7 @@ impl Claims {
         };
         // White space too: an app that trims it would take one person for another.
         let odd = address.len() > LONGEST_EMAIL || address.chars().any(|c| c.is_control() || c.is_whitespace());
-        if odd { Err(VerifyError::Odd("email")) } else { Ok(Some(Email { address: address.to_owned(), verified })) }
+        if odd { Err(VerifyError::Odd("email")) } else { Ok(Some(Email { address: address.into(), verified })) }
     }
 
     /// A boolean. Apple documents, and has sent, both `true` and `"true"`.
@@ -137,6 +141,14 @@ impl Claims {
             .take(MOST_KEPT)
             .collect()
     }
+}
+
+/// The claims of a token that was verified once, which a header can carry: none of what is no token.
+#[must_use]
+pub fn kept_claims(verified: &RawIdToken) -> BTreeMap<String, String> {
+    let payload = verified.expose().split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+    let object = payload.and_then(|payload| json::object(&payload).ok());
+    object.map(|object| Claims(object).scalars()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -94,7 +94,6 @@ impl<'a> Rules<'a> {
             email: claims.email()?,
             is_private_email: claims.flag("is_private_email")?,
             auth_time: claims.seconds("auth_time")?,
-            claims: claims.scalars(),
         };
         Ok(VerifiedIdToken { person, scopes: claims.scopes()?, raw: raw.clone() })
     }

@@ -43,6 +43,7 @@ pub(crate) mod testing;
 pub use authorize::AuthorizationRequest;
 pub use call_error::{CallError, Malformed, OAuthCode, Unavailable};
 pub use callback::{Callback, CallbackError, DeniedReason};
+pub use claims::kept_claims;
 pub use client::{Apple, BuildError, Revocable};
 pub use id_token::{Expected, VerifiedIdToken};
 pub use key_ring::KeysStatus;

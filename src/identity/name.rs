@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::SharedText;
+
 /// Longest subject or organization in bytes. OpenID Connect Core, section 2: `sub` MUST NOT exceed
 /// 255 ASCII characters.
 const LONGEST: usize = 255;
@@ -21,20 +23,20 @@ pub enum NameError {
     Character,
 }
 
-fn checked(text: &str) -> Result<Box<str>, NameError> {
+fn checked(text: &str) -> Result<&str, NameError> {
     match text {
         "" => Err(NameError::Empty),
         long if long.len() > LONGEST => Err(NameError::TooLong),
         odd if !odd.bytes().all(|byte| byte.is_ascii_graphic()) => Err(NameError::Character),
-        fine => Ok(fine.into()),
+        fine => Ok(fine),
     }
 }
 
 macro_rules! opaque_name {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident($text:ty), $keep:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Box<str>);
+        pub struct $name($text);
 
         impl $name {
             /// Accepts 1 to 255 visible ASCII characters.
@@ -42,7 +44,7 @@ macro_rules! opaque_name {
             /// # Errors
             /// When the text is empty, longer, or has any other character.
             pub fn parse(text: &str) -> Result<Self, NameError> {
-                checked(text).map(Self)
+                checked(text).map($keep).map(Self)
             }
 
             /// The text, exactly as Apple gave it.
@@ -62,12 +64,12 @@ macro_rules! opaque_name {
 
 opaque_name! {
     /// The `sub` claim: stable, unique within the developer team, opaque and case-sensitive.
-    Subject
+    Subject(Box<str>), Into::into
 }
 
 opaque_name! {
     /// The `org_id` claim: the Apple School Manager organization of a Managed Apple Account.
-    Organization
+    Organization(SharedText), SharedText::of
 }
 
 #[cfg(test)]

@@ -1,14 +1,12 @@
 //! A person as an ID token describes them.
 
-use std::collections::BTreeMap;
-
 use super::{Organization, Subject};
 
 /// An email address and whether Apple vouches for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Email {
     /// The address as Apple gave it.
-    pub address: String,
+    pub address: Box<str>,
     /// The claim `email_verified`: false when absent.
     pub verified: bool,
 }
@@ -23,7 +21,7 @@ impl Email {
     }
 }
 
-/// Everything the gateway knows of a person.
+/// What the gateway knows of a person beside the claims that only a header asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Person {
     /// The claim `sub`.
@@ -36,8 +34,6 @@ pub struct Person {
     pub is_private_email: Option<bool>,
     /// The claim `auth_time`, in seconds since the epoch.
     pub auth_time: Option<u64>,
-    /// Every claim of the token that is a text, a whole number or a boolean, as text, for `claim:NAME`.
-    pub claims: BTreeMap<String, String>,
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, fmt};
 
+use super::SharedText;
+
 /// Longest scope token accepted, in bytes.
 const LONGEST: usize = 128;
 
@@ -10,9 +12,9 @@ const LONGEST: usize = 128;
 #[error("is not a scope: 1 to 128 visible ASCII characters, neither a double quote nor a backslash")]
 pub struct ScopeError;
 
-/// Scopes without order and without doubles.
+/// Scopes without order and without doubles. Small, for each session holds two: their one text is kept once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ScopeSet(BTreeSet<Box<str>>);
+pub struct ScopeSet(Option<SharedText>);
 
 impl ScopeSet {
     /// No scopes.
@@ -26,12 +28,8 @@ impl ScopeSet {
     /// # Errors
     /// When `scope` is not a scope token.
     pub fn insert(&mut self, scope: &str) -> Result<(), ScopeError> {
-        let fine = (1..=LONGEST).contains(&scope.len())
-            && scope.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\');
-        if !fine {
-            return Err(ScopeError);
-        }
-        self.0.insert(scope.into());
+        let all: BTreeSet<_> = self.iter().chain([checked(scope)?]).collect();
+        *self = Self::of(&all);
         Ok(())
     }
 
@@ -40,51 +38,68 @@ impl ScopeSet {
     /// # Errors
     /// When any item is not a scope token.
     pub fn parse(list: &str) -> Result<Self, ScopeError> {
-        let mut set = Self::new();
-        list.split(' ').filter(|item| !item.is_empty()).try_for_each(|item| set.insert(item))?;
-        Ok(set)
+        let items = list.split(' ').filter(|item| !item.is_empty());
+        Ok(Self::of(&items.map(checked).collect::<Result<_, _>>()?))
+    }
+
+    fn of(scopes: &BTreeSet<&str>) -> Self {
+        let text = scopes.iter().copied().collect::<Vec<_>>().join(" ");
+        Self((!text.is_empty()).then(|| SharedText::of(&text)))
     }
 
     /// Everything in either set.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
-        Self(self.0.union(&other.0).cloned().collect())
+        Self::of(&self.iter().chain(other.iter()).collect())
     }
 
     /// What `granted` lacks of this set.
     #[must_use]
     pub fn missing_from(&self, granted: &Self) -> Self {
-        Self(self.0.difference(&granted.0).cloned().collect())
+        if self.is_within(granted) {
+            return Self::new();
+        }
+        Self::of(&self.iter().filter(|scope| !granted.has(scope)).collect())
     }
 
     /// Whether every scope of this set is in `granted`.
     #[must_use]
     pub fn is_within(&self, granted: &Self) -> bool {
-        self.0.is_subset(&granted.0)
+        self.iter().all(|scope| granted.has(scope))
+    }
+
+    fn has(&self, scope: &str) -> bool {
+        self.iter().any(|one| one == scope)
     }
 
     /// Whether there is no scope.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_none()
     }
 
     /// The scopes in alphabetical order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(AsRef::as_ref)
+        self.0.iter().flat_map(|text| text.split(' '))
+    }
+
+    /// The scopes in alphabetical order, separated by one space each.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_deref().unwrap_or_default()
     }
 }
 
-/// The scopes in alphabetical order, separated by one space each.
+fn checked(scope: &str) -> Result<&str, ScopeError> {
+    let fine = (1..=LONGEST).contains(&scope.len())
+        && scope.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\');
+    fine.then_some(scope).ok_or(ScopeError)
+}
+
+/// As [`ScopeSet::as_str`].
 impl fmt::Display for ScopeSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, scope) in self.iter().enumerate() {
-            if index > 0 {
-                f.write_str(" ")?;
-            }
-            f.write_str(scope)?;
-        }
-        Ok(())
+        f.write_str(self.as_str())
     }
 }
 

@@ -35,7 +35,7 @@ fn words(scope: &str) -> &'static str {
 
 /// What to call somebody: the email address, or the account number where there is none.
 pub(super) fn name(person: &Person) -> &str {
-    let address = person.email.as_ref().map(|email| email.address.as_str());
+    let address = person.email.as_ref().map(|email| &*email.address);
     address.filter(|address| !address.trim().is_empty()).unwrap_or_else(|| person.subject.as_str())
 }
 
@@ -124,7 +124,6 @@ pub(super) mod tests {
             email: Some(Email { address: "teacher@school.example".into(), verified: true }),
             is_private_email: None,
             auth_time: None,
-            claims: BTreeMap::new(),
         }
     }
 

@@ -95,7 +95,6 @@ mod tests {
             email: email.map(|(address, verified)| Email { address: address.into(), verified }),
             is_private_email: None,
             auth_time: None,
-            claims: std::collections::BTreeMap::new(),
         }
     }
 

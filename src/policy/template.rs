@@ -75,20 +75,20 @@ impl Variable {
 }
 
 impl Variable {
-    /// Its value when it is one of a person or their grant; those of a session and its tokens are not.
+    /// Its value when it is one of a person or their grant; those of a session and its tokens, claims among them, are
+    /// not.
     #[must_use]
     pub fn of_person(&self, person: &Person, scopes: &ScopeSet) -> Option<String> {
         let email = person.email.as_ref();
         match self {
             Self::Subject => Some(person.subject.to_string()),
-            Self::Email => email.map(|email| email.address.clone()),
+            Self::Email => email.map(|email| email.address.to_string()),
             Self::EmailVerified => email.map(|email| email.verified.to_string()),
             Self::IsPrivateEmail => person.is_private_email.map(|private| private.to_string()),
             Self::Organization => person.organization.as_ref().map(ToString::to_string),
             Self::Scopes => Some(scopes.to_string()),
             Self::AuthTime => person.auth_time.map(|seconds| seconds.to_string()),
-            Self::Claim(name) => person.claims.get(name).cloned(),
-            Self::AccessToken | Self::AccessTokenExpiresAt | Self::IdToken | Self::SessionId => None,
+            Self::Claim(_) | Self::AccessToken | Self::AccessTokenExpiresAt | Self::IdToken | Self::SessionId => None,
         }
     }
 }

@@ -106,7 +106,8 @@ impl Values for RecordValues<'_> {
         match variable {
             Variable::AccessToken => Some(grant.access_token.expose().to_owned()),
             Variable::AccessTokenExpiresAt => Some(grant.access_expires_at.seconds().to_string()),
-            Variable::IdToken => Some(id_token.expose().to_owned()),
+            Variable::IdToken => Some(id_token.raw(person).expose().to_owned()),
+            Variable::Claim(name) => id_token.claims(person).remove(name),
             Variable::SessionId => Some(handle.to_string()),
             Variable::Subject
             | Variable::Email
@@ -114,8 +115,7 @@ impl Values for RecordValues<'_> {
             | Variable::IsPrivateEmail
             | Variable::Organization
             | Variable::Scopes
-            | Variable::AuthTime
-            | Variable::Claim(_) => variable.of_person(person, &grant.scopes),
+            | Variable::AuthTime => variable.of_person(person, &grant.scopes),
         }
     }
 }

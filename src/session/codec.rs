@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{
-    Device, Grant, Handle, Record, Revocation, Sealer, SessionKey, StoreError, Waiting,
+    Device, Grant, Handle, IdToken, Record, Revocation, Sealer, SessionKey, StoreError, Waiting,
     seal::Tag,
     store::{Edition, Note, NoteName, SealedNote, Selector},
 };
 use crate::{
-    apple::Revocable,
+    apple::{RawIdToken, Revocable},
     clock::Timestamp,
     entropy::{self, SharedEntropy},
-    identity::{Email, Organization, Person, ScopeSet, Subject},
+    identity::{Email, Organization, Person, ScopeSet, SharedText, Subject},
     secret::Secret,
 };
 
@@ -58,7 +58,8 @@ impl Codec {
             self.sealer.tag("subject", person.subject.as_str()),
         ];
         tags.extend(person.organization.as_ref().map(|name| self.sealer.tag("organization", name.as_str())));
-        let plain = json(&RecordShape::of(record));
+        let id_token = record.id_token.raw(person);
+        let plain = json(&RecordShape::of(record, &id_token));
         let sealed = self.sealer.seal_bytes(&record_purpose(key, record.generation), &plain, &*self.entropy);
         SealedRecord { generation: record.generation, created: record.created, tags, sealed }
     }
@@ -207,17 +208,17 @@ struct RecordShape<'a> {
 }
 
 impl<'a> RecordShape<'a> {
-    fn of(record: &'a Record) -> Self {
+    fn of(record: &'a Record, raw: &'a RawIdToken) -> Self {
         let Record { handle, person, id_token, grant, asked, device, created, generation: _ } = record;
         Self {
             handle: handle.as_str().into(),
             sub: person.subject.as_str().into(),
             org: person.organization.as_ref().map(|name| name.as_str().into()),
-            email: person.email.as_ref().map(|email| (email.address.as_str().into(), email.verified)),
+            email: person.email.as_ref().map(|email| ((&*email.address).into(), email.verified)),
             private_email: person.is_private_email,
             auth_time: person.auth_time,
-            claims: person.claims.iter().map(|(name, value)| (name.into(), value.into())).collect(),
-            id_token: id_token.expose().into(),
+            claims: id_token.claims(person).into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            id_token: raw.expose().into(),
             access_token: grant.access_token.expose().into(),
             access_expires_at: grant.access_expires_at.millis(),
             refresh_token: grant.refresh_token.as_ref().map(|token| token.expose().into()),
@@ -232,18 +233,19 @@ impl<'a> RecordShape<'a> {
 
     fn into_record(self, generation: u64) -> Option<Record> {
         let organization = self.org.map(|name| Organization::parse(&name)).transpose().ok()?;
-        let email = self.email.map(|(address, verified)| Email { address: address.into_owned(), verified });
+        let email = self.email.map(|(address, verified)| Email { address: address.into(), verified });
+        let person = Person {
+            subject: Subject::parse(&self.sub).ok()?,
+            organization,
+            email,
+            is_private_email: self.private_email,
+            auth_time: self.auth_time,
+        };
+        let claims = self.claims.into_iter().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
         Some(Record {
             handle: Handle::parse(&self.handle)?,
-            person: Person {
-                subject: Subject::parse(&self.sub).ok()?,
-                organization,
-                email,
-                is_private_email: self.private_email,
-                auth_time: self.auth_time,
-                claims: self.claims.into_iter().map(|(name, value)| (name.into_owned(), value.into_owned())).collect(),
-            },
-            id_token: Secret::new(self.id_token),
+            id_token: IdToken::with_claims(&Secret::new(self.id_token), &person, claims),
+            person,
             grant: Grant {
                 access_token: Secret::new(self.access_token),
                 access_expires_at: Timestamp::from_millis(self.access_expires_at),
@@ -252,7 +254,7 @@ impl<'a> RecordShape<'a> {
                 scopes: ScopeSet::parse(&self.scopes).ok()?,
             },
             asked: ScopeSet::parse(&self.asked).ok()?,
-            device: Device { address: self.address, user_agent: self.user_agent.map(Text::into_owned) },
+            device: Device { address: self.address, user_agent: self.user_agent.map(|text| SharedText::of(&text)) },
             created: Timestamp::from_millis(self.created),
             generation,
         })
@@ -282,7 +284,7 @@ mod tests {
         entropy::SystemEntropy,
         session::{
             SessionId,
-            testing::{active_session, codec, person},
+            testing::{active_session, all_of, codec, person},
         },
     };
 
@@ -293,19 +295,14 @@ mod tests {
             email: Some(Email { address: "anna@school.example".into(), verified: true }),
             is_private_email: Some(false),
             auth_time: Some(7),
-            claims: [("role".to_owned(), "\"quoted\"\u{e9}".to_owned())].into(),
             ..person("anna")
         };
+        let claims = [("role".to_owned(), "\"quoted\"\u{e9}".to_owned())].into();
+        record.id_token = IdToken::with_claims(&Secret::new("raw"), &record.person, claims);
         record.grant.refreshed_at = Some(Timestamp::from_millis(1_234));
-        record.device.user_agent = Some("Mozilla".into());
+        record.device.user_agent = Some(SharedText::of("Mozilla"));
         record.generation = 3;
         record
-    }
-
-    /// Debug leaves the secrets out.
-    fn all_of(record: &Record) -> String {
-        let refresh = record.grant.refresh_token.as_ref().map(|token| token.expose().to_owned());
-        format!("{record:?} {} {} {refresh:?}", record.id_token.expose(), record.grant.access_token.expose())
     }
 
     #[test]

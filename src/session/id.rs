@@ -1,56 +1,99 @@
 //! What a session is called: by its browser, by the store, and in public.
 
-use std::fmt;
+use std::{
+    fmt,
+    hash::{BuildHasherDefault, Hash, Hasher},
+};
 
 use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use zeroize::Zeroizing;
 
-use crate::{
-    entropy::{self, Entropy},
-    secret::Secret,
-};
-
-/// Marks the secret that a session cookie holds.
-#[derive(Debug)]
-enum SessionIdKind {}
+use crate::entropy::{self, Entropy};
 
 /// 256 random bits in base64url: who holds it, is the person.
-#[derive(Clone, Debug)]
-pub struct SessionId(Secret<SessionIdKind>);
+#[derive(Clone)]
+pub struct SessionId(Zeroizing<[u8; Self::LENGTH]>);
 
 impl SessionId {
     const LENGTH: usize = 43;
 
     /// A new identifier.
     pub fn draw(source: &dyn Entropy) -> Self {
-        Self(Secret::new(entropy::text::<32>(source)))
+        let mut text = Zeroizing::new([0; Self::LENGTH]);
+        let bytes = Zeroizing::new(entropy::bytes::<32>(source));
+        // 32 bytes are 43 letters.
+        let written = URL_SAFE_NO_PAD.encode_slice(*bytes, text.as_mut_slice());
+        debug_assert_eq!(written, Ok(Self::LENGTH));
+        Self(text)
     }
 
     /// Reads a cookie value; `None` when it cannot be an identifier of ours.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let fine = text.len() == Self::LENGTH && URL_SAFE_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() == 32);
-        fine.then(|| Self(Secret::new(text)))
+        let letters: &[u8; Self::LENGTH] = text.as_bytes().try_into().ok()?;
+        let mut bytes = Zeroizing::new([0; 33]);
+        let length = URL_SAFE_NO_PAD.decode_slice(letters, bytes.as_mut_slice()).ok()?;
+        (length == 32).then(|| Self(Zeroizing::new(*letters)))
     }
 
     /// The cookie value.
     #[must_use]
     pub fn expose(&self) -> &str {
-        self.0.expose()
+        // Nothing else gets in.
+        str::from_utf8(self.0.as_slice()).unwrap_or_default()
     }
 
     /// Its name in the store.
     #[must_use]
     pub fn key(&self) -> SessionKey {
         let mut key = [0; 32];
-        key.copy_from_slice(digest::digest(&digest::SHA256, self.0.expose().as_bytes()).as_ref());
+        key.copy_from_slice(digest::digest(&digest::SHA256, self.0.as_slice()).as_ref());
         SessionKey(key)
     }
 }
 
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
 /// SHA-256 of an identifier. A stolen store opens no session: 256 random bits cannot be guessed back.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SessionKey([u8; 32]);
+
+/// A part of it: SHA-256 is as good as any hash.
+impl Hash for SessionKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        state.write_u64(u64::from_be_bytes([a, b, c, d, e, f, g, h]));
+    }
+}
+
+/// Looks keys up without hashing them once more. Only for maps into which no stranger can put a key: only what a
+/// session has is in a store.
+pub(super) type KeyHash = BuildHasherDefault<KeyHasher>;
+
+/// Takes the hash of a key as it is.
+#[derive(Default)]
+pub(super) struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 impl SessionKey {
     /// Its bytes.

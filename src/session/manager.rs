@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::Notify;
 
 use super::{
-    ActiveSession, Device, Grant, Handle, LiveLifetimes, Mark, Note, NoteName, Record, SessionId, SessionKey, Store,
-    StoreError, Swap,
+    ActiveSession, Device, Grant, Handle, IdToken, LiveLifetimes, Mark, Note, NoteName, Record, SessionId, SessionKey,
+    Store, StoreError, Swap,
     near::Near,
     seen::Seen,
     store::{Holder, Lease, Stored},
@@ -88,7 +88,7 @@ impl Sessions {
         let record = Arc::new(Record {
             handle: Handle::draw(&*self.entropy),
             person: token.person().clone(),
-            id_token: token.raw().clone(),
+            id_token: IdToken::new(token.raw(), token.person()),
             grant,
             asked,
             device,
@@ -121,9 +121,10 @@ impl Sessions {
     /// # Errors
     /// When the store is not available.
     pub async fn open_key(&self, key: &SessionKey) -> Result<Option<ActiveSession>, StoreError> {
-        let Some(stored) = self.look(key).await? else { return Ok(None) };
-        let now = self.clock.now();
-        if now.since(stored.last_seen) >= TOUCH_EVERY.min(self.lifetimes.now().idle_timeout / 10) {
+        let (found, now) = self.look(key).await?;
+        let Some(stored) = found else { return Ok(None) };
+        let unseen = now.since(stored.last_seen);
+        if unseen >= TOUCH_EVERY || unseen >= self.lifetimes.now().idle_timeout / 10 {
             if self.near.is_memory() {
                 self.near.store().touch(&[(*key, now)]).await?;
             } else {
@@ -134,29 +135,34 @@ impl Sessions {
         Ok(Some(ActiveSession::new(*key, stored.record)))
     }
 
-    /// A live session; that somebody looks does not count as use.
-    pub(super) async fn look(&self, key: &SessionKey) -> Result<Option<Stored>, StoreError> {
-        let found = match self.near.find(key).await {
+    /// A live session, and the moment at which it was live; that somebody looks does not count as use. The clock is
+    /// read once, unless the store has to be asked, which takes time.
+    pub(super) async fn look(&self, key: &SessionKey) -> Result<(Option<Stored>, Timestamp), StoreError> {
+        let now = self.clock.now();
+        match self.near.known_for_sure(key, now) {
             // Another process may have seen it since.
-            Ok(Some(stored)) if self.is_over(&stored) => self.near.find_anew(key).await,
-            other => other,
-        };
+            Some(Some(stored)) if self.is_over(&stored, now) && !self.near.is_memory() => {}
+            Some(found) => return Ok((found.filter(|stored| !self.is_over(stored, now)), now)),
+            None => {}
+        }
+        let found = self.near.find_anew(key).await;
+        let now = self.clock.now();
         match found {
-            Ok(stored) => Ok(stored.filter(|stored| !self.is_over(stored))),
+            Ok(stored) => Ok((stored.filter(|stored| !self.is_over(stored, now)), now)),
             // Whoever has the cookie may sign in anew. That no key opens the store at all is found at the start.
             Err(StoreError::Unreadable) => {
                 tracing::error!(
                     event = "record_unreadable",
                     "no key of the key file opens this session; put back the line that was taken out of it"
                 );
-                Ok(None)
+                Ok((None, now))
             }
             Err(error @ StoreError::Unavailable(_)) => Err(error),
         }
     }
 
-    fn is_over(&self, stored: &Stored) -> bool {
-        self.ends_at(stored) <= self.clock.now()
+    fn is_over(&self, stored: &Stored, now: Timestamp) -> bool {
+        self.ends_at(stored) <= now
     }
 
     /// The newest state of a session, from the store itself: another process may just have renewed its
@@ -166,7 +172,8 @@ impl Sessions {
     /// When the store is not available.
     pub async fn newest(&self, session: &ActiveSession) -> Result<Option<ActiveSession>, StoreError> {
         let Some(stored) = self.near.find_anew(session.key()).await? else { return Ok(None) };
-        Ok((!self.is_over(&stored)).then(|| ActiveSession::new(*session.key(), stored.record)))
+        let is_over = self.is_over(&stored, self.clock.now());
+        Ok((!is_over).then(|| ActiveSession::new(*session.key(), stored.record)))
     }
 
     /// Resolves when a session has ended, here, in another process, or by itself; or when nobody has been able
@@ -176,8 +183,8 @@ impl Sessions {
         // Watched first, so that no end is missed in between. A store that cannot tell is asked again, by
         // [`Self::tend`].
         match self.look(session.key()).await {
-            Ok(None) => Over::Ended,
-            Ok(Some(_)) | Err(_) => watch.over().await,
+            Ok((None, _)) => Over::Ended,
+            Ok((Some(_), _)) | Err(_) => watch.over().await,
         }
     }
 
@@ -224,7 +231,7 @@ impl Sessions {
     /// # Errors
     /// When the store is not available.
     pub async fn live_record(&self, id: &SessionId) -> Result<Option<Arc<Record>>, StoreError> {
-        Ok(self.look(&id.key()).await?.map(|stored| stored.record))
+        Ok(self.look(&id.key()).await?.0.map(|stored| stored.record))
     }
 
     pub(super) fn ends_at(&self, stored: &Stored) -> Timestamp {

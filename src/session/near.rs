@@ -17,6 +17,7 @@ use moka::{ops::compute::Op, policy::EvictionPolicy, sync::Cache};
 
 use super::{
     Record, SessionKey,
+    id::KeyHash,
     store::{End, Listener, Removal, Sharing, Store, StoreError, Stored},
     watches::Watches,
 };
@@ -76,7 +77,7 @@ pub(super) struct Near {
 /// The cache itself, and how well this process hears what others do.
 #[derive(Debug)]
 struct Known {
-    slots: Cache<SessionKey, Slot>,
+    slots: Cache<SessionKey, Slot, KeyHash>,
     /// Everything before this moment has been heard, in milliseconds; zero: nothing.
     heard: AtomicU64,
     period: AtomicU64,
@@ -182,7 +183,7 @@ impl Near {
             .weigher(|_, slot| weight(slot))
             .eviction_policy(EvictionPolicy::lru())
             .time_to_idle(FORGET_AFTER)
-            .build();
+            .build_with_hasher(KeyHash::default());
         let known = Arc::new(Known { slots, heard: AtomicU64::new(0), period: AtomicU64::new(0), watches });
         let listener: Arc<dyn Listener> = Arc::<Known>::clone(&known);
         let sharing = store.listen(Arc::downgrade(&listener));
@@ -199,18 +200,13 @@ impl Near {
         &self.store
     }
 
-    /// Looks a record up, here when that can be trusted.
-    pub(super) async fn find(&self, key: &SessionKey) -> Result<Option<Stored>, StoreError> {
-        match self.known_for_sure(key) {
-            Some(found) => Ok(found),
-            None => self.find_anew(key).await,
+    /// What is known here at this moment and can be trusted; `None` when the store has to be asked.
+    pub(super) fn known_for_sure(&self, key: &SessionKey, now: Timestamp) -> Option<Option<Stored>> {
+        if self.is_memory() {
+            return self.store.at_hand(key);
         }
-    }
-
-    /// What is known here and can be trusted; `None` when the store has to be asked.
-    pub(super) fn known_for_sure(&self, key: &SessionKey) -> Option<Option<Stored>> {
         match self.known.slots.get(key)? {
-            Slot::Live(entry) if self.trusts(&entry) => Some(Some(entry.stored())),
+            Slot::Live(entry) if self.trusts(&entry, now) => Some(Some(entry.stored())),
             Slot::Gone => Some(None),
             Slot::Live(_) | Slot::AtLeast(_) => None,
         }
@@ -241,12 +237,11 @@ impl Near {
         Err(StoreError::Unavailable("the session changes all the time".to_owned()))
     }
 
-    fn trusts(&self, entry: &Entry) -> bool {
+    fn trusts(&self, entry: &Entry, now: Timestamp) -> bool {
         match self.sharing {
             Sharing::Memory => false,
             Sharing::Alone => true,
             Sharing::Shared => {
-                let now = self.clock.now();
                 // A clock that was set back makes nothing younger.
                 let is_recent = |moment: Timestamp| moment <= now && now.since(moment) <= TRUST;
                 let heard = Timestamp::from_millis(self.known.heard.load(Ordering::Acquire));
@@ -311,15 +306,11 @@ impl Near {
 
 /// About how many bytes a slot takes.
 fn weight(slot: &Slot) -> u32 {
-    const OVERHEAD: usize = 1024;
+    // What the cache itself needs for an entry, measured.
+    const OVERHEAD: usize = 384;
     let bytes = match slot {
-        Slot::Live(entry) => {
-            let Record { person, id_token, grant, .. } = &*entry.record;
-            let refresh = grant.refresh_token.as_ref().map_or(0, |token| token.expose().len());
-            let claims: usize = person.claims.iter().map(|(name, value)| name.len() + value.len() + 64).sum();
-            OVERHEAD + id_token.expose().len() + grant.access_token.expose().len() + refresh + claims
-        }
-        Slot::AtLeast(_) | Slot::Gone => OVERHEAD / 4,
+        Slot::Live(entry) => OVERHEAD + entry.record.size(),
+        Slot::AtLeast(_) | Slot::Gone => OVERHEAD,
     };
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }

@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use crate::{
-    apple::{AccessToken, RawIdToken, RefreshToken},
+    apple::{AccessToken, RefreshToken},
     clock::Timestamp,
-    identity::{Person, ScopeSet},
-    session::Handle,
+    identity::{Person, ScopeSet, SharedText},
+    session::{Handle, IdToken},
 };
 
 /// What Apple granted: tokens and the scopes they carry.
@@ -33,15 +33,17 @@ pub struct Device {
     /// The address of the browser.
     pub address: IpAddr,
     /// What the browser calls itself.
-    pub user_agent: Option<String>,
+    pub user_agent: Option<SharedText>,
 }
 
 impl Device {
     /// Keeps what a list can show: the beginning of the user agent, without control characters.
     #[must_use]
     pub fn new(address: IpAddr, user_agent: Option<&str>) -> Self {
-        let shown = |text: &str| text.chars().filter(|letter| !letter.is_control()).take(LONGEST_USER_AGENT).collect();
-        Self { address, user_agent: user_agent.map(shown) }
+        let shown = |text: &str| -> String {
+            text.chars().filter(|letter| !letter.is_control()).take(LONGEST_USER_AGENT).collect()
+        };
+        Self { address, user_agent: user_agent.map(|text| SharedText::of(&shown(text))) }
     }
 }
 
@@ -53,7 +55,7 @@ pub struct Record {
     /// Who signed in.
     pub person: Person,
     /// The ID token as Apple signed it, for apps that ask for it.
-    pub id_token: RawIdToken,
+    pub id_token: IdToken,
     /// What Apple granted.
     pub grant: Grant,
     /// The scopes that Apple was asked for: what is in here and was not granted is not asked for again
@@ -65,4 +67,16 @@ pub struct Record {
     pub created: Timestamp,
     /// Counts the changes of this record, from zero.
     pub generation: u64,
+}
+
+impl Record {
+    /// About how many bytes it takes, with what it holds alone.
+    pub(super) fn size(&self) -> usize {
+        let Self { handle, person, id_token, grant, .. } = self;
+        let refresh = grant.refresh_token.as_ref().map_or(0, |token| token.expose().len());
+        let email = person.email.as_ref().map_or(0, |email| email.address.len());
+        let texts = handle.as_str().len() + person.subject.as_str().len() + email;
+        // The allocator rounds up.
+        size_of::<Self>() + (texts + id_token.size() + grant.access_token.expose().len() + refresh) * 9 / 8
+    }
 }

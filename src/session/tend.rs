@@ -74,8 +74,8 @@ impl Sessions {
         for key in self.watches.keys() {
             // One call that fails is enough: each of the others would wait for as long.
             let found = match &broken {
-                Some(error) if self.near.known_for_sure(&key).is_none() => Err(error.clone()),
-                Some(_) | None => self.look(&key).await,
+                Some(error) if self.near.known_for_sure(&key, self.clock.now()).is_none() => Err(error.clone()),
+                Some(_) | None => self.look(&key).await.map(|(stored, _)| stored),
             };
             match found {
                 Ok(Some(_)) => {}

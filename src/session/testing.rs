@@ -1,9 +1,10 @@
 //! Sessions for the unit tests of several rooms.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use super::{
-    ActiveSession, Codec, Device, Grant, Handle, Lifetimes, MemoryStore, Record, Sealer, SessionId, Sessions, Waiting,
+    ActiveSession, Codec, Device, Grant, Handle, IdToken, Lifetimes, MemoryStore, Record, Sealer, SessionId, Sessions,
+    Waiting,
 };
 use crate::{
     apple::{Revocable, VerifiedIdToken},
@@ -23,7 +24,6 @@ pub(crate) fn person(subject: &str) -> Person {
         email: None,
         is_private_email: None,
         auth_time: None,
-        claims: BTreeMap::new(),
     }
 }
 
@@ -48,7 +48,7 @@ pub(crate) fn active_session(subject: &str, scopes: &str) -> ActiveSession {
     let record = Record {
         handle: Handle::for_tests(subject),
         person: person(subject),
-        id_token: Secret::new("raw"),
+        id_token: IdToken::new(&Secret::new("raw"), &person(subject)),
         grant: grant(scopes),
         asked: ScopeSet::parse(scopes).unwrap(),
         device: device(),
@@ -71,7 +71,9 @@ pub(crate) fn record_of(subject: &str, organization: Option<&str>, created: Time
 /// All of a record: Debug leaves the secrets out.
 pub(crate) fn all_of(record: &Record) -> String {
     let refresh = record.grant.refresh_token.as_ref().map(|token| token.expose().to_owned());
-    format!("{record:?} {} {} {refresh:?}", record.id_token.expose(), record.grant.access_token.expose())
+    let id_token = record.id_token.raw(&record.person);
+    let claims = record.id_token.claims(&record.person);
+    format!("{record:?} {} {claims:?} {} {refresh:?}", id_token.expose(), record.grant.access_token.expose())
 }
 
 /// All of a revocation that waits.

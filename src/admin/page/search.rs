@@ -78,11 +78,11 @@ fn is_meant(listed: &Listed, needles: &[String]) -> bool {
     let (person, device) = (&record.person, &record.device);
     let texts = [
         Some(person.subject.to_string()),
-        person.email.as_ref().map(|email| email.address.clone()),
+        person.email.as_ref().map(|email| email.address.to_string()),
         person.organization.as_ref().map(ToString::to_string),
         Some(record.handle.to_string()),
         Some(device.address.to_string()),
-        device.user_agent.clone(),
+        device.user_agent.as_deref().map(str::to_owned),
     ];
     let hay = texts.into_iter().flatten().map(|text| text.to_lowercase()).collect::<Vec<_>>();
     needles.iter().all(|needle| hay.iter().any(|text| text.contains(needle)))

@@ -1,6 +1,6 @@
 //! Somebody who has signed in, as the command line describes them.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 use super::Arguments;
 use crate::{
@@ -39,13 +39,8 @@ impl Guest {
             fault("list of scopes", scopes, &"is none: write scopes such as edu.users.read, separated by spaces")
         })?;
         let verified = !arguments.unverified_email;
-        let email = arguments.email.clone().map(|address| Email { address, verified });
-        let mut claims = BTreeMap::from([("sub".to_owned(), subject.to_string())]);
-        claims.extend(organization.iter().map(|organization| ("org_id".to_owned(), organization.to_string())));
-        if let Some(Email { address, verified }) = &email {
-            claims.extend([("email".to_owned(), address.clone()), ("email_verified".to_owned(), verified.to_string())]);
-        }
-        let person = Person { subject, organization, email, is_private_email: None, auth_time: None, claims };
+        let email = arguments.email.clone().map(|address| Email { address: address.into(), verified });
+        let person = Person { subject, organization, email, is_private_email: None, auth_time: None };
         Ok(Some(Self { person, scopes }))
     }
 }
@@ -71,7 +66,16 @@ impl fmt::Display for Guest {
 /// What is known, and names for what only Apple or a session can give.
 impl Values for Guest {
     fn value(&self, variable: &Variable) -> Option<String> {
-        let known = variable.of_person(&self.person, &self.scopes);
+        let known = match variable {
+            Variable::Claim(name) => match name.as_str() {
+                "sub" => self.value(&Variable::Subject),
+                "org_id" => self.value(&Variable::Organization),
+                "email" => self.value(&Variable::Email),
+                "email_verified" => self.value(&Variable::EmailVerified),
+                _ => None,
+            },
+            other => other.of_person(&self.person, &self.scopes),
+        };
         let unknown = || match variable {
             Variable::Subject | Variable::Email | Variable::EmailVerified | Variable::Organization => None,
             Variable::Scopes => None,

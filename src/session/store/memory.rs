@@ -1,17 +1,16 @@
 //! Sessions in the memory of this process: gone with it.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    collections::{BTreeMap, BinaryHeap, HashMap},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use async_trait::async_trait;
-use moka::{
-    ops::compute::{CompResult, Op},
-    policy::EvictionPolicy,
-    sync::Cache,
-};
+use dashmap::DashMap;
 
 use super::{
     End, Holder, Lease, Listener, MOST_WAITING, Mark, Note, NoteName, Queue, Removal, Selector, Sharing, Store,
@@ -19,7 +18,7 @@ use super::{
 };
 use crate::{
     clock::{SharedClock, Timestamp},
-    session::{LiveLifetimes, Record, SessionKey, Waiting},
+    session::{LiveLifetimes, Record, SessionKey, Waiting, id::KeyHash},
 };
 
 /// Most marks kept. Beyond it no new one is set, and whoever needs it must deny.
@@ -28,18 +27,48 @@ const MOST_MARKS: usize = 1_000_000;
 /// Most bytes of notes.
 const MOST_OF_NOTES: u64 = 64 << 20;
 
-/// Most sessions kept; beyond it the least recently used end.
-const MOST: u64 = 200_000;
+/// Most sessions kept, which take about as many KiB; beyond it the least recently used end.
+const MOST: usize = 2_000_000;
+
+/// One of so many ends when there is no more room.
+const ONE_OF: usize = 64;
+
+/// Parts of the map, each with a lock of its own: requests hardly ever wait for each other.
+const PARTS: usize = 64;
 
 /// The memory store.
 #[derive(Debug)]
 pub struct MemoryStore {
     lifetimes: LiveLifetimes,
     clock: SharedClock,
-    sessions: Cache<SessionKey, Stored>,
+    sessions: DashMap<SessionKey, Slot, KeyHash>,
+    most: usize,
+    making_room: Mutex<()>,
     leases: Leases,
     rest: Mutex<Rest>,
     notes: Mutex<Bag>,
+}
+
+/// A session.
+#[derive(Debug)]
+struct Slot {
+    record: Arc<Record>,
+    /// Milliseconds since the epoch.
+    last_seen: AtomicU64,
+}
+
+impl Slot {
+    fn new(Stored { record, last_seen }: Stored) -> Self {
+        Self { record, last_seen: AtomicU64::new(last_seen.millis()) }
+    }
+
+    fn last_seen(&self) -> Timestamp {
+        Timestamp::from_millis(self.last_seen.load(Ordering::Relaxed))
+    }
+
+    fn stored(&self) -> Stored {
+        Stored { record: Arc::clone(&self.record), last_seen: self.last_seen() }
+    }
 }
 
 /// What goes with the sessions.
@@ -63,9 +92,16 @@ impl MemoryStore {
     /// An empty store.
     #[must_use]
     pub fn new(lifetimes: impl Into<LiveLifetimes>, clock: SharedClock) -> Self {
-        let sessions = Cache::builder().max_capacity(MOST).eviction_policy(EvictionPolicy::lru()).build();
-        let notes = Mutex::new(Bag::with_room(MOST_OF_NOTES));
-        Self { lifetimes: lifetimes.into(), clock, sessions, leases: Leases::default(), rest: Mutex::default(), notes }
+        Self {
+            lifetimes: lifetimes.into(),
+            clock,
+            sessions: DashMap::with_capacity_and_hasher_and_shard_amount(0, KeyHash::default(), PARTS),
+            most: MOST,
+            making_room: Mutex::default(),
+            leases: Leases::default(),
+            rest: Mutex::default(),
+            notes: Mutex::new(Bag::with_room(MOST_OF_NOTES)),
+        }
     }
 
     fn rest(&self) -> MutexGuard<'_, Rest> {
@@ -78,42 +114,37 @@ impl MemoryStore {
 
     /// Changes a record that is there, in one step; false when it is not there or `next` says no.
     fn change(&self, key: &SessionKey, next: impl FnOnce(Stored) -> Option<Stored>) -> bool {
-        let mut changed = false;
-        self.sessions.entry_by_ref(key).and_compute_with(|entry| {
-            match entry.and_then(|entry| next(entry.into_value())) {
-                Some(stored) => {
-                    changed = true;
-                    Op::Put(stored)
-                }
-                None => Op::Nop,
-            }
-        });
+        let Some(mut slot) = self.sessions.get_mut(key) else { return false };
+        let next = next(slot.stored()).map(Slot::new);
+        let changed = next.is_some();
+        if let Some(next) = next {
+            *slot = next;
+        }
         changed
     }
 
-    /// Not `Cache::remove`: that one does not wait for a change under way, which would then put the record
-    /// back.
     fn remove_one(&self, end: End, rest: &mut Rest) -> Removal {
         let mut outcome = Removal::Absent;
-        let removed = self.sessions.entry_by_ref(&end.key).and_compute_with(|entry| match entry {
-            Some(entry) if end.expected.is_none_or(|expected| expected == entry.value().record.generation) => {
-                Op::Remove
-            }
-            Some(_) => {
-                outcome = Removal::Changed;
-                Op::Nop
-            }
-            None => Op::Nop,
+        let removed = self.sessions.remove_if(&end.key, |_, slot| {
+            outcome = Removal::Changed;
+            end.expected.is_none_or(|expected| expected == slot.record.generation)
         });
         match removed {
-            CompResult::Removed(_) => {
-                let queued = end.revocation.is_some_and(|waiting| rest.enqueue(waiting));
-                Removal::Removed { queued }
-            }
-            CompResult::StillNone(_)
-            | CompResult::Unchanged(_)
-            | CompResult::Inserted(_)
-            | CompResult::ReplacedWith(_) => outcome,
+            Some(_) => Removal::Removed { queued: end.revocation.is_some_and(|waiting| rest.enqueue(waiting)) },
+            None => outcome,
+        }
+    }
+
+    /// Ends those that were not used for the longest time.
+    fn make_room(&self) {
+        // One at a time: the others have their place, and the next one looks again.
+        let Ok(_making) = self.making_room.try_lock() else { return };
+        let mut all: Vec<_> = self.sessions.iter().map(|entry| (entry.last_seen(), *entry.key())).collect();
+        let nth = (self.most / ONE_OF).min(all.len().saturating_sub(1));
+        all.select_nth_unstable(nth);
+        for (last_seen, key) in &all[..=nth] {
+            // It may have been used since.
+            self.sessions.remove_if(key, |_, slot| slot.last_seen() == *last_seen);
         }
     }
 }
@@ -137,17 +168,26 @@ impl Store for MemoryStore {
     }
 
     async fn insert(&self, key: SessionKey, stored: Stored) -> Result<(), StoreError> {
-        self.sessions.insert(key, stored);
+        if self.sessions.len() >= self.most {
+            self.make_room();
+        }
+        self.sessions.insert(key, Slot::new(stored));
         Ok(())
     }
 
+    fn at_hand(&self, key: &SessionKey) -> Option<Option<Stored>> {
+        Some(self.sessions.get(key).map(|slot| slot.stored()))
+    }
+
     async fn find(&self, key: &SessionKey) -> Result<Option<Stored>, StoreError> {
-        Ok(self.sessions.get(key))
+        Ok(self.sessions.get(key).map(|slot| slot.stored()))
     }
 
     async fn touch(&self, seen: &[(SessionKey, Timestamp)]) -> Result<(), StoreError> {
         for (key, now) in seen {
-            self.change(key, |stored| Some(Stored { last_seen: stored.last_seen.max(*now), ..stored }));
+            if let Some(slot) = self.sessions.get(key) {
+                slot.last_seen.fetch_max(now.millis(), Ordering::Relaxed);
+            }
         }
         Ok(())
     }
@@ -163,35 +203,32 @@ impl Store for MemoryStore {
     }
 
     async fn keys_of(&self, whose: &Selector) -> Result<Vec<SessionKey>, StoreError> {
-        let of_them = self.sessions.iter().filter(|(_, stored)| is_of(&stored.record, whose));
-        Ok(of_them.map(|(key, _)| *key).collect())
+        let of_them = self.sessions.iter().filter(|entry| is_of(&entry.record, whose));
+        Ok(of_them.map(|entry| *entry.key()).collect())
     }
 
     async fn page(&self, after: Option<&SessionKey>, most: usize) -> Result<Vec<(SessionKey, Stored)>, StoreError> {
-        let later = self.sessions.iter().filter(|(key, _)| after.is_none_or(|after| **key > *after));
-        let mut later: Vec<_> = later.map(|(key, stored)| (*key, stored)).collect();
-        later.sort_unstable_by_key(|(key, _)| *key);
-        later.truncate(most);
-        Ok(later)
+        // The smallest keys so far, the greatest of them on top.
+        let mut smallest = BinaryHeap::new();
+        for entry in self.sessions.iter().filter(|entry| after.is_none_or(|after| entry.key() > after)) {
+            smallest.push(*entry.key());
+            if smallest.len() > most {
+                smallest.pop();
+            }
+        }
+        let found = |key| Some((key, self.sessions.get(&key)?.stored()));
+        Ok(smallest.into_sorted_vec().into_iter().filter_map(found).collect())
     }
 
     async fn count(&self) -> Result<usize, StoreError> {
-        self.sessions.run_pending_tasks();
-        Ok(usize::try_from(self.sessions.entry_count()).unwrap_or(usize::MAX))
+        Ok(self.sessions.len())
     }
 
     async fn sweep(&self, now: Timestamp) -> Result<usize, StoreError> {
-        let is_over = |stored: &Stored| self.lifetimes.now().ends_at(stored.record.created, stored.last_seen) <= now;
-        let over: Vec<_> = self.sessions.iter().filter(|(_, stored)| is_over(stored)).map(|(key, _)| *key).collect();
-        let mut swept = 0;
-        for key in over {
-            // It may have been used since.
-            let removed = self.sessions.entry_by_ref(&key).and_compute_with(|entry| match entry {
-                Some(entry) if is_over(entry.value()) => Op::Remove,
-                Some(_) | None => Op::Nop,
-            });
-            swept += usize::from(matches!(removed, CompResult::Removed(_)));
-        }
+        let is_over = |slot: &Slot| self.lifetimes.now().ends_at(slot.record.created, slot.last_seen()) <= now;
+        let over: Vec<_> = self.sessions.iter().filter(|entry| is_over(entry)).map(|entry| *entry.key()).collect();
+        // It may have been used since.
+        let swept = over.iter().filter(|key| self.sessions.remove_if(key, |_, slot| is_over(slot)).is_some()).count();
         self.leases.sweep(now);
         self.rest().marks.retain(|_, until| *until > now);
         self.notes().drop_over(now, usize::MAX);

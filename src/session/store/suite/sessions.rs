@@ -36,11 +36,10 @@ fn full_record(bench: &Bench) -> Record {
         email: Some(Email { address: "anna@school.example".into(), verified: true }),
         is_private_email: Some(true),
         auth_time: Some(7),
-        claims: [("role".to_owned(), "\"quoted\"\\ \u{e9} \u{1f600}\n\0".to_owned()), ("n".to_owned(), String::new())]
-            .into(),
         ..record.person
     };
-    record.id_token = Secret::new("the.raw.token");
+    let claims = [("role".to_owned(), "\"quoted\"\\ \u{e9} \u{1f600}\n\0".to_owned()), ("n".to_owned(), String::new())];
+    record.id_token = IdToken::with_claims(&Secret::new("the.raw.token"), &record.person, claims.into());
     record.grant.access_token = Secret::new("the access token");
     record.grant.access_expires_at = Timestamp::from_millis(1_234_567_891);
     record.grant.refresh_token = Some(Secret::new("the refresh token"));
