@@ -72,13 +72,16 @@ pub(in crate::proxy) async fn serve(service: Service, visitor: Visitor) {
     let limits = service.generations.now().connections.limits;
     let socket = Lookout::new(client, limits.header_timeout, WRITE_TIMEOUT);
     let guest = Guest { service, peer, speaker, certificate, brought: socket.brought() };
+    // In boxes: what is needed for a while has no room for the whole life of the connection.
+    let handshake = Box::pin(timeout(limits.idle_timeout, options(limits).handshake(socket)));
     let shaken = tokio::select! {
-        shaken = timeout(limits.idle_timeout, options(limits).handshake(socket)) => shaken,
+        shaken = handshake => shaken,
         // What comes with the preface has its answer: nobody could know that it was not processed.
         () = wire::drained(&mut drain) => return,
     };
     let Ok(Ok(connection)) = shaken else { return };
-    Serving { connection, streams: JoinSet::new(), tally: Tally::default(), leaving: false }.run(&guest, drain).await;
+    let serving = Serving { connection, streams: JoinSet::new(), tally: Tally::default(), leaving: false };
+    Box::new(serving).run(&guest, drain).await;
 }
 
 /// What the library is told of our limits.
@@ -143,7 +146,7 @@ struct Serving<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> Serving<S> {
-    async fn run(mut self, guest: &Guest, mut drain: watch::Receiver<bool>) {
+    async fn run(mut self: Box<Self>, guest: &Guest, mut drain: watch::Receiver<bool>) {
         let mut until = Instant::now() + guest.idle_timeout();
         loop {
             tokio::select! {
@@ -207,7 +210,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> Serving<S> {
     }
 
     /// The client is told why, and has no second chance on this connection.
-    async fn enough(mut self, guest: &Guest) {
+    async fn enough(mut self: Box<Self>, guest: &Guest) {
         let client = guest.peer.remote().ip().to_canonical();
         tracing::info!(event = "http2_refused", %client, reason = "most requests were malformed or taken back");
         self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
