@@ -91,8 +91,8 @@ impl Ground {
     }
 }
 
-/// The program and the bare pingora: those that are named, else as they are shipped. `cargo bench` has put a program
-/// that is linked faster in their place, so that they are built after it, and kept aside.
+/// The program and the bare pingora: those that are named, else as they are shipped, and out of reach of whoever builds
+/// meanwhile.
 fn programs(options: &Options, folder: &Path) -> Result<(PathBuf, PathBuf), String> {
     if let (Some(program), Some(bare)) = (&options.program, &options.bare) {
         return Ok((program.clone(), bare.clone()));
