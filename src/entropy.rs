@@ -51,13 +51,12 @@ pub fn public_hex<const N: usize>(source: &dyn Entropy) -> String {
 }
 
 fn to_hex(bytes: &[u8]) -> String {
-    let digit = |half: u8| char::from(if half < 10 { b'0' + half } else { b'a' - 10 + half });
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        text.push(digit(byte >> 4));
-        text.push(digit(byte & 0xf));
-    }
-    text
+    let digit = |half: u8| half + if half < 10 { b'0' } else { b'a' - 10 };
+    let digits = bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]);
+    let mut text = Vec::with_capacity(2 * bytes.len());
+    text.extend(digits);
+    // Digits are.
+    String::from_utf8(text).unwrap_or_default()
 }
 
 /// Bytes that are drawn together for numbers that everybody may know. A request needs three such numbers, and each draw

@@ -11,7 +11,7 @@ const REQUESTS: usize = 200;
 
 /// What `write` is when it wakes a thread that waits for sockets and timers (eventfd(2)), and what is written then.
 const WAKE: &str = "wake";
-const ONE: &str = r#", "\1\0\0\0\0\0\0\0", 8)"#;
+const ONE: &str = r#", "\1\0\0\0\0\0\0\0", 8"#;
 
 /// The command that runs what follows in strace. It writes into `folder`.
 pub fn command(folder: &Path) -> Command {

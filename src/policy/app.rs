@@ -1,9 +1,9 @@
 //! One app behind the gateway.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use super::{AppSessions, Authorities, Route, Upstream};
-use crate::web::{FoldedName, HostPattern, Target};
+use crate::web::{FoldedName, HostPattern, Names, PathIndex, Target};
 
 /// An app: the host it answers to, where it listens, and its routes.
 #[derive(Clone, Debug)]
@@ -32,8 +32,11 @@ pub struct App {
     pub sessions: AppSessions,
     /// The number of its first route among all of its table.
     pub(super) first: usize,
-    /// Sorted.
-    reserved: Box<[Box<str>]>,
+    /// Its own number among the apps of its table.
+    pub(super) number: usize,
+    /// The paths of its routes, once it is in a table.
+    pub(super) index: PathIndex,
+    reserved: Names,
 }
 
 /// Header names that no client may send, to any app.
@@ -59,8 +62,7 @@ impl App {
     #[must_use]
     pub fn new(name: String, host: HostPattern, upstreams: Vec<Upstream>, routes: Vec<Route>) -> Self {
         let set = routes.iter().flat_map(|route| route.headers.names()).map(|name| name.as_str());
-        let reserved: BTreeSet<Box<str>> =
-            set.chain(ALWAYS_RESERVED.iter().copied()).map(|name| FoldedName::of(name).as_str().into()).collect();
+        let reserved = Names::new(set.chain(ALWAYS_RESERVED.iter().copied()));
         Self {
             name,
             host,
@@ -74,7 +76,9 @@ impl App {
             routes,
             sessions: AppSessions::default(),
             first: 0,
-            reserved: reserved.into_iter().collect(),
+            number: 0,
+            index: PathIndex::default(),
+            reserved,
         }
     }
 
@@ -85,12 +89,16 @@ impl App {
         self
     }
 
+    /// Its number in the order of [`crate::policy::Table::apps`].
+    #[must_use]
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
     /// Whether a client's header of this name must not reach the app.
     #[must_use]
     pub fn reserves(&self, name: &FoldedName<'_>) -> bool {
-        let name = name.as_str();
-        self.reserved.binary_search_by(|reserved| (**reserved).cmp(name)).is_ok()
-            || RESERVED_FAMILIES.iter().any(|family| name.starts_with(family))
+        self.reserved.contains(name) || RESERVED_FAMILIES.iter().any(|family| name.as_str().starts_with(family))
     }
 }
 

@@ -11,11 +11,14 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::{
-    Answer, Endpoint, Exchange, Facts, Gateway, Hsts, OwnHosts, Service, Settings, TrustedProxies, access_log,
+    Answer, Endpoint, Exchange, Facts, Gateway, Generation, Hsts, OwnHosts, Service, Settings, TrustedProxies,
+    access_log,
     entrance::{Arrival, Client, Speaker, Visitor, enter},
     forwarded::Forwarded,
     http2, judge,
     lent::{Lender, Lent},
+    phases::Phases,
+    strangers,
     upstreams::NOBODY,
     wire::{self, Alarm, BRIEF, Guard, Head, Next, Peer, Refusal},
 };
@@ -31,7 +34,7 @@ use crate::{
 };
 
 /// pingora with our phases.
-pub type Proxy = HttpProxy<Gateway>;
+pub type Proxy = HttpProxy<Phases>;
 
 /// Keep-alive is the guard's business; pingora only has to give the connection back.
 const KEEPALIVE_SECONDS: u64 = 60;
@@ -43,13 +46,12 @@ pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(120);
 const STREAM: Duration = Duration::from_secs(2);
 
 /// Puts pingora around a gateway.
-#[must_use]
-pub fn proxy(gateway: Gateway) -> Arc<Proxy> {
+pub(super) fn proxy(gateway: &Arc<Gateway>) -> Arc<Proxy> {
     crypto::install();
     // Each upstream of an app once, and once more for a connection that was closed meanwhile.
     let max_retries = gateway.upstreams.most() + 1;
     let conf = ServerConf { max_retries, ca_file: Some(NOBODY.into()), ..ServerConf::default() };
-    let mut proxy = HttpProxy::new(gateway, Arc::new(conf));
+    let mut proxy = HttpProxy::new(Phases::of(gateway), Arc::new(conf));
     proxy.handle_init_modules();
     Arc::new(proxy)
 }
@@ -95,7 +97,7 @@ pub(super) async fn attend(service: Service, visitor: Visitor) {
         };
         let (span, traced) = access_log::spans(&exchange.facts, connections.scheme);
         let served =
-            serve_one(&generation.proxy, guard, &exchange, &drain).instrument(traced.clone()).instrument(span.clone());
+            serve_one(&generation, guard, &exchange, &drain).instrument(traced.clone()).instrument(span.clone());
         let mut served = pin!(in_request(Arc::clone(&exchange) as _, served));
         alarm.put_off(exchange.born());
         let brief = tokio::select! {
@@ -168,20 +170,25 @@ impl Connections {
     }
 }
 
-/// Hands one request to pingora; gives the guard back when the connection may be used again.
+/// Answers one request, or hands it to pingora; gives the guard back when the connection may be used again.
 async fn serve_one(
-    proxy: &Arc<Proxy>,
+    generation: &Generation,
     guard: Guard<Lent<Client>>,
     exchange: &Arc<Exchange>,
     drain: &watch::Receiver<bool>,
 ) -> Option<Guard<Lent<Client>>> {
+    // pingora tells clients when the connection is about to end.
+    let stranger = guard.head().filter(|_| !*drain.borrow());
+    if let Some(answer) = stranger.and_then(|head| generation.gateway.to_stranger(head, exchange)) {
+        return strangers::send(&answer, guard, exchange).await;
+    }
     let mut session = ServerSession::new_http1(Box::new(guard));
     session.set_keepalive(Some(KEEPALIVE_SECONDS));
     // The guard measures what matters; a WebSocket may be silent for as long as it likes.
     session.set_read_timeout(None);
     session.set_write_timeout(Some(WRITE_TIMEOUT));
     session.set_connection_user_context(Some(Box::new(Arc::clone(exchange))));
-    let (stream, _) = proxy.process_new_http(session, drain).await?.consume();
+    let (stream, _) = generation.proxy.process_new_http(session, drain).await?.consume();
     stream.into_any().downcast().ok().map(|guard| *guard)
 }
 

@@ -1,6 +1,6 @@
 //! What an app is told about the connection, and what clients may not tell it.
 
-use std::fmt::Write;
+use std::{fmt::Write, sync::LazyLock};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pingora::http::RequestHeader;
@@ -9,46 +9,48 @@ use super::exchange::Facts;
 use crate::{
     policy::App,
     signin::Browser,
-    web::{CookieJar, FoldedName, Scheme},
+    web::{CookieJar, FoldedName, Names, Scheme},
 };
 
 /// Fields by which clients tell an app who they are or what they really asked for. An app that believed
 /// them would act on another value than the one that was judged (CVE-2026-40575, CVE-2023-36456;
 /// `Proxy` is CVE-2016-5385).
-const NEVER_FROM_CLIENTS: &[&str] = &[
-    "forwarded",
-    "x-forwarded",
-    "x-original-forwarded-for",
-    "x-real-ip",
-    "client-ip",
-    "x-client-ip",
-    "x-cluster-client-ip",
-    "true-client-ip",
-    "x-remote-ip",
-    "x-remote-addr",
-    "x-scheme",
-    "x-url-scheme",
-    "front-end-https",
-    "x-original-url",
-    "x-original-uri",
-    "x-original-host",
-    "x-original-method",
-    "x-rewrite-url",
-    // gunicorn takes these for the WSGI variables when they come from its own machine, as ours do: with
-    // `Script-Name: /public` the path `/public/admin` is `/admin` in the app.
-    "script-name",
-    "path-info",
-    "x-script-name",
-    "x-path-info",
-    // Rack::Sendfile (CVE-2025-61780).
-    "x-sendfile-type",
-    "x-accel-mapping",
-    "x-host",
-    "x-request-id",
-    "traceparent",
-    "tracestate",
-    "proxy",
-];
+static NEVER_FROM_CLIENTS: LazyLock<Names> = LazyLock::new(|| {
+    Names::new([
+        "forwarded",
+        "x-forwarded",
+        "x-original-forwarded-for",
+        "x-real-ip",
+        "client-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "true-client-ip",
+        "x-remote-ip",
+        "x-remote-addr",
+        "x-scheme",
+        "x-url-scheme",
+        "front-end-https",
+        "x-original-url",
+        "x-original-uri",
+        "x-original-host",
+        "x-original-method",
+        "x-rewrite-url",
+        // gunicorn takes these for the WSGI variables when they come from its own machine, as ours do: with
+        // `Script-Name: /public` the path `/public/admin` is `/admin` in the app.
+        "script-name",
+        "path-info",
+        "x-script-name",
+        "x-path-info",
+        // Rack::Sendfile (CVE-2025-61780).
+        "x-sendfile-type",
+        "x-accel-mapping",
+        "x-host",
+        "x-request-id",
+        "traceparent",
+        "tracestate",
+        "proxy",
+    ])
+});
 
 /// Fields by which a client asks for another method than the one that was judged.
 const METHOD_OVERRIDES: &[&str] = &["x-http-method-override", "x-http-method", "x-method-override"];
@@ -97,11 +99,10 @@ pub(super) fn listed<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iter
 /// Whether a client's field must not reach the app.
 fn is_stripped(app: &App, name: &str) -> bool {
     let folded = FoldedName::of(name);
-    let reserved = app.reserves(&folded);
+    let known = app.reserves(&folded) || NEVER_FROM_CLIENTS.contains(&folded);
     let folded = folded.as_str();
-    reserved
+    known
         || folded.starts_with("x-forwarded-")
-        || NEVER_FROM_CLIENTS.contains(&folded)
         || (METHOD_OVERRIDES.contains(&folded) && app.routes.iter().any(|route| !route.methods.is_empty()))
         // Aliases of `Cookie` would smuggle our own cookies past the next function.
         || (folded == "cookie" && !name.eq_ignore_ascii_case("cookie"))
@@ -127,12 +128,17 @@ pub(super) fn clean(
         request.remove_header(name);
     }
     let kept = cookies(request).without(keeps_back);
-    request.remove_header(&header::COOKIE);
-    if let Some(Ok(mut value)) = kept.map(|kept| HeaderValue::from_bytes(&kept)) {
-        value.set_sensitive(true);
-        request.insert_header(header::COOKIE, value)?;
+    match kept.map(HeaderValue::from_maybe_shared) {
+        Some(Ok(mut value)) => {
+            value.set_sensitive(true);
+            // In the place of all that were there.
+            request.insert_header("Cookie", value)
+        }
+        Some(Err(_)) | None => {
+            request.remove_header(&header::COOKIE);
+            Ok(())
+        }
     }
-    Ok(())
 }
 
 /// Tells the app who connected, how, to which host, and how to find the request again: in the trace, the app comes

@@ -7,7 +7,7 @@ use super::forwarding::listed;
 use crate::signin::CookieNames;
 
 /// Fields that concern one hop only (RFC 9110, section 7.6.1); pingora leaves them in answers.
-const HOP_BY_HOP: [HeaderName; 6] = [
+static HOP_BY_HOP: [HeaderName; 6] = [
     HeaderName::from_static("keep-alive"),
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
@@ -57,8 +57,11 @@ fn strip_hop_by_hop(response: &mut ResponseHeader) {
         )
     });
     let nominated: Vec<String> = nominated.collect();
-    for name in &HOP_BY_HOP {
-        response.remove_header(name);
+    // Few answers have any.
+    if response.headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
+        for name in &HOP_BY_HOP {
+            response.remove_header(name);
+        }
     }
     for name in nominated.iter().map(String::as_str) {
         if !(upgrading && name == "upgrade") {

@@ -33,6 +33,35 @@ impl<'a> FoldedName<'a> {
     }
 }
 
+/// Folded names that many names are compared with. Most differ in their length already.
+#[derive(Clone, Debug, Default)]
+pub struct Names(Box<[Vec<Box<str>>]>);
+
+impl Names {
+    /// The names, folded.
+    pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut by_length: Vec<Vec<Box<str>>> = Vec::new();
+        for name in names {
+            let folded = FoldedName::of(name);
+            let name = folded.as_str();
+            if by_length.len() <= name.len() {
+                by_length.resize(name.len() + 1, Vec::new());
+            }
+            if let Some(known) = by_length.get_mut(name.len()).filter(|known| known.iter().all(|one| **one != *name)) {
+                known.push(name.into());
+            }
+        }
+        Self(by_length.into())
+    }
+
+    /// Whether this is one of them.
+    #[must_use]
+    pub fn contains(&self, name: &FoldedName<'_>) -> bool {
+        let name = name.as_str();
+        self.0.get(name.len()).is_some_and(|known| known.iter().any(|one| **one == *name))
+    }
+}
+
 fn bare(folded: &str) -> &str {
     let mut bare = folded;
     while let Some(rest) = bare.strip_prefix("http-") {
@@ -67,5 +96,16 @@ mod tests {
         }
         assert_ne!(FoldedName::of("X-Forwarded-Users"), name);
         assert_eq!(FoldedName::of("http-http-x-1").as_str(), "x-1");
+    }
+
+    #[test]
+    fn names_are_known_by_what_they_fold_to() {
+        let names = Names::new(["X-User", "x_user", "Remote-User", "Proxy"]);
+        for name in ["x-user", "HTTP_X_USER", "REMOTE_USER", "proxy"] {
+            assert!(names.contains(&FoldedName::of(name)), "{name}");
+        }
+        for name in ["", "x", "y-user", "x-users", "remote-user-1", "a-name-that-is-longer-than-all-of-them"] {
+            assert!(!names.contains(&FoldedName::of(name)), "{name}");
+        }
     }
 }

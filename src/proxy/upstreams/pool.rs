@@ -93,10 +93,10 @@ impl Pool {
     }
 
     /// How pingora connects to an upstream at this address.
-    pub(super) fn peer(&self, upstream: &Upstream, address: SocketAddr, asks: Asks) -> pingora::Result<HttpPeer> {
+    pub(super) fn peer(&self, upstream: &Upstream, address: SocketAddr, asks: Asks) -> pingora::Result<Box<HttpPeer>> {
         let mut peer = match upstream.scheme {
-            Scheme::Http => HttpPeer::new(address, false, String::new()),
-            Scheme::Https => self.tls_peer(upstream, address)?,
+            Scheme::Http => Box::new(HttpPeer::new(address, false, String::new())),
+            Scheme::Https => Box::new(self.tls_peer(upstream, address)?),
         };
         peer.options.alpn = match (upstream.protocol, upstream.scheme, asks) {
             (Protocol::Negotiated, Scheme::Https, Asks::Request) => ALPN::H2H1,

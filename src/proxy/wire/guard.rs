@@ -190,6 +190,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> Guard<S> {
         }
     }
 
+    /// The head needs no reader any more: its request is answered without pingora.
+    pub fn settle(&mut self) {
+        if let Phase::Message(message) = &mut self.phase {
+            message.unread = Bytes::new();
+        }
+    }
+
     /// Writes an answer to a refused request and closes the connection.
     ///
     /// The client may still be sending. To close at once would reset the connection and could take the
