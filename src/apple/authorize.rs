@@ -1,11 +1,9 @@
 //! The address that a browser is sent to.
 
+use crate::identity::ScopeSet;
 use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use url::Url;
-
-use crate::identity::ScopeSet;
 
 use super::{CodeVerifier, Nonce, Settings, State};
 
@@ -28,7 +26,7 @@ pub struct AuthorizationRequest<'a> {
 
 /// RFC 6749, section 4.1.1, with the parameters that Apple documents. `scope` is always there: Apple
 /// requires it even when it is empty.
-pub(super) fn authorize_url(settings: &Settings, request: &AuthorizationRequest<'_>) -> Url {
+pub(super) fn authorize_url(settings: &Settings, request: &AuthorizationRequest<'_>) -> String {
     let scope = request.scopes.to_string();
     let challenge = request.verifier.map(code_challenge);
     let mut fields = vec![
@@ -46,19 +44,24 @@ pub(super) fn authorize_url(settings: &Settings, request: &AuthorizationRequest<
         fields.push(("code_challenge", challenge));
         fields.push(("code_challenge_method", "S256"));
     }
-    let mut url = settings.endpoints.authorize.clone();
-    let mut query = String::with_capacity(512);
-    query.push_str(url.query().unwrap_or_default());
+    // As a text, for what is added needs no reading: it has no character that a URL would change. A fragment, which
+    // would stand behind it, is no part of an endpoint (RFC 6749, section 3.1).
+    let url = &settings.endpoints.authorize;
+    let mut text = String::with_capacity(url.as_str().len() + 512);
+    text.push_str(url.as_str().split('#').next().unwrap_or_default());
+    let mut before = match url.query() {
+        None => "?",
+        Some("") => "",
+        Some(_) => "&",
+    };
     for (name, value) in fields {
-        if !query.is_empty() {
-            query.push('&');
+        for part in [before, name, "="] {
+            text.push_str(part);
         }
-        query.push_str(name);
-        query.push('=');
-        query.extend(utf8_percent_encode(value, ENCODED));
+        text.extend(utf8_percent_encode(value, ENCODED));
+        before = "&";
     }
-    url.set_query(Some(&query));
-    url
+    text
 }
 
 /// RFC 7636, section 4.2: `BASE64URL(SHA256(verifier))`.
@@ -70,13 +73,18 @@ fn code_challenge(verifier: &CodeVerifier) -> String {
 mod tests {
     use super::*;
     use crate::apple::{ResponseMode, testing};
+    use url::Url;
 
     fn url(change: impl FnOnce(&mut Settings), scopes: &str, verifier: Option<&CodeVerifier>) -> Url {
         let mut settings = testing::settings();
         change(&mut settings);
         let (state, nonce) = (State::new("the state"), Nonce::new("the+nonce"));
         let scopes = ScopeSet::parse(scopes).unwrap();
-        authorize_url(&settings, &AuthorizationRequest { state: &state, nonce: &nonce, scopes: &scopes, verifier })
+        let request = AuthorizationRequest { state: &state, nonce: &nonce, scopes: &scopes, verifier };
+        let text = authorize_url(&settings, &request);
+        let url = Url::parse(&text).unwrap();
+        assert_eq!(url.as_str(), text, "a URL would have changed nothing");
+        url
     }
 
     #[test]
@@ -119,10 +127,17 @@ mod tests {
         assert!(!url.as_str().contains(verifier.expose()));
     }
 
+    fn url_at(address: &str) -> Url {
+        url(|settings| settings.endpoints.authorize = Url::parse(address).unwrap(), "", None)
+    }
+
     #[test]
     fn a_query_that_the_configured_address_has_is_kept() {
-        let url =
-            url(|settings| settings.endpoints.authorize = Url::parse("https://apple.example/a?x=1").unwrap(), "", None);
+        let url = url_at("https://apple.example/a?x=1");
         assert!(url.as_str().starts_with("https://apple.example/a?x=1&client_id="));
+        let url = url_at("https://apple.example/a?");
+        assert!(url.as_str().starts_with("https://apple.example/a?client_id="));
+        let url = url_at("https://apple.example/a#x");
+        assert!(url.as_str().starts_with("https://apple.example/a?client_id=") && url.fragment().is_none());
     }
 }

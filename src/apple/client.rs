@@ -124,7 +124,7 @@ impl Apple {
 
     /// Where the browser goes to sign in.
     #[must_use]
-    pub fn authorize_url(&self, request: &AuthorizationRequest<'_>) -> Url {
+    pub fn authorize_url(&self, request: &AuthorizationRequest<'_>) -> String {
         authorize::authorize_url(&self.settings, request)
     }
 
@@ -395,7 +395,7 @@ mod tests {
         let apple = testing::apple(settings, ManualClock::at(NOW));
         let (state, nonce, scopes) = (State::new("s"), Nonce::new("n"), ScopeSet::new());
         let request = AuthorizationRequest { state: &state, nonce: &nonce, scopes: &scopes, verifier: None };
-        assert!(apple.authorize_url(&request).as_str().ends_with("&scope=&state=s&nonce=n&response_mode=form_post"));
+        assert!(apple.authorize_url(&request).ends_with("&scope=&state=s&nonce=n&response_mode=form_post"));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use url::Url;
+
 use crate::{clock::Timestamp, identity::ScopeSet};
 
 use super::{
@@ -99,7 +101,10 @@ impl Apple {
     pub async fn probe_sign_in(&self, scopes: &ScopeSet) -> SignInPage {
         let (state, nonce, verifier) = (self.draw_state(), self.draw_nonce(), self.draw_verifier());
         let request = AuthorizationRequest { state: &state, nonce: &nonce, scopes, verifier: verifier.as_ref() };
-        match self.transport.page(&self.authorize_url(&request), PAGE).await {
+        // It is a URL to which a query was added.
+        let endpoint = &self.settings.endpoints.authorize;
+        let url = Url::parse(&self.authorize_url(&request)).unwrap_or_else(|_| endpoint.clone());
+        match self.transport.page(&url, PAGE).await {
             Ok((200..=399, _)) => SignInPage::Shown,
             Ok((status @ (400..=402 | 404..=428), page)) => {
                 SignInPage::Refused { status, objection: objection(&String::from_utf8_lossy(&page)) }

@@ -2,6 +2,7 @@
 
 use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
+use futures_util::future::OptionFuture;
 use http::Method;
 use pingora::{
     apps::HttpServerApp, protocols::http::ServerSession, proxy::HttpProxy, server::configuration::ServerConf,
@@ -98,26 +99,29 @@ pub(super) async fn attend(service: Service, visitor: Visitor) {
         let (span, traced) = access_log::spans(&exchange.facts, connections.scheme);
         let served =
             serve_one(&generation, guard, &exchange, &drain).instrument(traced.clone()).instrument(span.clone());
-        let mut served = pin!(in_request(Arc::clone(&exchange) as _, served));
+        let mut served = pin!(OptionFuture::from(Some(in_request(Arc::clone(&exchange) as _, served))));
         alarm.put_off(exchange.born());
         let brief = tokio::select! {
             biased;
-            reused = &mut served => Some(reused),
+            reused = &mut served => Some(reused.flatten()),
             () = alarm.rings() => None,
         };
         let reused = match brief {
             Some(reused) => reused,
             None => tokio::select! {
-            reused = served => reused,
-            never = becomes_a_stream(&streams) => match never {},
-            () = exchange.overdue() => {
-                let last = too_late(&lender, &peer, &exchange, connections).instrument(traced).instrument(span);
-                return in_request(Arc::clone(&exchange) as _, last).await;
-            }
-            over = exchange.session_over(&connections.sessions) => {
-                let last = cut(&lender, &peer, &exchange, connections, over).instrument(traced).instrument(span);
-                return in_request(Arc::clone(&exchange) as _, last).await;
-            }
+                reused = &mut served => reused.flatten(),
+                never = becomes_a_stream(&streams) => match never {},
+                () = exchange.overdue() => {
+                    // pingora's part ends first: it holds the socket.
+                    served.set(None.into());
+                    let last = too_late(&lender, &peer, &exchange, connections).instrument(traced).instrument(span);
+                    return in_request(Arc::clone(&exchange) as _, last).await;
+                }
+                over = exchange.session_over(&connections.sessions) => {
+                    served.set(None.into());
+                    let last = cut(&lender, &peer, &exchange, connections, over).instrument(traced).instrument(span);
+                    return in_request(Arc::clone(&exchange) as _, last).await;
+                }
             },
         };
         match reused {

@@ -80,7 +80,7 @@ impl SignIn {
             verifier: transaction.verifier.as_ref(),
         });
         tracing::info!(event = "sign_in_begun", scopes = %transaction.asked, step_up = session.is_some());
-        Begun { location: location.into(), cookies: self.remember(&transaction, browser) }
+        Begun { location, cookies: self.remember(&transaction, browser) }
     }
 
     fn to_home(

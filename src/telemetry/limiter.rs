@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -55,6 +55,9 @@ pub(super) struct Limiter {
     windows: Mutex<Vec<Option<Window>>>,
     /// Whether anything may be left out just now: looked at before every line.
     holds: AtomicBool,
+    /// From when to when nothing of it is to be told, in milliseconds: from the opening of the last window that left
+    /// something out to the end of the first.
+    quiet: [AtomicU64; 2],
 }
 
 const LEVELS: [Level; 5] = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE];
@@ -62,7 +65,8 @@ const LEVELS: [Level; 5] = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG
 impl Limiter {
     pub(super) fn new() -> Self {
         let windows = vec![None; (EVENTS.len() + 1) * LEVELS.len()];
-        Self { windows: Mutex::new(windows), holds: AtomicBool::new(false) }
+        let quiet = [AtomicU64::new(0), AtomicU64::new(u64::MAX)];
+        Self { windows: Mutex::new(windows), holds: AtomicBool::new(false), quiet }
     }
 
     /// Whether a line of this event may be written now.
@@ -79,6 +83,7 @@ impl Limiter {
         }
         window.seen = window.seen.saturating_add(1);
         if window.left_out() > 0 {
+            self.keep_quiet(*window);
             self.holds.store(true, Ordering::Release);
         }
         window.left_out() == 0
@@ -86,11 +91,17 @@ impl Limiter {
 
     /// What was left out of windows that are over at `now`, each told once; with `None`, of all.
     pub(super) fn left_out(&self, now: Option<Timestamp>) -> Vec<LeftOut> {
-        if !self.holds.load(Ordering::Acquire) {
+        let is_quiet = |now: Timestamp| {
+            let [from, until] = &self.quiet;
+            (from.load(Ordering::Acquire)..until.load(Ordering::Acquire)).contains(&now.millis())
+        };
+        if !self.holds.load(Ordering::Acquire) || now.is_some_and(is_quiet) {
             return Vec::new();
         }
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut told, mut more) = (Vec::new(), false);
+        self.quiet[0].store(0, Ordering::Release);
+        self.quiet[1].store(u64::MAX, Ordering::Release);
         for (index, place) in windows.iter_mut().enumerate() {
             let Some(window) = place.filter(|window| window.left_out() > 0) else { continue };
             if now.is_none_or(|now| window.is_over(now)) {
@@ -98,11 +109,19 @@ impl Limiter {
                 let level = LEVELS.get(index % LEVELS.len()).copied().unwrap_or(Level::INFO);
                 told.push(LeftOut { event: EVENTS.get(index / LEVELS.len()), level, count: window.left_out() });
             } else {
+                self.keep_quiet(window);
                 more = true;
             }
         }
         self.holds.store(more, Ordering::Release);
         told
+    }
+
+    /// Nothing is to be told of this window before it ends. Called with the lock held.
+    fn keep_quiet(&self, window: Window) {
+        let [from, until] = &self.quiet;
+        from.fetch_max(window.opened.millis(), Ordering::AcqRel);
+        until.fetch_min(window.opened.plus(WINDOW).millis(), Ordering::AcqRel);
     }
 }
 
@@ -126,6 +145,29 @@ mod tests {
 
     fn admitted(limiter: &Limiter, name: &str, level: Level, times: u64, now: Timestamp) -> u64 {
         (0..times).map(|_| u64::from(limiter.admits(event(name), level, now))).sum()
+    }
+
+    #[test]
+    fn each_window_is_told_when_it_ends_and_not_when_another_does() {
+        let limiter = Limiter::new();
+        let at = |seconds| Timestamp::from_seconds(1_000 + seconds);
+        let flood = |event: &'static Event, second| {
+            for _ in 0..=MOST {
+                limiter.admits(Some(event), Level::INFO, at(second));
+            }
+        };
+        let paced: Vec<_> = EVENTS.iter().filter(|event| event.pace != Pace::Free).take(2).collect();
+        flood(paced[0], 0);
+        flood(paced[1], 4);
+        let told = |second| {
+            limiter.left_out(Some(at(second))).into_iter().map(|it| it.event.unwrap().name).collect::<Vec<_>>()
+        };
+        assert_eq!(told(9), [""; 0]);
+        assert_eq!(told(10), [paced[0].name]);
+        assert_eq!(told(13), [""; 0]);
+        assert_eq!(told(14), [paced[1].name]);
+        flood(paced[0], 20);
+        assert_eq!(told(19), [paced[0].name], "the clock was set back");
     }
 
     #[test]
