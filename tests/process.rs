@@ -87,6 +87,14 @@ async fn it_starts_serves_and_stops_with_status_0() {
 }
 
 #[tokio::test]
+async fn it_has_no_huge_pages_of_which_a_connection_uses_a_part() {
+    let site = Site::start().await;
+    let program = site.run(&[]).await;
+    let status = fs::read_to_string(format!("/proc/{}/status", program.pid())).unwrap();
+    assert!(status.lines().any(|line| line.split_whitespace().eq(["THP_enabled:", "0"])), "{status}");
+}
+
+#[tokio::test]
 async fn a_request_in_flight_finishes_while_nobody_new_is_let_in() {
     let (_site, app, program) = with_raw_app(&[LONG]).await;
     let (mut client, mut request) = request_in_flight(&program, &app).await;

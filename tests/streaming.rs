@@ -296,6 +296,45 @@ async fn a_websocket_speaks_both_ways_and_the_app_knows_who_speaks() {
     assert!(matches!(server.next().await, Some(Ok(Message::Close(_)))));
 }
 
+/// An app that switches as soon as somebody connects, and gives back what comes after the head.
+fn hasty_app() -> std::net::SocketAddr {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for socket in listener.incoming() {
+            let mut socket = socket.unwrap();
+            let head = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+            socket.write_all(head.as_bytes()).unwrap();
+            let mut came = Vec::new();
+            while !came.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                socket.read_exact(&mut byte).unwrap();
+                came.extend(byte);
+            }
+            let mut said = [0; 5];
+            // Who is cut off by the gateway says nothing.
+            if socket.read_exact(&mut said).is_ok() {
+                socket.write_all(&said).unwrap();
+            }
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_websocket_stays_open_however_soon_its_app_answers() {
+    let world = World::before(&hasty_app().to_string(), &[]).await;
+    for round in 0..100 {
+        let head = "GET /public/talk HTTP/1.1\r\n@Connection: Upgrade\r\nUpgrade: websocket\r\n\
+                    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        let mut client = begun(&world, head).await;
+        assert_eq!(client.head().await.status, 101);
+        client.write(b"hello").await;
+        assert_eq!(String::from_utf8_lossy(&client.some().await), "hello", "the {round}th is cut off");
+    }
+}
+
 #[tokio::test]
 async fn a_websocket_without_a_session_or_from_another_site_reaches_no_app() {
     let (app, world) = house(&[]).await;

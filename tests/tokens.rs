@@ -85,6 +85,33 @@ async fn a_thousand_requests_at_once_are_one_call_to_apple_and_none_fails() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_many_tokens_end_together_apple_is_asked_for_some_at_a_time_and_once_for_each() {
+    const SESSIONS: usize = 80;
+    const AT_ONCE: usize = 64;
+    let world = World::with(&[("server", "sign_in_rate_per_ip = 1000")]).await;
+    let mut browsers = Vec::new();
+    for _ in 0..SESSIONS {
+        browsers.push(world.signed_in("teacher-1").await);
+    }
+    let gate = Gate::closed();
+    world.apple.switches().trouble(Endpoint::Refresh, Trouble::Hang(gate.clone()));
+    world.clock.advance(ALMOST_AN_HOUR);
+    let opening: Vec<_> =
+        browsers.into_iter().map(|browser| tokio::spawn(async move { opened(&browser, "/").await })).collect();
+    world.reached(Endpoint::Refresh, AT_ONCE).await;
+    // Time for more of them to come, if they could.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(world.apple.calls().count(Endpoint::Refresh), AT_ONCE);
+    gate.open();
+    for answer in opening {
+        assert_eq!(answer.await.unwrap(), 200);
+    }
+    let calls = world.apple.calls().of(Endpoint::Refresh);
+    let tokens: std::collections::HashSet<_> = calls.iter().filter_map(|call| call.value("refresh_token")).collect();
+    assert_eq!((calls.len(), tokens.len()), (SESSIONS, SESSIONS), "none was shown twice");
+}
+
 #[tokio::test]
 async fn rotated_refresh_tokens_are_followed() {
     let world = World::start().await;

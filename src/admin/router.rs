@@ -8,7 +8,6 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Body;
 use tokio::{sync::watch, time::timeout};
-use tracing::Instrument;
 
 use super::{
     Report,
@@ -25,7 +24,7 @@ use crate::{
     clock::{SharedClock, Timestamp},
     entropy::{self, SharedEntropy},
     session::{RevocationQueue, Revoke, Sessions},
-    telemetry::Metrics,
+    telemetry::{Metrics, in_request},
     tls::Certificates,
 };
 
@@ -144,11 +143,10 @@ impl Router {
         request: Request<impl Body<Error: Into<Box<dyn Error + Send + Sync>>> + Send>,
         via: Via,
     ) -> Response<Full<Bytes>> {
-        let request_id = entropy::hex::<16>(&*self.entropy);
+        let request_id = entropy::public_hex::<16>(&*self.entropy);
         let (head, body) = request.into_parts();
-        let span = tracing::error_span!("admin_request", %request_id);
         let endpoint = Endpoint::at(head.uri.path());
-        let reply = self.reply(endpoint, &head, body, via).instrument(span);
+        let reply = in_request(Arc::new(request_id.clone()), self.reply(endpoint, &head, body, via));
         let reply = reply.await.unwrap_or_else(|refusal| {
             let (status, reason) = (refusal.status.as_u16(), &refusal.detail);
             if refusal.status.is_server_error() {

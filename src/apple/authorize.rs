@@ -47,13 +47,17 @@ pub(super) fn authorize_url(settings: &Settings, request: &AuthorizationRequest<
         fields.push(("code_challenge_method", "S256"));
     }
     let mut url = settings.endpoints.authorize.clone();
-    let query: Vec<String> = url
-        .query()
-        .map(str::to_owned)
-        .into_iter()
-        .chain(fields.into_iter().map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, ENCODED))))
-        .collect();
-    url.set_query(Some(&query.join("&")));
+    let mut query = String::with_capacity(512);
+    query.push_str(url.query().unwrap_or_default());
+    for (name, value) in fields {
+        if !query.is_empty() {
+            query.push('&');
+        }
+        query.push_str(name);
+        query.push('=');
+        query.extend(utf8_percent_encode(value, ENCODED));
+    }
+    url.set_query(Some(&query));
     url
 }
 

@@ -97,7 +97,9 @@ async fn beginning(mut response: Response, limit: usize) -> Result<Vec<u8>, Unav
 
 /// Reads no more than `limit` bytes, whatever `Content-Length` says.
 async fn read(mut response: Response, limit: usize) -> Result<Zeroizing<Vec<u8>>, Unavailable> {
-    let mut body = Zeroizing::new(Vec::new());
+    // In one piece: what a text leaves behind when it grows is not wiped.
+    let told = response.content_length().and_then(|told| usize::try_from(told).ok()).unwrap_or_default();
+    let mut body = Zeroizing::new(Vec::with_capacity(told.min(limit)));
     while let Some(chunk) = response.chunk().await.map_err(unavailable)? {
         if chunk.len() > limit - body.len() {
             return Err(Unavailable::TooLarge);

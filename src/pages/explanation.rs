@@ -19,7 +19,7 @@ impl Explanation {
     /// The same as a problem document (RFC 9457, section 3) for clients that are no browser tabs.
     #[must_use]
     pub fn problem_json(&self, request_id: &str) -> String {
-        problem_json(self.status, self.title, &format!("{} {}", self.detail, self.advice), request_id)
+        problem_json(self.status, self.title, &[self.detail, self.advice].join(" "), request_id)
     }
 }
 
@@ -34,12 +34,17 @@ struct Problem<'a> {
     request_id: &'a str,
 }
 
+/// What a problem document has beside its `detail`, in bytes, so that its text grows in one piece.
+const PROBLEM: usize = 192;
+
 /// Writes the body of an `application/problem+json` (RFC 9457).
 #[must_use]
 pub fn problem_json(status: u16, title: &str, detail: &str, request_id: &str) -> String {
     let problem = Problem { r#type: "about:blank", title, status, detail, request_id };
     // Texts and a number always become JSON; should that change, an empty object is still one.
-    serde_json::to_string(&problem).unwrap_or_else(|_| "{}".to_owned())
+    let mut json = Vec::with_capacity(PROBLEM + detail.len());
+    let written = serde_json::to_writer(&mut json, &problem);
+    written.ok().and_then(|()| String::from_utf8(json).ok()).unwrap_or_else(|| "{}".to_owned())
 }
 
 /// What holds for every explanation of a table: the tests of each table call it.

@@ -1,9 +1,9 @@
 //! One app behind the gateway.
 
-use std::{collections::BTreeSet, sync::LazyLock, time::Duration};
+use std::time::Duration;
 
 use super::{AppSessions, Authorities, Route, Upstream};
-use crate::web::{FoldedName, HostPattern, Target};
+use crate::web::{FoldedName, HostPattern, Names, PathIndex, Target};
 
 /// An app: the host it answers to, where it listens, and its routes.
 #[derive(Clone, Debug)]
@@ -32,7 +32,11 @@ pub struct App {
     pub sessions: AppSessions,
     /// The number of its first route among all of its table.
     pub(super) first: usize,
-    reserved: BTreeSet<FoldedName>,
+    /// Its own number among the apps of its table.
+    pub(super) number: usize,
+    /// The paths of its routes, once it is in a table.
+    pub(super) index: PathIndex,
+    reserved: Names,
 }
 
 /// Header names that no client may send, to any app.
@@ -52,16 +56,13 @@ const ALWAYS_RESERVED: &[&str] = &[
 /// Whole families of header names that no client may send.
 const RESERVED_FAMILIES: &[&str] = &["x-auth-request-", "x-schoolgate-"];
 
-static RESERVED: LazyLock<BTreeSet<FoldedName>> =
-    LazyLock::new(|| ALWAYS_RESERVED.iter().map(|name| FoldedName::of(name)).collect());
-
 impl App {
     /// An app with its routes, and the defaults of everything else. The names of all headers that any route could
     /// set become reserved on every route, public ones too.
     #[must_use]
     pub fn new(name: String, host: HostPattern, upstreams: Vec<Upstream>, routes: Vec<Route>) -> Self {
-        let reserved =
-            routes.iter().flat_map(|route| route.headers.names()).map(|name| FoldedName::of(name.as_str())).collect();
+        let set = routes.iter().flat_map(|route| route.headers.names()).map(|name| name.as_str());
+        let reserved = Names::new(set.chain(ALWAYS_RESERVED.iter().copied()));
         Self {
             name,
             host,
@@ -75,6 +76,8 @@ impl App {
             routes,
             sessions: AppSessions::default(),
             first: 0,
+            number: 0,
+            index: PathIndex::default(),
             reserved,
         }
     }
@@ -86,19 +89,22 @@ impl App {
         self
     }
 
+    /// Its number in the order of [`crate::policy::Table::apps`].
+    #[must_use]
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
     /// Whether a client's header of this name must not reach the app.
     #[must_use]
-    pub fn reserves(&self, name: &str) -> bool {
-        let folded = FoldedName::of(name);
-        self.reserved.contains(&folded)
-            || RESERVED.contains(&folded)
-            || RESERVED_FAMILIES.iter().any(|family| folded.as_str().starts_with(family))
+    pub fn reserves(&self, name: &FoldedName<'_>) -> bool {
+        self.reserved.contains(name) || RESERVED_FAMILIES.iter().any(|family| name.as_str().starts_with(family))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::policy::table::tests::app_with;
+    use crate::{policy::table::tests::app_with, web::FoldedName};
 
     #[test]
     fn reserved_names_are_known_in_every_spelling() {
@@ -115,10 +121,10 @@ mod tests {
             "X-Schoolgate-Organization",
             "X_SCHOOLGATE_whatever",
         ] {
-            assert!(app.reserves(name), "{name}");
+            assert!(app.reserves(&FoldedName::of(name)), "{name}");
         }
         for name in ["Cookie", "Authorization", "X-Forwarded-For", "X-Requested-With", "X-Auth-Requester"] {
-            assert!(!app.reserves(name), "{name}");
+            assert!(!app.reserves(&FoldedName::of(name)), "{name}");
         }
     }
 }

@@ -10,7 +10,7 @@ use http::Method;
 use super::{App, Route};
 use crate::{
     identity::ScopeSet,
-    web::{CanonicalPath, Host, HostPattern, ReturnPath, Target},
+    web::{CanonicalPath, Host, HostPattern, PathIndex, ReturnPath, Target},
 };
 
 /// Why a request meets no route.
@@ -69,8 +69,10 @@ impl Table {
         let mut first = 0;
         for mut app in apps {
             app.first = first;
+            app.number = table.apps.len();
             // One more for requests that meet no route of the app.
             first += app.routes.len() + 1;
+            app.index = PathIndex::new(app.routes.iter().map(|route| &route.prefix));
             let app = Arc::new(app);
             match &app.host {
                 HostPattern::One(host) => table.by_host.insert(host.clone(), Arc::clone(&app)),
@@ -117,13 +119,27 @@ impl Table {
     /// for then the rule we would judge by is not the rule of what the app would do.
     pub fn find(&self, host: &Host, method: &Method, path: &CanonicalPath) -> Result<Lookup, Miss> {
         let app = self.app(host).ok_or(Miss::Host)?;
-        if mistakable(app, method, path).next().is_some() {
+        let route = |index: usize| app.routes.get(index).map(|route| (index, route));
+        let (mut covering, mut met) = (0, None);
+        for (index, route) in app.index.covering(path).filter_map(route) {
+            covering += 1;
+            let rank = rank(route);
+            if route.takes(method) && met.is_none_or(|(_, best)| rank >= best) {
+                met = Some((index, rank));
+            }
+        }
+        // Whatever covers the path may also cover it: more of these are others.
+        if app.index.may_cover(path).count() > covering {
             return Err(Miss::Ambiguous);
         }
-        let covering = || app.routes.iter().any(|route| route.prefix.covers(path));
-        met(app, method, path)
-            .map(|(index, _)| Lookup { app: Arc::clone(app), index })
-            .ok_or_else(|| if covering() { Miss::Method } else { Miss::Path })
+        let met = met.and_then(|(index, _)| route(index));
+        let mut behind = app.index.may_cover_behind_a_script(path).filter_map(route);
+        if behind.any(|(_, route)| !route.prefix.covers(path) && is_led_around(route, method, met.map(|(_, met)| met)))
+        {
+            return Err(Miss::Ambiguous);
+        }
+        let miss = if covering > 0 { Miss::Method } else { Miss::Path };
+        met.map(|(index, _)| Lookup { app: Arc::clone(app), index }).ok_or(miss)
     }
 
     /// The rules by which an app might judge a path that meets another one.
@@ -154,29 +170,39 @@ impl Table {
     }
 }
 
+/// Of the routes that cover a path and take its method the highest is met.
+fn rank(route: &Route) -> (usize, bool) {
+    (route.prefix.depth(), !route.methods.is_empty())
+}
+
+/// Whether an app whose scripts get what follows them would get around `route`, which may cover the path behind one.
+/// Scripts have their place in the addresses of many apps, so that alone is no reason: only when the rule would keep
+/// somebody out, and nobody has written the one that is met for this very place.
+fn is_led_around(route: &Route, method: &Method, met: Option<&Route>) -> bool {
+    route.takes(method)
+        && met.is_none_or(|met| route.asks_for_more_than(met) && !met.prefix.means_a_place_of(&route.prefix))
+}
+
 /// The route that a request meets when nobody mistakes its path.
 fn met<'a>(app: &'a App, method: &Method, path: &CanonicalPath) -> Option<(usize, &'a Route)> {
     let covering = app.routes.iter().enumerate().filter(|(_, route)| route.prefix.covers(path) && route.takes(method));
-    covering.max_by_key(|(_, route)| (route.prefix.depth(), !route.methods.is_empty()))
+    covering.max_by_key(|(_, route)| rank(route))
 }
 
+/// Route by route, for people who want to know which: [`Table::find`] asks the index.
 fn mistakable<'a>(app: &'a App, method: &'a Method, path: &'a CanonicalPath) -> impl Iterator<Item = &'a Route> {
     let met = met(app, method, path).map(|(_, route)| route);
     app.routes.iter().filter(move |route| {
         let prefix = &route.prefix;
-        // Scripts have their place in the addresses of many apps, so that alone is no reason: only when the rule would
-        // keep somebody out, and nobody has written the one that is met for this very place.
-        let behind = || {
-            prefix.may_cover_behind_a_script(path)
-                && route.takes(method)
-                && met.is_none_or(|met| route.asks_for_more_than(met) && !met.prefix.means_a_place_of(prefix))
-        };
+        let behind = || prefix.may_cover_behind_a_script(path) && is_led_around(route, method, met);
         !prefix.covers(path) && (prefix.may_cover(path) || behind())
     })
 }
 
 #[cfg(test)]
 pub(super) mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::{
         policy::{Access, Allow, HeaderSet, Protocol, Unauthenticated, Upstream},
@@ -349,5 +375,71 @@ pub(super) mod tests {
     fn an_unknown_host_meets_nothing() {
         let table = Table::new([app_with("b.example", &[("/", "public")])]);
         assert_eq!(find(&table, "GET", "/"), Err(Miss::Host));
+    }
+
+    /// Route by route, as it is meant.
+    fn find_slowly(table: &Table, host: &Host, method: &Method, path: &CanonicalPath) -> Result<usize, Miss> {
+        let app = table.app(host).ok_or(Miss::Host)?;
+        if mistakable(app, method, path).next().is_some() {
+            return Err(Miss::Ambiguous);
+        }
+        let covering = app.routes.iter().any(|route| route.prefix.covers(path));
+        met(app, method, path).map(|(index, _)| index).ok_or(if covering { Miss::Method } else { Miss::Path })
+    }
+
+    const SEGMENTS: [&str; 16] = [
+        "",
+        "a",
+        "A",
+        "b",
+        "c",
+        "a;x",
+        ";",
+        "a.",
+        "%C5%BF",
+        "s",
+        "%2541",
+        "a%3Bx",
+        "x.php",
+        "X.PHP",
+        "index.php",
+        "x%252ephp",
+    ];
+
+    fn path() -> impl Strategy<Value = CanonicalPath> {
+        let segments = prop::collection::vec(prop::sample::select(&SEGMENTS[..]), 0..4);
+        segments.prop_filter_map("no canonical path", |segments| {
+            CanonicalPath::parse(&format!("/{}", segments.join("/"))).ok()
+        })
+    }
+
+    const ACCESS: [&str; 7] =
+        ["required", "optional", "public", "required GET", "public GET", "public POST", "required GET POST"];
+
+    fn rule() -> impl Strategy<Value = Route> {
+        let (access, scopes) =
+            (prop::sample::select(&ACCESS[..]), prop::sample::select(&["", "", "edu.users.read"][..]));
+        (path(), access, scopes).prop_map(|(path, access, scopes)| Route {
+            scopes: ScopeSet::parse(scopes).unwrap(),
+            ..route(path.as_str(), access)
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+        #[test]
+        fn the_index_leads_to_the_route_that_a_search_of_all_finds(
+            rules in prop::collection::vec(rule(), 1..20),
+            paths in prop::collection::vec(path(), 8),
+        ) {
+            let (table, host) = (Table::new([app_of("a.example", rules)]), Host::parse("a.example").unwrap());
+            for path in &paths {
+                for method in [Method::GET, Method::HEAD, Method::POST] {
+                    let found = table.find(&host, &method, path).map(|lookup| lookup.index);
+                    prop_assert_eq!(found, find_slowly(&table, &host, &method, path), "{} {}", method, path);
+                }
+            }
+        }
     }
 }

@@ -11,10 +11,25 @@ use super::{
 };
 use crate::{
     policy::{Admission, Upstream},
+    telemetry::{Described, Description},
     web::{CanonicalPath, OWN_PREFIX, Scheme},
 };
 
-/// The spans of a request. What the first says of the request is in every line within. The second, within,
+/// What every line of a request says of it.
+impl Described for Exchange {
+    fn description(&self) -> Option<Description<'_>> {
+        let facts = &self.facts;
+        let described = Description {
+            request_id: &facts.request_id,
+            trace_id: Some(facts.trace.trace_id()),
+            client: Some(facts.client),
+            host: Some(facts.host.name()),
+        };
+        Some(described).filter(|_| !facts.is_own)
+    }
+}
+
+/// The spans of a request. The first is there when `RUST_LOG` has a directive that asks for its fields. The second, within,
 /// is there when somebody collects traces, by the names of <https://opentelemetry.io/docs/specs/semconv/http/http-spans/>: it has no query, and
 /// nothing of a person.
 pub(super) fn spans(facts: &Facts, scheme: Scheme) -> (Span, Span) {
@@ -22,7 +37,6 @@ pub(super) fn spans(facts: &Facts, scheme: Scheme) -> (Span, Span) {
         return (Span::none(), Span::none());
     }
     let trace = &facts.trace;
-    // At the highest level, at which the log takes it whatever RUST_LOG says.
     let lines = tracing::error_span!(
         target: "schoolgate::trace", "request",
         request_id = %facts.request_id, trace_id = %trace.trace_id(), client = %facts.client, host = facts.host.name(),

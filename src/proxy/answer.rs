@@ -1,9 +1,9 @@
 //! Answers of the gateway itself: all carry the same protective headers.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::LazyLock};
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora::{http::ResponseHeader, proxy::Session};
 
 use super::Hsts;
@@ -27,6 +27,18 @@ const OF_ANSWERS: &[&str] = &[
     "x-request-id",
 ];
 
+/// What every answer says, ready to be put into a head.
+static NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+static NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
+static NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The policy of everything but some pages, read through once.
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| HeaderValue::from_static(pages::content_security_policy()));
+
+/// Most fields of most answers: those of their own, the six of all, and those that pingora adds.
+const FIELDS: usize = 12;
+
 /// An answer that no app gave.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -41,22 +53,24 @@ impl Answer {
     /// An answer with a body.
     #[must_use]
     pub fn new(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+        Self::under(POLICY.clone(), status, content_type, body.into())
+    }
+
+    /// The same under another policy for what browsers do with it.
+    fn under(policy: HeaderValue, status: u16, content_type: &'static str, body: Bytes) -> Self {
         // A status that is none can only be a mistake of ours.
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self {
-            status,
-            headers: vec![(header::CONTENT_TYPE, HeaderValue::from_static(content_type))],
-            body: body.into(),
-            reason: None,
-            decision: Decision::Failed,
-        }
-        .with(header::CONTENT_SECURITY_POLICY, pages::content_security_policy())
+        let mut headers = Vec::with_capacity(FIELDS / 2);
+        headers.push((header::CONTENT_TYPE, HeaderValue::from_static(content_type)));
+        headers.push((header::CONTENT_SECURITY_POLICY, policy));
+        Self { status, headers, body, reason: None, decision: Decision::Failed }
     }
 
     /// A page.
     #[must_use]
     pub fn page(page: Page) -> Self {
-        Self::new(page.status, "text/html; charset=utf-8", page.html).with(header::CONTENT_SECURITY_POLICY, page.policy)
+        let policy = HeaderValue::from_static(page.policy);
+        Self::under(policy, page.status, "text/html; charset=utf-8", page.html.into())
     }
 
     /// An error: `page` where a person reads it, a problem document for everything else.
@@ -168,32 +182,30 @@ impl Answer {
         self.status.as_u16()
     }
 
-    /// Every header of the answer.
-    fn all_headers(&self, request_id: &str) -> Vec<(HeaderName, HeaderValue)> {
-        let fixed = |name, value| (name, HeaderValue::from_static(value));
-        let mut all = self.headers.clone();
-        all.extend([
-            fixed(header::CACHE_CONTROL, "no-store"),
-            fixed(header::REFERRER_POLICY, "no-referrer"),
-            fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-            (header::CONTENT_LENGTH, HeaderValue::from(self.body.len())),
-        ]);
-        if let Ok(id) = HeaderValue::from_str(request_id) {
-            all.push((HeaderName::from_static("x-request-id"), id));
+    /// Every header of the answer, one after the other.
+    fn each_header(&self, request_id: &str, mut take: impl FnMut(&HeaderName, HeaderValue)) {
+        for (name, value) in &self.headers {
+            take(name, value.clone());
         }
-        all
+        take(&header::CACHE_CONTROL, NO_STORE.clone());
+        take(&header::REFERRER_POLICY, NO_REFERRER.clone());
+        take(&header::X_CONTENT_TYPE_OPTIONS, NO_SNIFF.clone());
+        take(&header::CONTENT_LENGTH, HeaderValue::from(self.body.len()));
+        if let Ok(id) = HeaderValue::from_str(request_id) {
+            take(&X_REQUEST_ID, id);
+        }
     }
 
     /// The head of the answer, as pingora has it.
-    ///
-    /// # Errors
-    /// Never: the names and values are those of headers.
-    pub(super) fn head(&self, request_id: &str) -> pingora::Result<ResponseHeader> {
-        let mut head = ResponseHeader::build(self.status, Some(12))?;
-        for (name, value) in self.all_headers(request_id) {
-            head.append_header(name, value)?;
-        }
-        Ok(head)
+    pub(super) fn head(&self, request_id: &str) -> ResponseHeader {
+        let mut fields = HeaderMap::with_capacity(FIELDS);
+        self.each_header(request_id, |name, value| {
+            fields.append(name, value);
+        });
+        // By way of `http`: pingora's own way reads each name anew.
+        let (mut parts, ()) = http::Response::new(()).into_parts();
+        (parts.status, parts.headers) = (self.status, fields);
+        parts.into()
     }
 
     /// The body of the answer.
@@ -206,7 +218,7 @@ impl Answer {
     /// # Errors
     /// When the client has gone.
     pub async fn send(&self, session: &mut Session, request_id: &str) -> pingora::Result<()> {
-        let head = self.head(request_id)?;
+        let head = self.head(request_id);
         let bodiless = self.body.is_empty() || session.req_header().method == Method::HEAD;
         session.write_response_header(Box::new(head), bodiless).await?;
         if !bodiless {
@@ -219,15 +231,30 @@ impl Answer {
     /// section 9.3.2).
     #[must_use]
     pub fn to_last_bytes(&self, request_id: &str, head_only: bool) -> Vec<u8> {
-        let reason = self.status.canonical_reason().unwrap_or("Error");
-        let mut bytes = format!("HTTP/1.1 {} {reason}\r\n", self.status.as_u16()).into_bytes();
-        for (name, value) in self.all_headers(request_id) {
+        self.bytes(request_id, head_only, b"connection: close\r\n\r\n")
+    }
+
+    /// The same for one that goes on.
+    pub(super) fn to_bytes(&self, request_id: &str, head_only: bool, date: &HeaderValue) -> Vec<u8> {
+        let end = [b"date: ", date.as_bytes(), b"\r\nconnection: keep-alive\r\n\r\n"].concat();
+        self.bytes(request_id, head_only, &end)
+    }
+
+    /// Status line and fields, the end of the head, and the body.
+    fn bytes(&self, request_id: &str, head_only: bool, end: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(1024 + self.body.len());
+        bytes.extend_from_slice(b"HTTP/1.1 ");
+        bytes.extend_from_slice(self.status.as_str().as_bytes());
+        bytes.push(b' ');
+        bytes.extend_from_slice(self.status.canonical_reason().unwrap_or("Error").as_bytes());
+        bytes.extend_from_slice(b"\r\n");
+        self.each_header(request_id, |name, value| {
             bytes.extend_from_slice(name.as_str().as_bytes());
             bytes.extend_from_slice(b": ");
             bytes.extend_from_slice(value.as_bytes());
             bytes.extend_from_slice(b"\r\n");
-        }
-        bytes.extend_from_slice(b"connection: close\r\n\r\n");
+        });
+        bytes.extend_from_slice(end);
         if !head_only {
             bytes.extend_from_slice(&self.body);
         }

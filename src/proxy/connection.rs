@@ -1,6 +1,6 @@
 //! One client connection: head after head, each judged before pingora sees it.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
 use http::Method;
 use pingora::{
@@ -11,13 +11,16 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::{
-    Answer, Endpoint, Exchange, Facts, Gateway, Hsts, OwnHosts, Service, Settings, TrustedProxies, access_log,
+    Answer, Endpoint, Exchange, Facts, Gateway, Generation, Hsts, OwnHosts, Service, Settings, TrustedProxies,
+    access_log,
     entrance::{Arrival, Client, Speaker, Visitor, enter},
     forwarded::Forwarded,
     http2, judge,
     lent::{Lender, Lent},
+    phases::Phases,
+    strangers,
     upstreams::NOBODY,
-    wire::{self, Guard, Head, Next, Peer, Refusal},
+    wire::{self, Alarm, BRIEF, Guard, Head, Next, Peer, Refusal},
 };
 use crate::{
     crypto,
@@ -25,13 +28,13 @@ use crate::{
     pages::{self, Explanation, Failure},
     policy::Admission,
     session::{Over, Sessions},
-    telemetry::{Metrics, Sampling, TraceContext},
+    telemetry::{Metrics, Sampling, TraceContext, in_request},
     tls::{self, Pair},
     web::{Kind, Scheme},
 };
 
 /// pingora with our phases.
-pub type Proxy = HttpProxy<Gateway>;
+pub type Proxy = HttpProxy<Phases>;
 
 /// Keep-alive is the guard's business; pingora only has to give the connection back.
 const KEEPALIVE_SECONDS: u64 = 60;
@@ -43,13 +46,12 @@ pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(120);
 const STREAM: Duration = Duration::from_secs(2);
 
 /// Puts pingora around a gateway.
-#[must_use]
-pub fn proxy(gateway: Gateway) -> Arc<Proxy> {
+pub(super) fn proxy(gateway: &Arc<Gateway>) -> Arc<Proxy> {
     crypto::install();
     // Each upstream of an app once, and once more for a connection that was closed meanwhile.
     let max_retries = gateway.upstreams.most() + 1;
     let conf = ServerConf { max_retries, ca_file: Some(NOBODY.into()), ..ServerConf::default() };
-    let mut proxy = HttpProxy::new(gateway, Arc::new(conf));
+    let mut proxy = HttpProxy::new(Phases::of(gateway), Arc::new(conf));
     proxy.handle_init_modules();
     Arc::new(proxy)
 }
@@ -60,7 +62,8 @@ pub async fn serve(service: Service, tls: Option<Arc<tls::Acceptor>>, socket: Tc
     let _open = generations.now().connections.metrics.opened();
     let arrived = enter(socket, tls.as_deref(), &generations.now().connections, &mut drain).await;
     match arrived {
-        Some(Arrival::Visitor(visitor)) if visitor.speaks_http2() => http2::serve(service, visitor).await,
+        // In a box: else each connection of HTTP/1.1 has the room that one of HTTP/2 needs.
+        Some(Arrival::Visitor(visitor)) if visitor.speaks_http2() => Box::pin(http2::serve(service, visitor)).await,
         Some(Arrival::Visitor(visitor)) => attend(service, visitor).await,
         Some(Arrival::Plain(visitor)) => turn_away(visitor, &generations.now().connections, &mut drain).await,
         None => {}
@@ -73,6 +76,7 @@ pub(super) async fn attend(service: Service, visitor: Visitor) {
     let Visitor { client, peer, speaker, begun, certificate } = visitor;
     let (lender, lent) = Lender::lend(client);
     let mut guard = Guard::new(lent, peer.clone(), generations.now().connections.limits).holding(&begun);
+    let mut alarm = Alarm::new();
     loop {
         let next = guard.next_head(&mut drain).await;
         // From here to its end a request has the same rules, whatever is reloaded meanwhile.
@@ -93,16 +97,28 @@ pub(super) async fn attend(service: Service, visitor: Visitor) {
         };
         let (span, traced) = access_log::spans(&exchange.facts, connections.scheme);
         let served =
-            serve_one(&generation.proxy, guard, &exchange, &drain).instrument(traced.clone()).instrument(span.clone());
-        let reused = tokio::select! {
+            serve_one(&generation, guard, &exchange, &drain).instrument(traced.clone()).instrument(span.clone());
+        let mut served = pin!(in_request(Arc::clone(&exchange) as _, served));
+        alarm.put_off(exchange.born());
+        let brief = tokio::select! {
+            biased;
+            reused = &mut served => Some(reused),
+            () = alarm.rings() => None,
+        };
+        let reused = match brief {
+            Some(reused) => reused,
+            None => tokio::select! {
             reused = served => reused,
             never = becomes_a_stream(&streams) => match never {},
             () = exchange.overdue() => {
-                return too_late(&lender, &peer, &exchange, connections).instrument(traced).instrument(span).await;
+                let last = too_late(&lender, &peer, &exchange, connections).instrument(traced).instrument(span);
+                return in_request(Arc::clone(&exchange) as _, last).await;
             }
             over = exchange.session_over(&connections.sessions) => {
-                return cut(&lender, &peer, &exchange, connections, over).instrument(traced).instrument(span).await;
+                let last = cut(&lender, &peer, &exchange, connections, over).instrument(traced).instrument(span);
+                return in_request(Arc::clone(&exchange) as _, last).await;
             }
+            },
         };
         match reused {
             Some(next) => guard = next.under(generations.now().connections.limits),
@@ -111,9 +127,9 @@ pub(super) async fn attend(service: Service, visitor: Visitor) {
     }
 }
 
-/// Counts a request that lasts among the streams, for as long as it is polled.
+/// Counts a request that lasts among the streams, for as long as it is polled. It was not brief already.
 pub(super) async fn becomes_a_stream(streams: &TaskTracker) -> Infallible {
-    tokio::time::sleep(STREAM).await;
+    tokio::time::sleep(STREAM - BRIEF).await;
     let _counted = streams.token();
     std::future::pending().await
 }
@@ -154,20 +170,25 @@ impl Connections {
     }
 }
 
-/// Hands one request to pingora; gives the guard back when the connection may be used again.
+/// Answers one request, or hands it to pingora; gives the guard back when the connection may be used again.
 async fn serve_one(
-    proxy: &Arc<Proxy>,
+    generation: &Generation,
     guard: Guard<Lent<Client>>,
     exchange: &Arc<Exchange>,
     drain: &watch::Receiver<bool>,
 ) -> Option<Guard<Lent<Client>>> {
+    // pingora tells clients when the connection is about to end.
+    let stranger = guard.head().filter(|_| !*drain.borrow());
+    if let Some(answer) = stranger.and_then(|head| generation.gateway.to_stranger(head, exchange)) {
+        return strangers::send(&answer, guard, exchange).await;
+    }
     let mut session = ServerSession::new_http1(Box::new(guard));
     session.set_keepalive(Some(KEEPALIVE_SECONDS));
     // The guard measures what matters; a WebSocket may be silent for as long as it likes.
     session.set_read_timeout(None);
     session.set_write_timeout(Some(WRITE_TIMEOUT));
     session.set_connection_user_context(Some(Box::new(Arc::clone(exchange))));
-    let (stream, _) = proxy.process_new_http(session, drain).await?.consume();
+    let (stream, _) = generation.proxy.process_new_http(session, drain).await?.consume();
     stream.into_any().downcast().ok().map(|guard| *guard)
 }
 
@@ -190,7 +211,7 @@ pub(super) fn facts(
     let host = host.filter(|_| !asks);
     let host = host.unwrap_or_else(|| Ok(head.host().clone())).map_err(Refusal::ForwardedHost)?;
     let entropy = &*connections.entropy;
-    let request_id = entropy::hex::<16>(entropy);
+    let request_id = entropy::public_hex::<16>(entropy);
     let before = trusted.then(|| TraceContext::go_on(head.field("traceparent"), head.field("tracestate"), entropy));
     // A trace that begins here has the number of its first request.
     let begin = || TraceContext::begin(&request_id, connections.sampling, entropy);
@@ -311,7 +332,7 @@ pub(super) fn refused(
     connections: &Connections,
 ) -> (Answer, String) {
     connections.metrics.unreadable.count(refusal.kind());
-    let request_id = entropy::hex::<16>(&*connections.entropy);
+    let request_id = entropy::public_hex::<16>(&*connections.entropy);
     let status = refusal.status();
     let client = peer.remote().ip().to_canonical();
     tracing::info!(target: "schoolgate::access", event = "refused", %client, status, reason = %refusal, %request_id);

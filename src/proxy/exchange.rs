@@ -13,7 +13,11 @@ use std::{
 use http::{HeaderName, HeaderValue, Method};
 use tokio::{sync::Notify, time::Instant};
 
-use super::{Answer, farewell::Farewell, wire::Version};
+use super::{
+    Answer,
+    farewell::Farewell,
+    wire::{BRIEF, Version},
+};
 use crate::{
     clock::Stopwatch,
     policy::Admission,
@@ -113,6 +117,11 @@ impl Exchange {
             patience: AtomicU64::new(0),
             changed: Notify::new(),
         })
+    }
+
+    /// When its head was complete.
+    pub(super) fn born(&self) -> Instant {
+        self.born
     }
 
     /// The request meets the route of this number.
@@ -231,10 +240,10 @@ impl Exchange {
 
     /// Resolves when the session that let the request through has ended; never for a request without one, or
     /// one that has ended it itself: that is no reason to cut it off. Most requests are over long before anybody
-    /// asks.
+    /// asks; this one was not brief already.
     pub async fn session_over(&self, sessions: &Sessions) -> Over {
         let session = loop {
-            tokio::time::sleep(LONG).await;
+            tokio::time::sleep(LONG - BRIEF).await;
             if let Some(admission) = self.admission() {
                 break admission.session();
             }

@@ -75,7 +75,7 @@ impl Gateway {
         if let Ok(admission) = &judged {
             self.note_owner(admission, browser, exchange).await;
         }
-        let app = self.table.app(&facts.host);
+        let app = judged.as_ref().map_or_else(|_| self.table.app(&facts.host), |admission| Some(admission.app()));
         if !app.is_some_and(|app| app.sessions.end_with(&facts.method, facts.target.path())) {
             return judged;
         }

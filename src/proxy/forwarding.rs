@@ -1,52 +1,56 @@
 //! What an app is told about the connection, and what clients may not tell it.
 
-use http::{HeaderName, HeaderValue, header};
+use std::{fmt::Write, sync::LazyLock};
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pingora::http::RequestHeader;
 
 use super::exchange::Facts;
 use crate::{
     policy::App,
     signin::Browser,
-    web::{CookieJar, FoldedName, Scheme},
+    web::{CookieJar, FoldedName, Names, Scheme},
 };
 
 /// Fields by which clients tell an app who they are or what they really asked for. An app that believed
 /// them would act on another value than the one that was judged (CVE-2026-40575, CVE-2023-36456;
 /// `Proxy` is CVE-2016-5385).
-const NEVER_FROM_CLIENTS: &[&str] = &[
-    "forwarded",
-    "x-forwarded",
-    "x-original-forwarded-for",
-    "x-real-ip",
-    "client-ip",
-    "x-client-ip",
-    "x-cluster-client-ip",
-    "true-client-ip",
-    "x-remote-ip",
-    "x-remote-addr",
-    "x-scheme",
-    "x-url-scheme",
-    "front-end-https",
-    "x-original-url",
-    "x-original-uri",
-    "x-original-host",
-    "x-original-method",
-    "x-rewrite-url",
-    // gunicorn takes these for the WSGI variables when they come from its own machine, as ours do: with
-    // `Script-Name: /public` the path `/public/admin` is `/admin` in the app.
-    "script-name",
-    "path-info",
-    "x-script-name",
-    "x-path-info",
-    // Rack::Sendfile (CVE-2025-61780).
-    "x-sendfile-type",
-    "x-accel-mapping",
-    "x-host",
-    "x-request-id",
-    "traceparent",
-    "tracestate",
-    "proxy",
-];
+static NEVER_FROM_CLIENTS: LazyLock<Names> = LazyLock::new(|| {
+    Names::new([
+        "forwarded",
+        "x-forwarded",
+        "x-original-forwarded-for",
+        "x-real-ip",
+        "client-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "true-client-ip",
+        "x-remote-ip",
+        "x-remote-addr",
+        "x-scheme",
+        "x-url-scheme",
+        "front-end-https",
+        "x-original-url",
+        "x-original-uri",
+        "x-original-host",
+        "x-original-method",
+        "x-rewrite-url",
+        // gunicorn takes these for the WSGI variables when they come from its own machine, as ours do: with
+        // `Script-Name: /public` the path `/public/admin` is `/admin` in the app.
+        "script-name",
+        "path-info",
+        "x-script-name",
+        "x-path-info",
+        // Rack::Sendfile (CVE-2025-61780).
+        "x-sendfile-type",
+        "x-accel-mapping",
+        "x-host",
+        "x-request-id",
+        "traceparent",
+        "tracestate",
+        "proxy",
+    ])
+});
 
 /// Fields by which a client asks for another method than the one that was judged.
 const METHOD_OVERRIDES: &[&str] = &["x-http-method-override", "x-http-method", "x-method-override"];
@@ -71,36 +75,34 @@ pub(super) fn browser<'a>(request: &'a RequestHeader, facts: &'a Facts) -> Brows
 /// # Errors
 /// When pingora cannot change a header.
 pub(super) fn ignore_nominations(request: &mut RequestHeader, app: &App) -> pingora::Result<()> {
-    let said: Vec<String> = request
-        .headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|option| option.trim().to_owned())
-        .filter(|option| !option.is_empty())
-        .collect();
     let matters = |option: &str| {
         let folded = FoldedName::of(option);
         is_stripped(app, option) || folded.as_str().starts_with("sec-") || NOT_REMOVABLE.contains(&folded.as_str())
     };
-    let kept: Vec<&str> = said.iter().map(String::as_str).filter(|option| !matters(option)).collect();
-    if kept.len() < said.len() {
+    if listed(&request.headers, &header::CONNECTION).any(matters) {
+        let kept = listed(&request.headers, &header::CONNECTION).filter(|option| !matters(option));
+        let kept = kept.collect::<Vec<_>>().join(", ");
         request.remove_header(&header::CONNECTION);
         if !kept.is_empty() {
-            request.insert_header(header::CONNECTION, kept.join(", "))?;
+            request.insert_header(header::CONNECTION, kept)?;
         }
     }
     Ok(())
 }
 
+/// The elements of a comma-separated list, over all fields of this name (RFC 9110, section 5.6.1).
+pub(super) fn listed<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim).filter(|element| !element.is_empty())
+}
+
 /// Whether a client's field must not reach the app.
 fn is_stripped(app: &App, name: &str) -> bool {
     let folded = FoldedName::of(name);
+    let known = app.reserves(&folded) || NEVER_FROM_CLIENTS.contains(&folded);
     let folded = folded.as_str();
-    app.reserves(name)
+    known
         || folded.starts_with("x-forwarded-")
-        || NEVER_FROM_CLIENTS.contains(&folded)
         || (METHOD_OVERRIDES.contains(&folded) && app.routes.iter().any(|route| !route.methods.is_empty()))
         // Aliases of `Cookie` would smuggle our own cookies past the next function.
         || (folded == "cookie" && !name.eq_ignore_ascii_case("cookie"))
@@ -126,12 +128,17 @@ pub(super) fn clean(
         request.remove_header(name);
     }
     let kept = cookies(request).without(keeps_back);
-    request.remove_header(&header::COOKIE);
-    if let Some(Ok(mut value)) = kept.map(|kept| HeaderValue::from_bytes(&kept)) {
-        value.set_sensitive(true);
-        request.insert_header(header::COOKIE, value)?;
+    match kept.map(HeaderValue::from_maybe_shared) {
+        Some(Ok(mut value)) => {
+            value.set_sensitive(true);
+            // In the place of all that were there.
+            request.insert_header("Cookie", value)
+        }
+        Some(Err(_)) | None => {
+            request.remove_header(&header::COOKIE);
+            Ok(())
+        }
     }
-    Ok(())
 }
 
 /// Tells the app who connected, how, to which host, and how to find the request again: in the trace, the app comes
@@ -145,7 +152,10 @@ pub(super) fn describe(
     scheme: Scheme,
     span_id: &str,
 ) -> pingora::Result<()> {
-    let way = facts.hops.iter().fold(facts.client.to_string(), |way, hop| format!("{way}, {hop}"));
+    let mut way = facts.client.to_string();
+    for hop in &facts.hops {
+        let _ = write!(way, ", {hop}");
+    }
     request.insert_header("X-Forwarded-For", way)?;
     request.insert_header("X-Forwarded-Proto", facts.scheme.unwrap_or(scheme).as_str())?;
     request.insert_header("X-Forwarded-Host", facts.host.to_string())?;

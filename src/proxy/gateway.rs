@@ -1,6 +1,15 @@
 //! The gateway: everything that the phases of a request need.
 
-use std::{fmt, net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    net::IpAddr,
+    num::NonZeroU32,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use governor::{
     Quota, RateLimiter, clock::Clock as RateClock, middleware::NoOpMiddleware, nanos::Nanos,
@@ -106,7 +115,16 @@ impl Gateway {
 
 /// New sign-ins a second from one address. An IPv6 network counts as one address, for its hosts can
 /// take any.
-pub(super) struct SignInRate(RateLimiter<IpAddr, DefaultKeyedStateStore<IpAddr>, OurClock, NoOpMiddleware<Nanos>>);
+pub(super) struct SignInRate {
+    limiter: RateLimiter<IpAddr, DefaultKeyedStateStore<IpAddr>, OurClock, NoOpMiddleware<Nanos>>,
+    asked: AtomicUsize,
+}
+
+/// How often the addresses are counted: to count them takes the lock of each part of their map.
+const COUNTED_EVERY: usize = 256;
+
+/// Beyond so many, those that have been quiet are forgotten.
+const MANY: usize = 10_000;
 
 /// Our clock, as the limiter reads it.
 #[derive(Clone, Debug)]
@@ -122,22 +140,24 @@ impl RateClock for OurClock {
 
 impl SignInRate {
     fn new(a_second: NonZeroU32, clock: SharedClock) -> Self {
-        Self(RateLimiter::new(Quota::per_second(a_second), DefaultKeyedStateStore::default(), OurClock(clock)))
+        let limiter = RateLimiter::new(Quota::per_second(a_second), DefaultKeyedStateStore::default(), OurClock(clock));
+        Self { limiter, asked: AtomicUsize::new(0) }
     }
 
     /// Whether one more sign-in may begin now.
     pub(super) fn admits(&self, client: IpAddr) -> bool {
         // Addresses that have been quiet for a second weigh nothing; forgetting them keeps this small.
-        if self.0.len() > 10_000 {
-            self.0.retain_recent();
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed);
+        if asked.is_multiple_of(COUNTED_EVERY) && self.limiter.len() > MANY {
+            self.limiter.retain_recent();
         }
-        self.0.check_key(&network(client)).is_ok()
+        self.limiter.check_key(&network(client)).is_ok()
     }
 }
 
 impl fmt::Debug for SignInRate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SignInRate").field(&self.0.len()).finish()
+        f.debug_tuple("SignInRate").field(&self.limiter.len()).finish()
     }
 }
 
@@ -166,6 +186,19 @@ mod tests {
         assert_eq!((admitted(one), admitted(other)), (5, 5));
         clock.advance(Duration::from_secs(1));
         assert_eq!(admitted(one), 5);
+    }
+
+    #[test]
+    fn addresses_that_have_been_quiet_are_forgotten() {
+        let clock = ManualClock::at(Timestamp::from_seconds(1_000));
+        let rate = SignInRate::new(NonZeroU32::new(5).unwrap(), Arc::<ManualClock>::clone(&clock));
+        for number in 0..u32::try_from(3 * MANY).unwrap() {
+            if number % 1_000 == 0 {
+                clock.advance(Duration::from_secs(2));
+            }
+            assert!(rate.admits(std::net::Ipv4Addr::from_bits(number).into()));
+        }
+        assert!(rate.limiter.len() <= MANY + COUNTED_EVERY, "{}", rate.limiter.len());
     }
 
     #[test]

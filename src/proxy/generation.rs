@@ -6,20 +6,22 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
-use super::{Connections, Proxy};
+use super::{Connections, Gateway, Proxy, connection};
 
 /// Everything that a request meets: pingora with our phases, and what its connection needs beside.
 #[derive(Clone)]
 pub struct Generation {
     pub(super) proxy: Arc<Proxy>,
+    pub(super) gateway: Arc<Gateway>,
     pub(super) connections: Connections,
 }
 
 impl Generation {
     /// One that can serve.
     #[must_use]
-    pub fn new(proxy: Arc<Proxy>, connections: Connections) -> Self {
-        Self { proxy, connections }
+    pub fn new(gateway: Gateway, connections: Connections) -> Self {
+        let gateway = Arc::new(gateway);
+        Self { proxy: connection::proxy(&gateway), gateway, connections }
     }
 }
 

@@ -1,5 +1,7 @@
 //! From a request to an admission, or to the answer that it gets instead.
 
+use std::fmt::Write;
+
 use http::header;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use pingora::http::RequestHeader;
@@ -19,7 +21,7 @@ use crate::{
     web::{Kind, OWN_PREFIX, Place, ReturnPath, Scheme},
 };
 
-/// What stays as it is in a query value.
+/// What stays as it is in a query value, inside a quoted string.
 const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 impl Gateway {
@@ -102,7 +104,7 @@ impl Gateway {
     }
 
     /// The answer to a request that is not admitted.
-    fn turn_away(
+    pub(super) fn turn_away(
         &self,
         why: Obstacle,
         session: Option<&ActiveSession>,
@@ -137,9 +139,9 @@ impl Gateway {
         }
         let (place, scheme) = (return_to.into(), self.settings.external_scheme);
         let Some((_, missing)) = step_up else { return not_signed_in(&place, facts, scheme) };
-        let url = sign_in_url(scheme, facts, &place);
         // RFC 6750, section 3.1, under our own scheme.
-        let challenge = format!("Schoolgate error=\"insufficient_scope\", scope=\"{missing}\", sign_in=\"{url}\"");
+        let before = format!("Schoolgate error=\"insufficient_scope\", scope=\"{missing}\", sign_in=\"");
+        let challenge = sign_in_url(&before, scheme, facts, &place, "\"");
         let answer = unauthorized(Denial::ScopeMissing, &challenge, &place, facts);
         answer.because(format!("the session does not have {missing}")).telling(Told::ScopeNeeded)
     }
@@ -203,8 +205,8 @@ pub(super) fn begun(begun: &Begun, facts: &Facts) -> Answer {
 
 /// 401 with the way to sign in.
 pub(super) fn not_signed_in(place: &Place, facts: &Facts, scheme: Scheme) -> Answer {
-    let url = sign_in_url(scheme, facts, place);
-    let answer = unauthorized(Denial::SignInNeeded, &format!("Schoolgate sign_in=\"{url}\""), place, facts);
+    let challenge = sign_in_url("Schoolgate sign_in=\"", scheme, facts, place, "\"");
+    let answer = unauthorized(Denial::SignInNeeded, &challenge, place, facts);
     answer.because("nobody is signed in").telling(Told::SignInNeeded)
 }
 
@@ -217,9 +219,20 @@ fn unauthorized(denial: Denial, challenge: &str, place: &Place, facts: &Facts) -
     Answer::error(&explanation, facts.kind, &facts.request_id, page).with(header::WWW_AUTHENTICATE, challenge)
 }
 
-fn sign_in_url(scheme: Scheme, facts: &Facts, place: &Place) -> String {
-    let origin = place.origin.as_ref().map_or_else(|| format!("{scheme}://{}", facts.host), ToString::to_string);
-    format!("{origin}{OWN_PREFIX}sign-in?return_to={}", encoded(&place.path))
+/// Where to sign in: `before` and `after` stand around it.
+fn sign_in_url(before: &str, scheme: Scheme, facts: &Facts, place: &Place, after: &str) -> String {
+    let mut text = String::with_capacity(before.len() + after.len() + place.path.as_str().len() + 128);
+    text.push_str(before);
+    match &place.origin {
+        // Into a text nothing fails to be written.
+        Some(origin) => drop(write!(text, "{origin}")),
+        None => drop(write!(text, "{scheme}://{}", facts.host)),
+    }
+    text.push_str(OWN_PREFIX);
+    text.push_str("sign-in?return_to=");
+    text.extend(utf8_percent_encode(place.path.as_str(), QUERY_VALUE));
+    text.push_str(after);
+    text
 }
 
 /// The answer to a request whose session ended while the app was still at work.
@@ -234,11 +247,6 @@ enum Freshened {
     Same,
     /// It has a new token, or it has ended.
     Changed(Option<ActiveSession>),
-}
-
-/// A path as the value of a query parameter, inside a quoted string.
-fn encoded(path: &ReturnPath) -> String {
-    utf8_percent_encode(path.as_str(), QUERY_VALUE).to_string()
 }
 
 pub(super) fn sessions_unavailable(error: &StoreError, facts: &Facts) -> Box<Answer> {

@@ -1,6 +1,6 @@
 //! The phases of a proxied request: each a few lines that call a neighbour.
 
-use std::{any::Any, sync::Arc};
+use std::{any::Any, ops::Deref, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -68,8 +68,27 @@ fn asks_for_trailers(request: &RequestHeader) -> bool {
     said.map(<[u8]>::trim_ascii).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
 }
 
+/// A gateway as pingora has it. It is not pingora's alone.
+#[derive(Debug)]
+pub struct Phases(Arc<Gateway>);
+
+impl Phases {
+    /// The phases of a gateway.
+    pub(super) fn of(gateway: &Arc<Gateway>) -> Self {
+        Self(Arc::clone(gateway))
+    }
+}
+
+impl Deref for Phases {
+    type Target = Gateway;
+
+    fn deref(&self) -> &Gateway {
+        &self.0
+    }
+}
+
 #[async_trait]
-impl ProxyHttp for Gateway {
+impl ProxyHttp for Phases {
     type CTX = Context;
 
     fn new_ctx(&self) -> Context {
@@ -129,7 +148,7 @@ impl ProxyHttp for Gateway {
         let asks = if facts.websocket { Asks::WebSocket } else { Asks::Request };
         let peer = self.upstreams.next(admission.app(), journey, asks).await?;
         *call = Some(access_log::upstream_span(facts, journey.upstream(admission.app())?));
-        Ok(Box::new(peer))
+        Ok(peer)
     }
 
     /// Nothing was sent: the next upstream may have the request, whatever its method.
@@ -182,7 +201,7 @@ impl ProxyHttp for Gateway {
         let app = admission.app();
         let labels = self.labels_of(request, app);
         forwarding::clean(request, app, |name, value| self.keeps_back(name, value, &labels, exchange))?;
-        let span_id = entropy::hex::<8>(&*self.entropy);
+        let span_id = entropy::public_hex::<8>(&*self.entropy);
         if let Some(call) = &context.call {
             call.record("span_id", &span_id);
         }
@@ -198,7 +217,9 @@ impl ProxyHttp for Gateway {
             true => exchange.facts.host.to_string(),
             false => context.journey.upstream(app)?.authority(),
         };
-        request.insert_header(header::HOST, host)?;
+        if request.headers.get(header::HOST).is_none_or(|said| said.as_bytes() != host.as_bytes()) {
+            request.insert_header(header::HOST, host)?;
+        }
         if let Some(upstream) = self.upstreams.meter(app, &context.journey) {
             exchange.sent_to(upstream);
         }

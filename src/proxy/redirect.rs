@@ -32,7 +32,7 @@ pub async fn redirect(service: Service, certificates: Option<Arc<Certificates>>,
 
 async fn answer(guard: Guard<Lent<Client>>, connections: &Connections, certificates: Option<&Certificates>) {
     let Some(head) = guard.head() else { return };
-    let request_id = entropy::hex::<16>(&*connections.entropy);
+    let request_id = entropy::public_hex::<16>(&*connections.entropy);
     let challenge = certificates.and_then(|certificates| challenge(head, certificates));
     let answer = challenge.unwrap_or_else(|| judged(head, connections, &request_id));
     let client = guard.peer().remote().ip().to_canonical();

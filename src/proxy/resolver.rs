@@ -22,15 +22,21 @@ impl Default for Resolver {
 }
 
 impl Resolver {
+    /// The address that the configuration itself names.
+    pub(super) fn literal(upstream: &Upstream) -> Option<SocketAddr> {
+        let address = upstream.host.name().trim_matches(['[', ']']).parse().ok()?;
+        Some(SocketAddr::new(address, upstream.port))
+    }
+
     /// The first address of an app; of `localhost` the IPv4 one, where legacy apps listen.
     ///
     /// # Errors
     /// When there is none.
     pub(super) async fn resolve(&self, upstream: &Upstream) -> io::Result<SocketAddr> {
-        let name = upstream.host.name().trim_matches(['[', ']']);
-        if let Ok(address) = name.parse() {
-            return Ok(SocketAddr::new(address, upstream.port));
+        if let Some(address) = Self::literal(upstream) {
+            return Ok(address);
         }
+        let name = upstream.host.name();
         let look_up = async {
             let mut found: Vec<_> = tokio::net::lookup_host((name, upstream.port)).await?.collect();
             found.sort_by_key(SocketAddr::is_ipv6);

@@ -3,11 +3,18 @@
 use http::{HeaderName, HeaderValue, Version, header};
 use pingora::http::ResponseHeader;
 
+use super::forwarding::listed;
 use crate::signin::CookieNames;
 
 /// Fields that concern one hop only (RFC 9110, section 7.6.1); pingora leaves them in answers.
-const HOP_BY_HOP: &[&str] =
-    &["keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer"];
+static HOP_BY_HOP: [HeaderName; 6] = [
+    HeaderName::from_static("keep-alive"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    HeaderName::from_static("proxy-connection"),
+    header::TE,
+    header::TRAILER,
+];
 
 /// Fields by which caches of content networks overrule `Cache-Control`.
 const CACHE_OVERRIDES: &[&str] = &["surrogate-control", "x-accel-expires", "edge-control"];
@@ -23,8 +30,9 @@ pub(super) fn mend(response: &mut ResponseHeader, names: &CookieNames, signed_in
     // RFC 9110, section 2.5: the version is that of this hop, whatever the app speaks.
     response.set_version(Version::HTTP_11);
     strip_hop_by_hop(response);
-    let cookies: Vec<HeaderValue> = response.headers.get_all(header::SET_COOKIE).iter().cloned().collect();
-    if cookies.iter().any(|cookie| names.would_be_set_by(cookie.as_bytes())) {
+    let mut set = response.headers.get_all(header::SET_COOKIE).iter();
+    if set.any(|cookie| names.would_be_set_by(cookie.as_bytes())) {
+        let cookies: Vec<HeaderValue> = response.headers.get_all(header::SET_COOKIE).iter().cloned().collect();
         response.remove_header(&header::SET_COOKIE);
         for cookie in cookies.into_iter().filter(|cookie| !names.would_be_set_by(cookie.as_bytes())) {
             response.append_header(header::SET_COOKIE, cookie)?;
@@ -38,19 +46,24 @@ pub(super) fn mend(response: &mut ResponseHeader, names: &CookieNames, signed_in
 
 fn strip_hop_by_hop(response: &mut ResponseHeader) {
     let upgrading = response.status.as_u16() == 101;
-    let nominated: Vec<String> = response
-        .headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|name| name.trim().to_ascii_lowercase())
-        // These frame the answer; an app that nominates them is not taken at its word.
-        .filter(|name| {
-            !matches!(name.as_str(), "content-length" | "transfer-encoding" | "set-cookie" | "cache-control" | "")
-        })
-        .collect();
-    for name in HOP_BY_HOP.iter().copied().chain(nominated.iter().map(String::as_str)) {
+    let nominated = listed(&response.headers, &header::CONNECTION).map(str::to_ascii_lowercase);
+    // The first two are no names of fields; the others frame the answer, and an app that nominates them is not taken
+    // at its word.
+    let nominated = nominated.filter(|name| {
+        let name = name.as_str();
+        !matches!(
+            name,
+            "close" | "keep-alive" | "content-length" | "transfer-encoding" | "set-cookie" | "cache-control"
+        )
+    });
+    let nominated: Vec<String> = nominated.collect();
+    // Few answers have any.
+    if response.headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
+        for name in &HOP_BY_HOP {
+            response.remove_header(name);
+        }
+    }
+    for name in nominated.iter().map(String::as_str) {
         if !(upgrading && name == "upgrade") {
             response.remove_header(name);
         }
@@ -81,34 +94,30 @@ fn strip_cache_overrides(response: &mut ResponseHeader) {
 /// Whatever shared caches may keep becomes `private` (RFC 9111, section 5.2.2.7).
 fn keep_out_of_shared_caches(response: &mut ResponseHeader) -> pingora::Result<()> {
     strip_cache_overrides(response);
-    let said: Vec<String> = response
-        .headers
-        .get_all(header::CACHE_CONTROL)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|directive| directive.trim().to_owned())
-        .filter(|directive| !directive.is_empty())
-        .collect();
-    if said.is_empty() && is_page(response) {
+    let said = || listed(&response.headers, &header::CACHE_CONTROL);
+    let says_nothing = said().next().is_none();
+    if says_nothing && is_page(response) {
         // A page about a person of which the app says nothing: browsers would keep it by guess, and show it
         // to the next person who presses the back button.
         return response.insert_header(header::CACHE_CONTROL, "private, no-store");
     }
     let is = |directive: &str, name: &str| directive.eq_ignore_ascii_case(name);
-    if said.iter().any(|directive| is(directive, "private") || is(directive, "no-store"))
+    if said().any(|directive| is(directive, "private") || is(directive, "no-store"))
         // RFC 9111, section 5.2.2.3: who knows `must-understand` disregards `no-store` beside it.
-        && !said.iter().any(|directive| is(directive, "public") || is(directive, "must-understand"))
+        && !said().any(|directive| is(directive, "public") || is(directive, "must-understand"))
     {
         return Ok(());
     }
-    let shared = |directive: &&String| {
+    if says_nothing {
+        return response.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("private"));
+    }
+    let shared = |directive: &&str| {
         let name = directive.split('=').next().unwrap_or_default().trim();
         is(name, "public") || is(name, "s-maxage") || is(name, "proxy-revalidate") || is(name, "private")
     };
-    let kept = said.iter().filter(|directive| !shared(directive)).map(String::as_str);
-    let value: Vec<&str> = std::iter::once("private").chain(kept).collect();
-    response.insert_header(header::CACHE_CONTROL, value.join(", "))
+    let kept = said().filter(|directive| !shared(directive));
+    let value = std::iter::once("private").chain(kept).collect::<Vec<_>>().join(", ");
+    response.insert_header(header::CACHE_CONTROL, value)
 }
 
 fn is_page(response: &ResponseHeader) -> bool {

@@ -107,7 +107,7 @@ impl Serving {
             None => gateway,
         };
         let upstreams = gateway.upstreams();
-        let generation = Generation::new(proxy::proxy(gateway), connections);
+        let generation = Generation::new(gateway, connections);
         let present = Present {
             apple: Arc::clone(&apple),
             refresh_before: signin_settings.refresh_before,

@@ -8,15 +8,14 @@ use std::{
 
 use tracing::Level;
 
-use super::fields::{Fields, Value};
-
 /// Where the journal takes entries with fields of their own (<https://systemd.io/JOURNAL_NATIVE_PROTOCOL/>).
 pub(super) const SOCKET: &str = "/run/systemd/journal/socket";
 
 /// How a line goes to its reader.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Manner {
     /// As it is, with time and level.
+    #[default]
     Plain,
     /// To the journal by stderr: with a priority in front.
     Prefixed,
@@ -41,22 +40,16 @@ pub(super) fn priority(level: Level) -> u8 {
     }
 }
 
-/// One entry of the native protocol. A field keeps its name, in capitals.
-pub(super) fn entry(level: Level, message: &str, target: &str, fields: &Fields) -> Vec<u8> {
-    let mut entry = Vec::new();
-    field(&mut entry, "PRIORITY", &priority(level).to_string());
-    field(&mut entry, "SYSLOG_IDENTIFIER", "schoolgate");
-    field(&mut entry, "MESSAGE", message);
-    field(&mut entry, "TARGET", target);
-    // A message of an event has its place in the text.
-    for (name, value) in fields.iter().filter(|(name, _)| *name != "message") {
-        field(&mut entry, &name.to_ascii_uppercase(), &Value::plain(value));
-    }
-    entry
+/// Begins an entry of the native protocol. The fields of the event follow, each under its name in capitals.
+pub(super) fn begin(entry: &mut Vec<u8>, level: Level, message: &str, target: &str) {
+    field(entry, "PRIORITY", &priority(level).to_string());
+    field(entry, "SYSLOG_IDENTIFIER", "schoolgate");
+    field(entry, "MESSAGE", message);
+    field(entry, "TARGET", target);
 }
 
 /// Name and value in one line, or, when the value has lines of its own, with its length before it.
-fn field(entry: &mut Vec<u8>, name: &str, value: &str) {
+pub(super) fn field(entry: &mut Vec<u8>, name: &str, value: &str) {
     entry.extend_from_slice(name.as_bytes());
     if value.contains('\n') {
         entry.push(b'\n');
@@ -106,19 +99,6 @@ mod tests {
         for said in [None, Some(""), Some("8:124"), Some("9:123"), Some("8"), Some("8:123:1"), Some(":"), Some("a:b")] {
             assert!(!is_journal(said, 8, 123), "{said:?}");
         }
-    }
-
-    #[test]
-    fn every_field_is_a_field_of_the_entry_and_none_makes_another() {
-        let mut fields = Fields::default();
-        fields.set("event", Value::Text("refused".to_owned()));
-        fields.set("request_id", Value::Text("0123".to_owned()));
-        fields.set("status", Value::Number(400));
-        fields.set("reason", Value::Shown("x\nPRIORITY=0".to_owned()));
-        let entry = entry(Level::WARN, "the message", "schoolgate::access", &fields);
-        let expected = b"PRIORITY=4\nSYSLOG_IDENTIFIER=schoolgate\nMESSAGE=the message\nTARGET=schoolgate::access\n\
-            EVENT=refused\nREQUEST_ID=0123\nSTATUS=400\nREASON\n\x0c\0\0\0\0\0\0\0x\nPRIORITY=0\n";
-        assert_eq!(entry, expected, "{}", String::from_utf8_lossy(&entry));
     }
 
     #[test]

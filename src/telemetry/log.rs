@@ -20,14 +20,12 @@ use tracing_subscriber::{
 };
 
 use super::{
-    Sampling,
-    fields::{Fields, Value},
-    is_ours,
+    Sampling, is_ours,
     journal::{self, Journal, Manner},
     limiter::Limiter,
     lines::{Lines, Shape},
     otlp::Exporter,
-    queue::Queue,
+    queue::{Queue, Sink},
     traces::Traces,
 };
 use crate::{clock::SharedClock, entropy::SharedEntropy};
@@ -38,10 +36,15 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long the last traces may take.
 const LAST_TRACES: Duration = Duration::from_secs(2);
 
+/// So much goes into a pipe in one piece (pipe(7)): another process that writes to the same one gets between no two
+/// halves of a line.
+const PIPE_BUF: usize = 4096;
+
 /// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.
+    #[default]
     Text,
     /// One JSON object a line.
     Json,
@@ -111,20 +114,15 @@ impl Log {
         let shape = Shape { format: settings.format, manner };
         let tell_lost = {
             let clock = Arc::clone(&clock);
-            move |count: u64| {
-                let mut fields = Fields::default();
-                fields.set("event", Value::Text("lines_lost".to_owned()));
-                fields.set("count", Value::Number(count.into()));
-                shape.line(Level::WARN, clock.now(), "schoolgate::telemetry", &fields)
-            }
+            move |count: u64| shape.lost(count, clock.now())
         };
         let queue = Queue::into(sink, Box::new(tell_lost))?;
         let lines = Lines { shape, clock, limiter: Arc::new(Limiter::new()), queue };
         let levels = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
-        // RUST_LOG takes lines away, and not what says which request a line belongs to.
-        let requests = filter_fn(|metadata| metadata.is_span() && *metadata.level() == Level::ERROR);
-        let levels = levels.or(requests.with_max_level_hint(Level::ERROR));
-        let ours = levels.and(filter_fn(|metadata| is_ours(metadata.target())));
+        // A span costs each request much, and only a directive that names one or its fields looks at it.
+        let by_span = env::var(EnvFilter::DEFAULT_ENV).is_ok_and(|directives| directives.contains('['));
+        let wanted = filter_fn(move |metadata| (metadata.is_event() || by_span) && is_ours(metadata.target()));
+        let ours = levels.and(wanted);
         let (traces, exporter) = match &settings.traces {
             None => (None, None),
             Some(collector) => {
@@ -199,17 +197,19 @@ pub enum StartError {
 }
 
 /// Where lines go, and how.
-fn destination(socket: &Path) -> (Manner, Box<dyn io::Write + Send>) {
+fn destination(socket: &Path) -> (Manner, Sink) {
     let stderr = io::stderr();
     let stat = rustix::fs::fstat(stderr.as_fd());
     let said = env::var("JOURNAL_STREAM").ok();
-    if !stat.is_ok_and(|stat| journal::is_journal(said.as_deref(), stat.st_dev, stat.st_ino)) {
-        return (Manner::Plain, Box::new(stderr));
-    }
-    match Journal::at(socket) {
-        Ok(journal) => (Manner::Native, Box::new(journal)),
+    let journal = match stat {
+        Ok(stat) if journal::is_journal(said.as_deref(), stat.st_dev, stat.st_ino) => Some(Journal::at(socket)),
+        Ok(_) | Err(_) => None,
+    };
+    match journal {
+        Some(Ok(journal)) => (Manner::Native, Sink { writer: Box::new(journal), piece: 0 }),
         // In a root folder of its own: stderr leads to the journal all the same.
-        Err(_) => (Manner::Prefixed, Box::new(stderr)),
+        Some(Err(_)) => (Manner::Prefixed, Sink { writer: Box::new(stderr), piece: PIPE_BUF }),
+        None => (Manner::Plain, Sink { writer: Box::new(stderr), piece: PIPE_BUF }),
     }
 }
 
@@ -221,6 +221,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::telemetry::request;
     use crate::{clock::SystemClock, entropy::SystemEntropy};
 
     const SOCKET: &str = "SOCKET_OF_THIS_TEST";
@@ -232,8 +233,8 @@ mod tests {
             let (settings, clock) = (Settings::lines(LogFormat::Text), Arc::new(SystemClock));
             let log =
                 Log::start_by(Path::new(&socket), &settings, Level::INFO, clock, Arc::new(SystemEntropy)).unwrap();
-            let span = tracing::error_span!(target: "schoolgate::trace", "request", request_id = "0123");
-            span.in_scope(|| tracing::warn!(event = "store_unavailable", reason = "it is\naway"));
+            let say = || tracing::warn!(event = "store_unavailable", reason = "it is\naway");
+            request::in_request_now(Arc::new("0123".to_owned()), say);
             drop(log);
             return;
         }

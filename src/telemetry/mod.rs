@@ -4,6 +4,7 @@
 //! (some show whole heads) could hold a cookie, a code or a token. Which events there are, [`EVENTS`] says; what they
 //! mean, `docs/logs.md`.
 
+mod draft;
 mod events;
 mod fields;
 mod journal;
@@ -13,6 +14,7 @@ mod log;
 mod metrics;
 mod otlp;
 mod queue;
+mod request;
 mod trace_context;
 mod traces;
 
@@ -23,6 +25,7 @@ pub use metrics::{
     NotificationOutcome, OpenConnection, OwnPath, Refresh, Reload, RevocationOutcome, Routes, SignInOutcome, Source,
     StoreCall, StoreOutcome, Timings, Unreadable, UpstreamMeter, UpstreamNews, UpstreamOutcome, UpstreamState, Word,
 };
+pub use request::{Described, Description, in_request, in_request_now};
 pub use trace_context::{Sampling, TraceContext};
 pub use tracing::Level;
 

@@ -37,7 +37,13 @@ impl TraceContext {
             Sampling::Off => true,
             Sampling::OneIn(many) => is_chosen(trace_id, many),
         };
-        Self { trace_id: trace_id.to_owned(), span_id: entropy::hex::<8>(entropy), parent: None, sampled, state: None }
+        Self {
+            trace_id: trace_id.to_owned(),
+            span_id: entropy::public_hex::<8>(entropy),
+            parent: None,
+            sampled,
+            state: None,
+        }
     }
 
     /// The trace that the sender's `traceparent` names; `None` when it names none, and a new one has to begin
@@ -51,7 +57,7 @@ impl TraceContext {
         let (trace_id, parent, sampled) = parse(std::str::from_utf8(parent).ok()?.trim_matches([' ', '\t']))?;
         Some(Self {
             trace_id: trace_id.to_owned(),
-            span_id: entropy::hex::<8>(entropy),
+            span_id: entropy::public_hex::<8>(entropy),
             parent: Some(parent.to_owned()),
             sampled,
             state: joined(states),
@@ -85,7 +91,7 @@ impl TraceContext {
     /// The `traceparent` for the next, whose parent is `span_id`.
     #[must_use]
     pub fn to_parent(&self, span_id: &str) -> String {
-        format!("00-{}-{span_id}-{:02x}", self.trace_id, u8::from(self.sampled))
+        ["00-", &self.trace_id, "-", span_id, if self.sampled { "-01" } else { "-00" }].concat()
     }
 
     /// The `tracestate` for the next: what came is passed on as it is.

@@ -102,9 +102,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Traces {
             }
             (None, Some((trace_id, parent, sampled))) => (trace_id, Some(parent), sampled),
             // Nobody's request: a trace of its own. There are few.
-            (None, None) => (entropy::hex::<16>(&*self.entropy), None, true),
+            (None, None) => (entropy::public_hex::<16>(&*self.entropy), None, true),
         };
-        let span_id = text("span_id").unwrap_or_else(|| entropy::hex::<8>(&*self.entropy));
+        let span_id = text("span_id").unwrap_or_else(|| entropy::public_hex::<8>(&*self.entropy));
         let (begun, watch) = (self.clock.now(), Stopwatch::start());
         span.extensions_mut().insert(Open { trace_id, span_id, parent, sampled, begun, watch, fields });
     }

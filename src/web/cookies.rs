@@ -23,24 +23,27 @@ pub struct CookieJar<'a>(Vec<(&'a [u8], &'a [u8])>);
 impl<'a> CookieJar<'a> {
     /// Splits the header fields; several count as one (RFC 9113, section 8.2.3).
     pub fn parse(fields: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        Self(
-            fields
-                .into_iter()
-                .flat_map(|field| field.split(|byte| *byte == b';'))
-                .map(<[u8]>::trim_ascii)
-                .filter(|pair| !pair.is_empty())
-                .map(|pair| match pair.iter().position(|byte| *byte == b'=') {
-                    Some(at) => (pair[..at].trim_ascii(), pair[at + 1..].trim_ascii()),
-                    // RFC 6265bis, section 5.6: a cookie without "=" has an empty name.
-                    None => (&pair[..0], pair),
-                })
-                .collect(),
-        )
+        let mut pairs = Vec::new();
+        for field in fields {
+            let mut rest = Some(field);
+            while let Some(here) = rest {
+                let end = memchr::memchr(b';', here);
+                rest = end.map(|end| &here[end + 1..]);
+                let pair = here[..end.unwrap_or(here.len())].trim_ascii();
+                if !pair.is_empty() {
+                    pairs.push(match memchr::memchr(b'=', pair) {
+                        Some(at) => (pair[..at].trim_ascii(), pair[at + 1..].trim_ascii()),
+                        // RFC 6265bis, section 5.6: a cookie without "=" has an empty name.
+                        None => (&pair[..0], pair),
+                    });
+                }
+            }
+        }
+        Self(pairs)
     }
 
     /// Every value that `name` has, in order. More than one means that somebody planted one.
-    pub fn values(&self, name: &str) -> impl Iterator<Item = &'a str> {
-        let name = name.to_owned();
+    pub fn values<'n>(&'n self, name: &'n str) -> impl Iterator<Item = &'a str> + 'n {
         self.0
             .iter()
             .filter(move |(key, _)| *key == name.as_bytes())
@@ -48,27 +51,35 @@ impl<'a> CookieJar<'a> {
     }
 
     /// Names and values of the cookies whose name begins with `prefix`.
-    pub fn with_prefix(&self, prefix: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let prefix = prefix.to_owned();
+    pub fn with_prefix<'n>(&'n self, prefix: &'n str) -> impl Iterator<Item = (&'a str, &'a str)> + 'n {
         self.0
             .iter()
             .filter_map(|(key, value)| Some((std::str::from_utf8(key).ok()?, std::str::from_utf8(value).ok()?)))
-            .filter(move |(key, _)| key.starts_with(&*prefix))
+            .filter(move |(key, _)| key.starts_with(prefix))
     }
 
     /// The header value for the app, without the cookies that `drops` names and values; `None` when nothing
     /// is left. A pair without a name is judged as the pair that a reader would take it for.
     pub fn without(&self, drops: impl Fn(&[u8], &[u8]) -> bool) -> Option<Vec<u8>> {
-        let kept: Vec<Vec<u8>> = self
-            .0
-            .iter()
-            .filter(|(key, value)| {
-                let (name, value) = if key.is_empty() { as_read(value) } else { (*key, *value) };
-                !drops(name, value)
-            })
-            .map(|(key, value)| if key.is_empty() { value.to_vec() } else { [key, b"=".as_slice(), value].concat() })
-            .collect();
-        (!kept.is_empty()).then(|| kept.join(b"; ".as_slice()))
+        let all = self.0.iter().map(|(key, value)| key.len() + value.len() + "=; ".len()).sum();
+        let mut kept = Vec::with_capacity(all);
+        let mut is_first = true;
+        for (key, value) in &self.0 {
+            let (name, meant) = if key.is_empty() { as_read(value) } else { (*key, *value) };
+            if drops(name, meant) {
+                continue;
+            }
+            if !is_first {
+                kept.extend_from_slice(b"; ");
+            }
+            is_first = false;
+            if !key.is_empty() {
+                kept.extend_from_slice(key);
+                kept.push(b'=');
+            }
+            kept.extend_from_slice(value);
+        }
+        (!is_first).then_some(kept)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The canonical request path: judged, logged and sent on as one and the same value.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 /// Why a path is refused: its meaning could differ between the gateway and an app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,8 +73,23 @@ impl CanonicalPath {
         self.text[1..].split('/')
     }
 
+    /// Its segments as an app sees them.
+    pub(super) fn decoded(&self) -> impl Iterator<Item = Cow<'_, [u8]>> {
+        self.segments().map(decoded)
+    }
+
+    /// Its segments as a lenient app would read them.
+    pub(super) fn loose(&self) -> impl Iterator<Item = Cow<'_, [u8]>> {
+        self.segments().filter_map(loose)
+    }
+
+    /// The same without the scripts that leave the rest of the path to themselves.
+    pub(super) fn behind_scripts(&self) -> impl Iterator<Item = Cow<'_, [u8]>> {
+        behind_scripts(self.loose())
+    }
+
     /// Whether something stands before the last segment that may be the name of a script.
-    fn may_name_a_script(&self) -> bool {
+    pub(super) fn may_name_a_script(&self) -> bool {
         self.text.trim_end_matches('/').rsplit_once('/').is_some_and(|(before, _)| before.contains(['.', '%']))
     }
 }
@@ -89,11 +104,11 @@ impl fmt::Display for CanonicalPath {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PathPrefix {
     path: CanonicalPath,
-    segments: Box<[Box<[u8]>]>,
+    pub(super) segments: Box<[Box<[u8]>]>,
     /// The segments as a lenient app would read them.
-    loose: Box<[Box<[u8]>]>,
+    pub(super) loose: Box<[Box<[u8]>]>,
     /// And those that are left when scripts leave the rest of the path to themselves.
-    behind: Box<[Box<[u8]>]>,
+    pub(super) behind: Box<[Box<[u8]>]>,
 }
 
 impl PathPrefix {
@@ -102,10 +117,9 @@ impl PathPrefix {
     pub fn new(path: CanonicalPath) -> Self {
         let trimmed = path.text.strip_suffix('/').unwrap_or(&path.text);
         let segments = || trimmed.split('/').skip(1);
-        let (exact, loose) =
-            (segments().map(|segment| decoded(segment).into()).collect(), segments().filter_map(loose));
-        let loose: Box<[Box<[u8]>]> = loose.map(Into::into).collect();
-        let behind = behind_scripts(loose.iter().map(|segment| segment.to_vec())).into_iter().map(Into::into).collect();
+        let exact = segments().map(|segment| decoded(segment).into()).collect();
+        let loose: Box<[Box<[u8]>]> = segments().filter_map(loose).map(Into::into).collect();
+        let behind = behind_scripts(loose.iter().map(|segment| Cow::from(&**segment))).map(Into::into).collect();
         Self { segments: exact, loose, behind, path }
     }
 
@@ -124,8 +138,8 @@ impl PathPrefix {
     /// Whether `path` is this one or lies below it.
     #[must_use]
     pub fn covers(&self, path: &CanonicalPath) -> bool {
-        let mut segments = path.segments();
-        self.segments.iter().all(|rule| segments.next().is_some_and(|segment| decoded(segment) == **rule))
+        let mut segments = path.decoded();
+        self.segments.iter().all(|rule| segments.next().is_some_and(|segment| *segment == **rule))
     }
 
     /// Whether an app might think so: one that drops path parameters (`/admin;x=1`, and `/;x/admin`,
@@ -133,8 +147,8 @@ impl PathPrefix {
     /// (`/admin.`), decodes twice (`/%2561dmin`), or takes a decoded `?` or `#` for the end (`/admin%3F`).
     #[must_use]
     pub fn may_cover(&self, path: &CanonicalPath) -> bool {
-        let mut segments = path.segments().filter_map(loose);
-        self.covers(path) || self.loose.iter().all(|rule| segments.next().is_some_and(|segment| segment == **rule))
+        let mut segments = path.loose();
+        self.covers(path) || self.loose.iter().all(|rule| segments.next().is_some_and(|segment| *segment == **rule))
     }
 
     /// Whether an app might think so whose scripts get what follows them (RFC 3875, section 4.1.5): to many a front
@@ -142,12 +156,16 @@ impl PathPrefix {
     #[must_use]
     pub fn may_cover_behind_a_script(&self, path: &CanonicalPath) -> bool {
         // Nearly all paths end here.
-        if self.behind.len() == self.loose.len() && !path.may_name_a_script() {
+        if !self.names_a_script() && !path.may_name_a_script() {
             return false;
         }
-        let segments = behind_scripts(path.segments().filter_map(loose));
-        self.behind.len() <= segments.len()
-            && self.behind.iter().zip(&segments).all(|(rule, segment)| **rule == **segment)
+        let mut segments = path.behind_scripts();
+        self.behind.iter().all(|rule| segments.next().is_some_and(|segment| *segment == **rule))
+    }
+
+    /// Whether it names a script that leaves the rest of the path to itself.
+    pub(super) fn names_a_script(&self) -> bool {
+        self.behind.len() < self.loose.len()
     }
 
     /// Whether the path of another rule was written for a place of this one, by the name of its script or without.
@@ -159,14 +177,19 @@ impl PathPrefix {
     /// Whether an app might take `path` for this very one: as [`Self::may_cover`], with nothing below it.
     #[must_use]
     pub fn may_be(&self, path: &CanonicalPath) -> bool {
-        let mut segments = path.segments().filter_map(loose);
-        self.loose.iter().all(|rule| segments.next().is_some_and(|segment| segment == **rule))
+        let mut segments = path.loose();
+        self.loose.iter().all(|rule| segments.next().is_some_and(|segment| *segment == **rule))
             && segments.next().is_none()
     }
 }
 
 /// A segment as a lenient app might read it; `None` when it would see nothing there.
-fn loose(segment: &str) -> Option<Vec<u8>> {
+fn loose(segment: &str) -> Option<Cow<'_, [u8]>> {
+    // Nearly all segments are read in one way only.
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !byte.is_ascii_uppercase() && !b"%;?#".contains(&byte);
+    if segment.bytes().all(is_plain) && !segment.ends_with('.') {
+        return Some(Cow::from(segment.as_bytes())).filter(|segment| !segment.is_empty());
+    }
     let mut bytes = segment.as_bytes().to_vec();
     // A canonical path has few layers.
     while let Some(next) = next_layer(&bytes) {
@@ -177,8 +200,8 @@ fn loose(segment: &str) -> Option<Vec<u8>> {
     let bare = &bare[..end];
     (!bare.is_empty()).then(|| match std::str::from_utf8(bare) {
         // Both ways, because some letters meet in one case only: `ſ` and `s`, the Kelvin sign and `k`.
-        Ok(text) if !text.is_ascii() => text.to_uppercase().to_lowercase().into_bytes(),
-        Ok(_) | Err(_) => bare.to_ascii_lowercase(),
+        Ok(text) if !text.is_ascii() => text.to_uppercase().to_lowercase().into_bytes().into(),
+        Ok(_) | Err(_) => bare.to_ascii_lowercase().into(),
     })
 }
 
@@ -189,17 +212,18 @@ const SCRIPTS: &[&str] = &[
 ];
 
 /// Loose segments without the scripts that others follow.
-fn behind_scripts(segments: impl Iterator<Item = Vec<u8>>) -> Vec<Vec<u8>> {
+fn behind_scripts<'a>(segments: impl Iterator<Item = Cow<'a, [u8]>>) -> impl Iterator<Item = Cow<'a, [u8]>> {
     let mut segments = segments.peekable();
-    let mut left = Vec::new();
-    while let Some(segment) = segments.next() {
-        let extension = segment.rsplit(|byte| *byte == b'.').next().filter(|found| found.len() < segment.len());
-        let is_script = extension.is_some_and(|found| SCRIPTS.iter().any(|script| script.as_bytes() == found));
-        if !is_script || segments.peek().is_none() {
-            left.push(segment);
+    std::iter::from_fn(move || {
+        loop {
+            let segment = segments.next()?;
+            let extension = segment.rsplit(|byte| *byte == b'.').next().filter(|found| found.len() < segment.len());
+            let is_script = extension.is_some_and(|found| SCRIPTS.iter().any(|script| script.as_bytes() == found));
+            if !is_script || segments.peek().is_none() {
+                return Some(segment);
+            }
         }
-    }
-    left
+    })
 }
 
 /// The bytes decoded once more; `None` when that changes nothing.
@@ -211,11 +235,16 @@ fn next_layer(bytes: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// What an app sees after it has percent-decoded a canonical segment.
-fn decoded(segment: &str) -> Vec<u8> {
-    percent_encoding::percent_decode_str(segment).collect()
+fn decoded(segment: &str) -> Cow<'_, [u8]> {
+    percent_encoding::percent_decode_str(segment).into()
 }
 
 fn append_segment(segment: &str, text: &mut String) -> Result<(), PathError> {
+    if segment.bytes().all(is_plain) {
+        // One layer, which nobody reads in another way.
+        text.push_str(segment);
+        return if is_dots(segment.as_bytes()) { Err(PathError::DotSegment) } else { Ok(()) };
+    }
     let mut rest = segment.bytes();
     while let Some(byte) = rest.next() {
         match byte {
@@ -226,6 +255,11 @@ fn append_segment(segment: &str, text: &mut String) -> Result<(), PathError> {
         }
     }
     check_meaning(segment)
+}
+
+/// Whether a character stands for itself.
+const fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'%' | b'\\' | b'"' | b'<' | b'>' | b'`' | b'#' | b'?')
 }
 
 fn append_encoded(byte: u8, text: &mut String) {
@@ -257,8 +291,7 @@ fn check_meaning(segment: &str) -> Result<(), PathError> {
         {
             return Err(PathError::Overlong);
         }
-        // `..;x` is `..` to an app that knows path parameters.
-        if matches!(next.split(|byte| *byte == b';').next(), Some(b"." | b"..")) {
+        if is_dots(&next) {
             return Err(PathError::DotSegment);
         }
         if next == layer {
@@ -267,6 +300,11 @@ fn check_meaning(segment: &str) -> Result<(), PathError> {
         layer = next;
     }
     Err(PathError::Layers)
+}
+
+/// Whether a segment is `.` or `..`; `..;x` is `..` to an app that knows path parameters.
+fn is_dots(segment: &[u8]) -> bool {
+    matches!(segment.split(|byte| *byte == b';').next(), Some(b"." | b".."))
 }
 
 #[cfg(test)]

@@ -1,11 +1,14 @@
 //! Where somebody goes after a sign-in or a sign-out: a path on the same host, and nothing else.
 
-use std::fmt;
+use std::{fmt, sync::LazyLock};
 
 use super::{CanonicalPath, OWN_PREFIX, PathPrefix, Target};
 
 /// Longest path and query that is remembered through a sign-in, in bytes: it travels in a cookie.
 const LONGEST: usize = 2000;
+
+/// What begins the gateway's own paths.
+static OWN: LazyLock<Option<PathPrefix>> = LazyLock::new(|| CanonicalPath::parse(OWN_PREFIX).ok().map(PathPrefix::new));
 
 /// A path and query on the host that asked. An open redirect cannot be written down in this type: it
 /// begins with one slash, has no backslash and no control character, and every segment is canonical.
@@ -32,15 +35,15 @@ impl ReturnPath {
     #[must_use]
     pub fn of(target: &Target) -> Option<Self> {
         let path = target.path();
-        let own = CanonicalPath::parse(OWN_PREFIX).is_ok_and(|own| PathPrefix::new(own).may_cover(path));
+        let own = OWN.as_ref().is_some_and(|own| own.may_cover(path));
         if own && path.as_str() != OWN_PREFIX {
             return None;
         }
-        [target.to_origin_form(), path.as_str().to_owned()]
-            .into_iter()
-            // A backslash takes two bytes there.
-            .find(|text| text.len() + text.matches('\\').count() <= LONGEST)
-            .map(|text| Self(text.into()))
+        // A backslash takes two bytes there.
+        let fits = |text: &str| text.len() + text.bytes().filter(|byte| *byte == b'\\').count() <= LONGEST;
+        let whole = Some(target.to_origin_form()).filter(|text| fits(text));
+        let found = whole.or_else(|| Some(path.as_str().to_owned()).filter(|text| fits(text)));
+        found.map(|text| Self(text.into()))
     }
 
     /// The text for a `Location` header.

@@ -107,7 +107,7 @@ impl Target {
     pub fn to_origin_form(&self) -> String {
         match &self.query {
             None => self.path.as_str().to_owned(),
-            Some(query) => format!("{}?{query}", self.path),
+            Some(query) => [self.path.as_str(), "?", query].concat(),
         }
     }
 }

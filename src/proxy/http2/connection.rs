@@ -1,6 +1,6 @@
 //! One HTTP/2 connection: its requests, side by side, and what it may cost.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use h2::{
@@ -13,7 +13,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::{Semaphore, SemaphorePermit, watch},
     task::JoinSet,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 use tracing::Instrument;
 
@@ -27,9 +27,12 @@ use crate::proxy::{
     connection::{self, WRITE_TIMEOUT},
     entrance::{Speaker, Visitor},
     lent::Lender,
-    wire::{self, Peer, Transcript},
+    wire::{self, BRIEF, Peer, Transcript},
 };
-use crate::tls::Pair;
+use crate::{
+    telemetry::{in_request, in_request_now},
+    tls::Pair,
+};
 
 /// Most requests of one connection at a time.
 const MOST_STREAMS: u32 = 100;
@@ -248,7 +251,9 @@ impl Guest {
         };
         let exchange = Exchange::new(facts);
         let (span, traced) = access_log::spans(&exchange.facts, connections.scheme);
-        let within = |word: &dyn Fn() -> Option<Answer>| span.in_scope(|| traced.in_scope(word));
+        let within = |word: &dyn Fn() -> Option<Answer>| {
+            in_request_now(Arc::clone(&exchange) as _, || span.in_scope(|| traced.in_scope(word)))
+        };
         let slowness = Slowness::new(connections.limits.min_body_rate, head.expects_continue(), self.brought);
         let (lender, voice) = Lender::lend(voice);
         let Ok(stream) = Stream::new(&head, Arc::clone(&exchange), body, slowness, voice) else {
@@ -257,11 +262,19 @@ impl Guest {
         let mut session = ServerSession::new_custom(Box::new(stream));
         session.set_write_timeout(Some(WRITE_TIMEOUT));
         let served = generation.proxy.process_new_http(session, &self.service.drain);
+        let served = served.instrument(traced.clone()).instrument(span.clone());
+        let mut served = pin!(in_request(Arc::clone(&exchange) as _, served));
+        let over = || {
+            let reset = lender.take().is_some_and(|mut voice| voice.was_reset());
+            if reset { End::Wasted } else { End::Served }
+        };
+        tokio::select! {
+            biased;
+            _ = &mut served => return over(),
+            () = sleep(BRIEF) => {}
+        }
         let last_word = tokio::select! {
-            _ = served.instrument(traced.clone()).instrument(span.clone()) => {
-                let reset = lender.take().is_some_and(|mut voice| voice.was_reset());
-                return if reset { End::Wasted } else { End::Served };
-            }
+            _ = served => return over(),
             never = connection::becomes_a_stream(&self.service.streams) => match never {},
             () = exchange.overdue() => within(&|| Some(connection::late(&exchange, connections))),
             over = exchange.session_over(&connections.sessions) => {

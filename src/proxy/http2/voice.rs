@@ -117,7 +117,7 @@ impl Voice {
         let said = async {
             let answer = answer.ok_or_else(|| unexpected("nothing to say"))?;
             let bodiless = head_only || answer.body().is_empty();
-            self.head(&mut answer.head(request_id)?, bodiless)?;
+            self.head(&mut answer.head(request_id), bodiless)?;
             match bodiless {
                 true => Ok(()),
                 false => self.body(answer.body().clone(), true, Some(FETCHING)).await,

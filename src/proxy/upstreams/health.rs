@@ -59,7 +59,7 @@ async fn ask(connector: &Connector, resolver: &Resolver, pool: &Pool, upstream: 
     let address = resolver.resolve(upstream).await;
     let address = address.map_err(|error| Error::because(ErrorType::ConnectNoRoute, "no address", error))?;
     let peer = pool.peer(upstream, address, Asks::Health)?;
-    let (mut session, _) = connector.get_http_session(&peer).await?;
+    let (mut session, _) = connector.get_http_session(&*peer).await?;
     let Some(target) = &pool.app.health_path else { return Ok(()) };
     match status(&mut session, target, pool, upstream).await? {
         200..=399 => Ok(()),

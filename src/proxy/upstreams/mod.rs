@@ -7,11 +7,12 @@
 mod authorities;
 mod balancer;
 mod health;
+mod hesitant;
 mod journey;
 mod pool;
 mod probe;
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 use pingora::{Error, ErrorType, upstreams::peer::HttpPeer};
 use tokio::time::timeout;
@@ -59,8 +60,8 @@ pub enum UpstreamsError {
 /// The upstreams of all apps.
 #[derive(Debug)]
 pub struct Upstreams {
-    /// By the name of the app, of which there is one.
-    pools: HashMap<String, Pool>,
+    /// In the order of the apps.
+    pools: Vec<Pool>,
     resolver: Resolver,
     metrics: Arc<Metrics>,
 }
@@ -72,7 +73,7 @@ impl Upstreams {
     /// When an app speaks TLS and nobody can be trusted with it.
     pub fn new(table: &Table, metrics: &Arc<Metrics>) -> Result<Self, UpstreamsError> {
         let mut system = None;
-        let mut pools = HashMap::new();
+        let mut pools = Vec::new();
         for (group, app) in (1..).zip(table.apps()) {
             let name = || app.name.clone();
             let has_tls = app.upstreams.iter().any(|upstream| upstream.scheme == Scheme::Https);
@@ -84,15 +85,15 @@ impl Upstreams {
                     Some(system.clone().ok_or_else(|| UpstreamsError::NoSystemAuthorities(name()))?)
                 }
             };
-            pools.insert(name(), Pool::new(Arc::clone(app), group, trusted, metrics));
+            pools.push(Pool::new(Arc::clone(app), group, trusted, metrics));
         }
         Ok(Self { pools, resolver: Resolver::default(), metrics: Arc::clone(metrics) })
     }
 
     /// Takes over what others know of the health of the upstreams that both have.
     pub(super) fn learn(&self, others: &Self) {
-        for (name, pool) in &self.pools {
-            if let Some(other) = others.pools.get(name) {
+        for pool in &self.pools {
+            if let Some(other) = others.pools.iter().find(|other| other.app.name == pool.app.name) {
                 pool.learn(other);
             }
         }
@@ -100,23 +101,23 @@ impl Upstreams {
 
     /// The most upstreams that an app has.
     pub(super) fn most(&self) -> usize {
-        self.pools.values().map(|pool| pool.app.upstreams.len()).max().unwrap_or_default()
+        self.pools.iter().map(|pool| pool.app.upstreams.len()).max().unwrap_or_default()
     }
 
     /// Asks the upstreams of apps that have several whether they are well, for ever.
     pub async fn watch(&self, clock: &dyn Clock) {
-        health::watch(self.pools.values(), &self.resolver, clock).await;
+        health::watch(self.pools.iter(), &self.resolver, clock).await;
     }
 
     /// Tries each upstream once, all at the same time, as a request would; and looks a little further.
     pub async fn probe(&self) -> Vec<Probed> {
-        probe::all(self.pools.values(), &self.resolver).await
+        probe::all(self.pools.iter(), &self.resolver).await
     }
 
     /// How it is with each of them.
     #[must_use]
     pub fn states(&self) -> Vec<UpstreamState> {
-        self.pools.values().flat_map(Pool::states).collect()
+        self.pools.iter().flat_map(Pool::states).collect()
     }
 
     /// The meter of the upstream that a request goes to.
@@ -125,7 +126,7 @@ impl Upstreams {
     }
 
     /// Where the request goes, or goes now that it could not be sent elsewhere.
-    pub(super) async fn next(&self, app: &App, journey: &mut Journey, asks: Asks) -> pingora::Result<HttpPeer> {
+    pub(super) async fn next(&self, app: &App, journey: &mut Journey, asks: Asks) -> pingora::Result<Box<HttpPeer>> {
         let pool = self.pool(app)?;
         loop {
             let Some(index) = pool.balancer.pick(journey.tried()) else {
@@ -161,12 +162,16 @@ impl Upstreams {
     }
 
     fn pool(&self, app: &App) -> pingora::Result<&Pool> {
-        // Whom to trust must be what this very app says, should there ever be another of its name.
-        let pool = self.pools.get(&app.name).filter(|pool| std::ptr::eq(&raw const *pool.app, app));
+        // Whom to trust must be what this very app says, should there ever be another in its place.
+        let pool = self.pools.get(app.number()).filter(|pool| std::ptr::eq(&raw const *pool.app, app));
         pool.ok_or_else(|| Error::new_in(ErrorType::InternalError))
     }
 
     async fn address(&self, upstream: &Upstream) -> pingora::Result<SocketAddr> {
+        // Most are: that needs neither a look-up nor a limit to it.
+        if let Some(address) = Resolver::literal(upstream) {
+            return Ok(address);
+        }
         match timeout(CONNECT_TIMEOUT, self.resolver.resolve(upstream)).await {
             Ok(Ok(address)) => Ok(address),
             Ok(Err(error)) => {

@@ -6,7 +6,7 @@ use http::HeaderValue;
 use pingora::{Error, ErrorType, listeners::ALPN, upstreams::peer::HttpPeer};
 use rustls_pki_types::ServerName;
 
-use super::{authorities::Trusted, balancer::Balancer};
+use super::{authorities::Trusted, balancer::Balancer, hesitant};
 use crate::{
     policy::{App, Protocol, Upstream},
     telemetry::{Metrics, UpstreamMeter, UpstreamNews, UpstreamState},
@@ -93,10 +93,10 @@ impl Pool {
     }
 
     /// How pingora connects to an upstream at this address.
-    pub(super) fn peer(&self, upstream: &Upstream, address: SocketAddr, asks: Asks) -> pingora::Result<HttpPeer> {
+    pub(super) fn peer(&self, upstream: &Upstream, address: SocketAddr, asks: Asks) -> pingora::Result<Box<HttpPeer>> {
         let mut peer = match upstream.scheme {
-            Scheme::Http => HttpPeer::new(address, false, String::new()),
-            Scheme::Https => self.tls_peer(upstream, address)?,
+            Scheme::Http => Box::new(HttpPeer::new(address, false, String::new())),
+            Scheme::Https => Box::new(self.tls_peer(upstream, address)?),
         };
         peer.options.alpn = match (upstream.protocol, upstream.scheme, asks) {
             (Protocol::Negotiated, Scheme::Https, Asks::Request) => ALPN::H2H1,
@@ -116,9 +116,14 @@ impl Pool {
         peer.options.h2_connection_window_size = Some(CONNECTION_WINDOW);
         peer.options.h2_ping_interval = Some(PING);
         peer.group_key = self.group;
+        if asks == Asks::WebSocket {
+            // A connection of its own, which nobody uses again.
+            peer.group_key = u64::MAX - self.group;
+            peer.options.custom_l4 = Some(hesitant::connector());
+        }
         peer.options.connection_timeout = Some(CONNECT_TIMEOUT);
         peer.options.total_connection_timeout = Some(CONNECT_TIMEOUT);
-        peer.options.idle_timeout = Some(IDLE);
+        peer.options.idle_timeout = Some(if asks == Asks::WebSocket { Duration::ZERO } else { IDLE });
         // No read timeout: it would end event streams too. `Exchange::overdue` watches the first byte.
         peer.options.read_timeout = None;
         Ok(peer)

@@ -114,7 +114,7 @@ async fn one(connector: &Connector, resolver: &Resolver, pool: &Pool, upstream: 
 async fn asked(connector: &Connector, pool: &Pool, upstream: &Upstream, address: SocketAddr) -> Found {
     let connecting = async {
         let peer = pool.peer(upstream, address, Asks::Health)?;
-        connector.get_http_session(&peer).await
+        connector.get_http_session(&*peer).await
     };
     let mut session = match connecting.await {
         Ok((session, _)) => session,

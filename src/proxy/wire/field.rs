@@ -1,6 +1,6 @@
 //! One field line (RFC 9112, section 5), of a head or of a trailer section.
 
-use super::Refusal;
+use super::{Refusal, head_end::text_run};
 use crate::web::FoldedName;
 
 /// Fields that frame or route a request: nobody may come near them in another spelling, because the
@@ -21,10 +21,10 @@ impl<'a> FieldLine<'a> {
         if matches!(line.first(), Some(b' ' | b'\t')) {
             return Err(Refusal::FoldedLine);
         }
-        let colon = line.iter().position(|byte| *byte == b':').ok_or(Refusal::FieldName)?;
+        let colon = memchr::memchr(b':', line).ok_or(Refusal::FieldName)?;
         let (name, value) = (&line[..colon], &line[colon + 1..]);
         let name = token(name).ok_or(Refusal::FieldName)?;
-        if !value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..)) {
+        if text_run(value) < value.len() {
             return Err(Refusal::ControlCharacter);
         }
         if is_alias(name) { Err(Refusal::Alias) } else { Ok(Self { name, value: trim(value) }) }
@@ -33,7 +33,7 @@ impl<'a> FieldLine<'a> {
 
 /// The bytes as a token (RFC 9110, section 5.6.2).
 pub(super) fn token(bytes: &[u8]) -> Option<&str> {
-    let fine = !bytes.is_empty() && bytes.iter().all(|byte| is_token_byte(*byte));
+    let fine = !bytes.is_empty() && bytes.iter().all(|byte| TOKEN[usize::from(*byte)]);
     std::str::from_utf8(bytes).ok().filter(|_| fine)
 }
 
@@ -49,6 +49,19 @@ pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
 pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(trim).filter(|element| !element.is_empty())
 }
+
+/// [`is_token_byte`] of each byte.
+static TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    loop {
+        table[byte as usize] = is_token_byte(byte);
+        match byte.checked_add(1) {
+            Some(next) => byte = next,
+            None => break table,
+        }
+    }
+};
 
 const fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()

@@ -19,8 +19,8 @@ use tokio::{
 };
 
 use super::{
-    Body, BodyKind, Head, Peer, Refusal, Settings, answer::Answer, head_end::HeadEnd, linger::Linger, outbox::Outbox,
-    pace::Pace,
+    Alarm, Body, BodyKind, Head, Peer, Refusal, Settings, answer::Answer, head_end::HeadEnd, linger::Linger,
+    outbox::Outbox, pace::Pace,
 };
 
 /// What is read at once into memory of our own. It is on the stack: an idle connection has no buffer.
@@ -55,6 +55,7 @@ pub struct Guard<S> {
     pub(super) ended: bool,
     pub(super) refusal: Option<Refusal>,
     pub(super) linger: Option<Linger>,
+    alarm: Alarm,
 }
 
 /// What the reader may have.
@@ -92,6 +93,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> Guard<S> {
             ended: false,
             refusal: None,
             linger: None,
+            alarm: Alarm::new(),
         }
     }
 
@@ -141,8 +143,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> Guard<S> {
     ///
     /// When the message before was not read to its end, there is no next one.
     pub async fn next_head(&mut self, drain: &mut watch::Receiver<bool>) -> Next {
-        let idle_until = Instant::now() + self.settings.idle_timeout;
+        let now = Instant::now();
+        let idle_until = now + self.settings.idle_timeout;
+        self.alarm.put_off(now);
         let reusable = tokio::select! {
+            biased;
             reusable = self.rest() => reusable,
             () = sleep_until(idle_until) => false,
         };
@@ -158,6 +163,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> Guard<S> {
                 Err(refusal) => return Next::Refused(refusal),
             }
             if end.idle() {
+                // Who asks again soon costs neither a timer nor a place among those who wait for the end.
+                let soon = poll_fn(|cx| match self.poll_fill(cx) {
+                    Poll::Ready(read) => Poll::Ready(Some(read)),
+                    Poll::Pending => self.alarm.poll(cx).map(|()| None),
+                });
+                match soon.await {
+                    Some(read) if read.as_ref().is_ok_and(|read| *read > 0) => continue,
+                    Some(_gone) => return Next::Closed,
+                    None => {}
+                }
                 tokio::select! {
                     biased;
                     read = self.fill() => if read.unwrap_or(0) == 0 { return Next::Closed },
@@ -172,6 +187,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> Guard<S> {
                     read = self.fill() => if read.unwrap_or(0) == 0 { return Next::Closed },
                 }
             }
+        }
+    }
+
+    /// The head needs no reader any more: its request is answered without pingora.
+    pub fn settle(&mut self) {
+        if let Phase::Message(message) = &mut self.phase {
+            message.unread = Bytes::new();
         }
     }
 

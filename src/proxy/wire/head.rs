@@ -14,6 +14,9 @@ use crate::web::{Host, PathError, Target, TargetError};
 /// Most fields.
 const MOST_FIELDS: usize = 100;
 
+/// What browsers send is seldom more.
+const USUAL_FIELDS: usize = 24;
+
 /// A request head that means the same to everybody. It has cookies in it: `Debug` shows no field.
 #[derive(Clone)]
 pub struct Head {
@@ -53,11 +56,10 @@ impl Head {
         let mut lines = Lines(bytes);
         let line = RequestLine::parse(lines.next().unwrap_or_default())?;
         let rest = lines.0;
-        let fields: Vec<FieldLine<'_>> = lines
-            .take_while(|line| !line.is_empty())
-            .take(MOST_FIELDS + 1)
-            .map(FieldLine::parse)
-            .collect::<Result<_, _>>()?;
+        let mut fields = Vec::with_capacity(USUAL_FIELDS);
+        for line in lines.take_while(|line| !line.is_empty()).take(MOST_FIELDS + 1) {
+            fields.push(FieldLine::parse(line)?);
+        }
         if fields.len() > MOST_FIELDS {
             return Err(Refusal::TooManyFields);
         }
@@ -72,15 +74,24 @@ impl Head {
 
         let origin_form = target.to_origin_form();
         let verbatim = line.target.ends_with(origin_form.as_bytes());
-        let first = format!("{} {origin_form} {}\r\n", line.method, line.version.as_str());
+        let (method, version) = (0..line.method.len(), line.version);
+        let first = [line.method, " ", &origin_form, " ", version.as_str(), "\r\n"];
+        let before: usize = first.iter().map(|part| part.len()).sum();
+        let mut text = Vec::with_capacity(before + rest.len());
+        for part in first {
+            text.extend_from_slice(part.as_bytes());
+        }
+        text.extend_from_slice(rest);
+        let text = Bytes::from(text);
+        // pingora keeps the target in this type. What does not fit, it would answer by itself.
+        let place = method.end + 1..method.end + 1 + origin_form.len();
+        PathAndQuery::from_maybe_shared(text.slice(place)).map_err(|_| Refusal::TargetUnusable)?;
+
         let place = |part: &[u8]| {
-            let start = first.len() + (part.as_ptr() as usize - rest.as_ptr() as usize);
+            let start = before + (part.as_ptr() as usize - rest.as_ptr() as usize);
             start..start + part.len()
         };
-        let fields = fields.iter().map(|field| (place(field.name.as_bytes()), place(field.value))).collect();
-        let method = 0..line.method.len();
-        let text = [first.as_bytes(), rest].concat().into();
-        let version = line.version;
+        let fields = fields.into_iter().map(|field| (place(field.name.as_bytes()), place(field.value))).collect();
         let websocket = false;
         let mut head =
             Self { text, method, version, host, target, verbatim, fields, body, websocket, expects_continue };
@@ -139,7 +150,10 @@ impl Head {
 
     /// The values of a field, one for each line, in their order; the name in any letter case.
     pub fn field<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        self.fields().filter(move |(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        let is_it = move |(other, _): &&(Range<usize>, Range<usize>)| {
+            other.len() == name.len() && self.text[other.clone()].eq_ignore_ascii_case(name.as_bytes())
+        };
+        self.fields.iter().filter(is_it).map(|(_, value)| &self.text[value.clone()])
     }
 
     /// All field lines, names and values, as they came.
@@ -180,7 +194,8 @@ impl<'a> Iterator for Lines<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {
-        let end = self.0.windows(2).position(|pair| pair == b"\r\n")?;
+        let end =
+            memchr::memchr_iter(b'\n', self.0).find_map(|at| at.checked_sub(1).filter(|cr| self.0[*cr] == b'\r'))?;
         let line = &self.0[..end];
         self.0 = &self.0[end + 2..];
         Some(line)
@@ -211,12 +226,7 @@ fn judge_expectation<'a>(version: Version, mut values: impl Iterator<Item = &'a 
 fn parse_target(bytes: &[u8], host: &Host) -> Result<Target, Refusal> {
     let beyond_ascii = Refusal::Target(TargetError::Path(PathError::Character));
     let text = std::str::from_utf8(bytes).map_err(|_| beyond_ascii)?;
-    let target = Target::parse(text, host).map_err(Refusal::Target)?;
-    // pingora keeps the target in this type. What does not fit, it would answer by itself.
-    match PathAndQuery::try_from(target.to_origin_form()) {
-        Ok(_) => Ok(target),
-        Err(_) => Err(Refusal::TargetUnusable),
-    }
+    Target::parse(text, host).map_err(Refusal::Target)
 }
 
 #[cfg(test)]

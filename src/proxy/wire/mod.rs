@@ -27,6 +27,7 @@
 //!
 //! The pure part (no sockets, no time): [`Head`], [`Body`], [`Refusal`]. The moving part: [`Guard`].
 
+mod alarm;
 mod answer;
 mod body;
 mod chunks;
@@ -52,6 +53,7 @@ mod tests;
 #[cfg(test)]
 mod through_pingora;
 
+pub(in crate::proxy) use alarm::{Alarm, BRIEF};
 pub use body::Body;
 pub use framing::BodyKind;
 pub use guard::{FAREWELL, Guard, Next, drained};

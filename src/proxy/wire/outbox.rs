@@ -33,6 +33,10 @@ impl Outbox {
         if bytes.len() >= CAPACITY {
             return Pin::new(socket).poll_write(cx, bytes);
         }
+        if self.0.capacity() == 0 {
+            // At once: else it grows with each piece, and is copied each time.
+            self.0.reserve(CAPACITY);
+        }
         self.0.extend_from_slice(bytes);
         Poll::Ready(Ok(bytes.len()))
     }

@@ -2,9 +2,10 @@
 
 use std::{sync::OnceLock, time::Duration};
 
-use prometheus_client::metrics::{counter::Counter, family::Family};
+use prometheus_client::metrics::family::Family;
 
 use super::{
+    counter::Counter,
     histogram::{Bounds, Histogram},
     word::{LabelSet, Word},
 };

@@ -14,6 +14,8 @@ use prometheus_client::{
     metrics::{MetricType, TypedMetric, family::MetricConstructor},
 };
 
+use super::counter::PerThread;
+
 /// The upper bounds of buckets, in microseconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds(&'static [u64]);
@@ -36,46 +38,55 @@ impl MetricConstructor<Histogram> for Bounds {
     }
 }
 
+/// Most buckets: one for each bound, and one for what is beyond them.
+const BUCKETS: usize = 16;
+
 /// A histogram. Clones are one.
 #[derive(Clone, Debug)]
-pub(super) struct Histogram(Arc<Inner>);
+pub(super) struct Histogram(Bounds, Arc<PerThread<Durations>>);
 
-#[derive(Debug)]
-struct Inner {
-    bounds: Bounds,
-    /// One for each bound, and one for what is beyond them.
-    buckets: Vec<AtomicU64>,
+/// What one thread took down, or a few.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Durations {
+    buckets: [AtomicU64; BUCKETS],
     nanos: AtomicU64,
 }
 
 impl Histogram {
     /// An empty one.
     pub(super) fn new(bounds: Bounds) -> Self {
-        let buckets = (0..=bounds.0.len()).map(|_| AtomicU64::new(0)).collect();
-        Self(Arc::new(Inner { bounds, buckets, nanos: AtomicU64::new(0) }))
+        Self(bounds, Arc::default())
     }
 
     /// Takes down a duration.
     pub(super) fn observe(&self, duration: Duration) {
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        let bounds = self.0.bounds.0;
+        let Self(Bounds(bounds), places) = self;
+        let Some(Durations { buckets, nanos: sum }) = places.own() else { return };
         let place = bounds.iter().position(|bound| nanos <= bound.saturating_mul(1000)).unwrap_or(bounds.len());
-        if let Some(bucket) = self.0.buckets.get(place) {
+        if let Some(bucket) = buckets.get(place) {
             bucket.fetch_add(1, Ordering::Relaxed);
         }
-        self.0.nanos.fetch_add(nanos, Ordering::Relaxed);
+        sum.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    /// What all threads took down in one bucket.
+    fn bucket(&self, place: usize) -> u64 {
+        let counts = self.1.iter().filter_map(|one| one.buckets.get(place));
+        counts.map(|count| count.load(Ordering::Relaxed)).sum()
     }
 }
 
 impl EncodeMetric for Histogram {
     #[expect(clippy::cast_precision_loss, reason = "fractions of a second that nobody would miss")]
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
-        let bounds = self.0.bounds.0.iter().map(|micros| *micros as f64 / 1e6).chain([f64::INFINITY]);
-        let counts = self.0.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed));
-        let buckets: Vec<_> = bounds.zip(counts).collect();
+        let bounds = self.0.0.iter().map(|micros| *micros as f64 / 1e6).chain([f64::INFINITY]);
+        let buckets: Vec<_> = bounds.enumerate().map(|(place, bound)| (bound, self.bucket(place))).collect();
         // The sum of what is shown, so that buckets and count always agree.
         let count = buckets.iter().map(|(_, count)| count).sum();
-        let sum = self.0.nanos.load(Ordering::Relaxed) as f64 / 1e9;
+        let nanos = self.1.iter().map(|one| one.nanos.load(Ordering::Relaxed)).fold(0, u64::wrapping_add);
+        let sum = nanos as f64 / 1e9;
         encoder.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
     }
 
@@ -113,5 +124,18 @@ mod tests {
             assert!(text.lines().any(|one| one == line), "{line}: {text}");
         }
         assert_eq!(text.lines().filter(|line| line.contains("_bucket")).count(), 14);
+        assert!(Bounds::INSIDE.0.len() < BUCKETS && Bounds::OUTSIDE.0.len() < BUCKETS);
+    }
+
+    #[test]
+    fn many_threads_lose_nothing() {
+        let histogram = Histogram::new(Bounds::OUTSIDE);
+        std::thread::scope(|scope| {
+            for _ in 0..40 {
+                scope.spawn(|| (1..=1_000).for_each(|millis| histogram.observe(Duration::from_millis(millis))));
+            }
+        });
+        let all: Vec<_> = (0..=Bounds::OUTSIDE.0.len()).map(|place| histogram.bucket(place)).collect();
+        assert_eq!(all, [40, 40, 120, 200, 600, 1_000, 2_000, 6_000, 10_000, 20_000, 0, 0, 0, 0, 0, 0]);
     }
 }

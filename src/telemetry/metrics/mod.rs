@@ -3,6 +3,7 @@
 //! There is one [`Metrics`] in a process. It outlives every reload of the configuration: what a reload replaces gets
 //! its counters from here, and finds those that it had. `docs/metrics.md` describes each of them; a test compares.
 
+mod counter;
 mod counts;
 mod histogram;
 mod names;
@@ -16,13 +17,10 @@ mod words;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use prometheus_client::{
-    encoding::text::encode_registry,
-    metrics::{counter::Counter, gauge::Gauge},
-    registry::Registry,
-};
+use prometheus_client::{encoding::text::encode_registry, metrics::gauge::Gauge, registry::Registry};
 
 use self::{
+    counter::Counter,
     counts::{Counters, Histograms},
     histogram::Bounds,
     names::Names,

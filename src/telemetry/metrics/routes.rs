@@ -3,9 +3,7 @@
 
 use std::sync::OnceLock;
 
-use prometheus_client::metrics::counter::Counter;
-
-use super::{Metrics, counts::Counters, word::Word, words::Decision};
+use super::{Metrics, counter::Counter, counts::Counters, word::Word, words::Decision};
 
 /// The counters of a table of routes.
 #[derive(Debug)]

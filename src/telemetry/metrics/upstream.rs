@@ -2,10 +2,9 @@
 
 use std::{sync::OnceLock, time::Duration};
 
-use prometheus_client::metrics::counter::Counter;
-
 use super::{
     Metrics,
+    counter::Counter,
     counts::Counters,
     histogram::Histogram,
     recent::{Last, LastOne},
