@@ -266,23 +266,30 @@ impl Guest {
         session.set_write_timeout(Some(WRITE_TIMEOUT));
         let served = generation.proxy.process_new_http(session, &self.service.drain);
         let served = served.instrument(traced.clone()).instrument(span.clone());
-        let mut served = pin!(in_request(Arc::clone(&exchange) as _, served));
-        let over = || {
-            let reset = lender.take().is_some_and(|mut voice| voice.was_reset());
-            if reset { End::Wasted } else { End::Served }
-        };
-        tokio::select! {
-            biased;
-            _ = &mut served => return over(),
-            () = sleep(BRIEF) => {}
-        }
-        let last_word = tokio::select! {
-            _ = served => return over(),
-            never = connection::becomes_a_stream(&self.service.streams) => match never {},
-            () = exchange.overdue() => within(&|| Some(connection::late(&exchange, connections))),
-            over = exchange.session_over(&connections.sessions) => {
-                within(&|| connection::ended(&exchange, connections, &over))
+        // pingora's part ends with this block, whoever ends it: it holds the voice.
+        let last_word = {
+            let mut served = pin!(in_request(Arc::clone(&exchange) as _, served));
+            let is_brief = tokio::select! {
+                biased;
+                _ = &mut served => true,
+                () = sleep(BRIEF) => false,
+            };
+            if is_brief {
+                None
+            } else {
+                tokio::select! {
+                    _ = served => None,
+                    never = connection::becomes_a_stream(&self.service.streams) => match never {},
+                    () = exchange.overdue() => Some(within(&|| Some(connection::late(&exchange, connections)))),
+                    over = exchange.session_over(&connections.sessions) => {
+                        Some(within(&|| connection::ended(&exchange, connections, &over)))
+                    }
+                }
             }
+        };
+        let Some(last_word) = last_word else {
+            let reset = lender.take().is_some_and(|mut voice| voice.was_reset());
+            return if reset { End::Wasted } else { End::Served };
         };
         if let Some(voice) = lender.take() {
             let facts = &exchange.facts;
