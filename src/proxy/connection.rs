@@ -71,6 +71,7 @@ pub async fn serve(service: Service, tls: Option<Arc<tls::Acceptor>>, socket: Tc
 }
 
 /// How serving a request ends.
+#[expect(clippy::large_enum_variant, reason = "nearly all are of the large kind, and it is not kept")]
 enum End {
     /// It was answered; with what the next request may come on.
     Served(Option<Guard<Lent<Client>>>),
