@@ -2,7 +2,7 @@
 //! name. `make count` has the whole request.
 #![allow(clippy::expect_used, clippy::unwrap_used, missing_docs, reason = "it measures, or ends")]
 
-use std::{hint::black_box, sync::Arc, time::Duration};
+use std::{borrow::Cow, hint::black_box, sync::Arc, time::Duration};
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::FutureExt;
@@ -258,9 +258,9 @@ fn record() -> Record {
 struct Told<'a>(&'a Record);
 
 impl Values for Told<'_> {
-    fn value(&self, variable: &Variable) -> Option<String> {
+    fn value(&self, variable: &Variable) -> Option<Cow<'_, str>> {
         match variable {
-            Variable::AccessToken => Some(self.0.grant.access_token.expose().to_owned()),
+            Variable::AccessToken => Some(self.0.grant.access_token.expose().into()),
             Variable::Subject
             | Variable::Email
             | Variable::EmailVerified
