@@ -1,6 +1,10 @@
 //! That a request becomes no dearer in silence: how `make count` judges its figures, and that the change log has a word of
 //! those that are kept.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "a test fails by panicking; the guard is of a program of its own"
+)]
 
 #[path = "../benches/count/guard.rs"]
 mod guard;

@@ -31,7 +31,7 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use guard::{Figures, Kept};
+use guard::Kept;
 use scenario::{Bench, Programs, SCENARIOS, Scenario, Who};
 use support::Site;
 
@@ -98,9 +98,8 @@ async fn run() -> Result<(), String> {
         );
         // What pingora costs is not ours to keep.
         if scenario.who == Who::Gateway {
-            let mut note = |kind: &str, figure| {
-                counted.entry(kind.into()).or_insert_with(Figures::new).insert(scenario.name.into(), figure)
-            };
+            let mut note =
+                |kind: &str, figure| counted.entry(kind.into()).or_default().insert(scenario.name.into(), figure);
             note(INSTRUCTIONS, instructions.median.round());
             note(SYSTEM_CALLS, calls.steady().round());
         }
