@@ -7,7 +7,10 @@ use schoolgate::{
     clock::{Clock, Stopwatch, SystemClock},
     entropy::SystemEntropy,
     identity::Organization,
-    session::{Codec, End, RedisStore, RedisUrl, Revocation, Sealer, Selector, SessionKey, Sessions, Store, Waiting},
+    session::{
+        Codec, End, RedisStore, RedisUrl, Revocation, Sealer, Selector, SessionKey, Sessions, Store, StoreError,
+        Waiting,
+    },
 };
 
 use super::{

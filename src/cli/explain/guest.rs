@@ -74,7 +74,17 @@ impl Values for Guest {
                 "email_verified" => self.value(&Variable::EmailVerified),
                 _ => None,
             },
-            other => other.of_person(&self.person, &self.scopes),
+            Variable::Subject
+            | Variable::Email
+            | Variable::EmailVerified
+            | Variable::IsPrivateEmail
+            | Variable::Organization
+            | Variable::Scopes
+            | Variable::AuthTime
+            | Variable::AccessToken
+            | Variable::AccessTokenExpiresAt
+            | Variable::IdToken
+            | Variable::SessionId => variable.of_person(&self.person, &self.scopes),
         };
         let unknown = || match variable {
             Variable::Subject | Variable::Email | Variable::EmailVerified | Variable::Organization => None,
