@@ -258,3 +258,22 @@ async fn an_app_that_wants_tls_and_is_asked_in_clear_is_told_apart() {
     program.logged("event=\"upstream_failed\" app=\"tls\"").await;
     assert!(program.log().contains("if the app wants TLS, its upstream is an https:// URL"), "{}", program.log());
 }
+
+/// Nobody's request has a span, until somebody asks for the fields of one.
+#[tokio::test]
+async fn a_directive_that_names_a_field_of_requests_is_heard() {
+    let site = Site::start().await;
+    std::fs::write(site.path("gateway.toml"), site.configuration(&[])).unwrap();
+    let mut command = Program::command(&["run", "--config", site.path("gateway.toml").to_str().unwrap()]);
+    command.env("RUST_LOG", format!("warn,schoolgate::server=info,[request{{host={HOST}}}]=info"));
+    let mut program = Program::watched(command);
+    program.started().await;
+    for host in ["nobody.school.example", HOST] {
+        let _ = Request::get("/public/asked").header("Host", host).send(program.address()).await;
+    }
+    program.logged("event=\"request\"").await;
+    program.terminate().await;
+    let (_, log) = program.ended().await;
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("event=\"request\"")).collect();
+    assert!(lines.len() == 1 && lines[0].contains(&format!("host={HOST:?}")), "{log}");
+}

@@ -91,14 +91,21 @@ impl Ground {
     }
 }
 
-/// The program and the bare pingora: those that are named, else as they are shipped. `cargo bench` has put a program
-/// that is linked faster in their place, so that they are built after it, and kept aside.
+/// The program and the bare pingora: those that are named, else as they are shipped, and out of reach of whoever builds
+/// meanwhile.
 fn programs(options: &Options, folder: &Path) -> Result<(PathBuf, PathBuf), String> {
     if let (Some(program), Some(bare)) = (&options.program, &options.bare) {
         return Ok((program.clone(), bare.clone()));
     }
     let mut command = Command::new(env!("CARGO"));
     command.args(["build", "--release", "--locked", "--bin", "schoolgate", "--example", "pass-through"]);
+    // What cargo tells this program of itself would be news to the build scripts, and all would be built anew.
+    for (name, _) in std::env::vars_os() {
+        let told = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_TARGET_TMPDIR"];
+        if told.iter().any(|begin| name.to_string_lossy().starts_with(begin)) {
+            command.env_remove(name);
+        }
+    }
     let status = command.current_dir(env!("CARGO_MANIFEST_DIR")).status().map_err(|error| error.to_string())?;
     if !status.success() {
         return Err(format!("{command:?}: {status}"));

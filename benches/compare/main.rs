@@ -1,5 +1,5 @@
 //! schoolgate and other proxies on this machine, side by side. `make bench`, or
-//! `cargo bench --bench compare -- --only auth --peers nginx,bare,schoolgate --rounds 5 --seconds 4`.
+//! `cargo bench --profile dev --bench compare -- --only auth --peers nginx,bare,schoolgate --rounds 5 --seconds 4`.
 //! docs/performance.md says how it measures and what came of it.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it speaks")]
 
@@ -95,7 +95,7 @@ fn compare(options: &Options) -> Result<(), String> {
     }
     let arguments: Vec<_> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let run = Run {
-        command: format!("cargo bench --bench compare -- {}", arguments.join(" ")),
+        command: format!("cargo bench --locked --profile dev --bench compare -- {}", arguments.join(" ")),
         machine,
         rounds: options.rounds,
         seconds: options.seconds,

@@ -71,12 +71,12 @@ pub fn unsaid(kept: &Kept, changelog: &str) -> Vec<String> {
         for (name, &figure) in figures {
             let missing = match items.iter().filter(of_kind).find_map(|item| said(item, name)) {
                 Some(said) if figure <= said * (1.0 + TOLERANCE) => continue,
-                Some(said) => format!("the last word of it was {said}"),
-                None => "no word of it yet".to_owned(),
+                Some(said) => format!("the last word of it in CHANGELOG.md was {said}"),
+                None => "CHANGELOG.md has no word of it yet".to_owned(),
             };
             let begin = kind[..1].to_uppercase() + &kind[1..].replace('-', " ");
             unsaid.push(format!(
-                "{name}: {figure} {kind} are kept, and CHANGELOG.md has {missing}. Add to its topmost section why, as in \
+                "{name}: {figure} {kind} are kept, and {missing}. Add to its topmost section why, as in \
                  \"- {begin} of a request (`make count`): {name} {figure}, because ...\"."
             ));
         }

@@ -40,7 +40,7 @@ impl Kind {
     pub const REQUESTS: [Self; 3] = [
         Self { name: "keep-alive connection, HTTP/1.1", count: 1000, what: What::KeepAlive, tls: false },
         Self { name: "the same, TLS 1.3", count: 1000, what: What::KeepAlive, tls: true },
-        Self { name: "connection of HTTP/2, TLS 1.3, after 10 streams", count: 100, what: What::Http2, tls: true },
+        Self { name: "connection of HTTP/2, TLS 1.3, after 10 streams", count: 1000, what: What::Http2, tls: true },
     ];
 
     pub const WEBSOCKETS: [Self; 2] = [
@@ -95,8 +95,10 @@ async fn one(app: &App, kind: Kind, which: Which) -> Option<Value> {
     let during = Memory::of(&proxy.pids);
     drop(open);
     sleep(REST).await;
-    // Somebody comes by: an allocator gives back what it has when it is asked for something.
-    drop(kind.open_all(&proxy, 2 * AT_ONCE).await);
+    // Others come: an allocator gives back what it has when it is asked for something.
+    for _ in 0..50 {
+        drop(kind.open_all(&proxy, 2 * AT_ONCE).await);
+    }
     sleep(REST).await;
     let after = Memory::of(&proxy.pids);
     let each = |now: u64, before: u64| (now as f64 - before as f64) / count as f64;

@@ -79,7 +79,8 @@ async fn insert(store: &Arc<FileStore>, writers: usize, first: usize, count: usi
                     if number >= first + count {
                         return;
                     }
-                    store.insert(people::id(number).key(), people::session(number)).await.unwrap();
+                    // Again, where a disk that others use too lets it wait.
+                    while store.insert(people::id(number).key(), people::session(number)).await.is_err() {}
                 }
             })
         })
@@ -121,7 +122,7 @@ pub(crate) async fn look(folder: &Path, count: usize) {
     say(part, "memory of a session in the near cache", (resident() - before) / near as f64, "bytes");
     let mut times = Vec::new();
     for _ in 0..9 {
-        times.push(open(&sessions, 0..near.min(1_000)).await);
+        times.push(open_again(&sessions, near.min(1_000), 100).await);
     }
     say(part, "cookie to session, in the near cache", median(times), "ns");
     open(&sessions, 0..count).await;
@@ -131,14 +132,24 @@ pub(crate) async fn look(folder: &Path, count: usize) {
     say(part, &format!("sweeping {swept} sessions, by the clock on the wall"), stopwatch.elapsed().as_secs_f64(), "s");
 }
 
-/// Opens sessions; gives back the nanoseconds for each.
-pub(crate) async fn open(sessions: &Sessions, numbers: std::ops::Range<usize>) -> f64 {
-    let ids: Vec<_> = numbers.map(people::id).collect();
-    let before = busy();
-    for id in &ids {
-        assert!(sessions.open(id).await.unwrap().is_some());
+/// Opens sessions.
+async fn open(sessions: &Sessions, numbers: std::ops::Range<usize>) {
+    for number in numbers {
+        assert!(sessions.open(&people::id(number)).await.unwrap().is_some());
     }
-    (busy() - before).as_nanos() as f64 / ids.len() as f64
+}
+
+/// Opens the first sessions so many times, for the clock of the system is a coarse one; gives back the nanoseconds for
+/// one.
+pub(crate) async fn open_again(sessions: &Sessions, count: usize, times: usize) -> f64 {
+    let ids: Vec<_> = (0..count).map(people::id).collect();
+    let before = busy();
+    for _ in 0..times {
+        for id in &ids {
+            assert!(sessions.open(id).await.unwrap().is_some());
+        }
+    }
+    (busy() - before).as_nanos() as f64 / (count * times) as f64
 }
 
 fn file(folder: &Path) -> PathBuf {

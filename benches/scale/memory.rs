@@ -89,7 +89,9 @@ pub(crate) async fn measure(count: usize) {
 pub(crate) fn ticks(count: usize, looks: usize) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let many = filled(count).await;
-        look(&many, &uniform(0, looks, count)).await;
+        let (many, cookies) = (filled(count).await, uniform(0, 1_000, count));
+        for _ in 0..looks.div_ceil(cookies.len()) {
+            look(&many, &cookies).await;
+        }
     });
 }

@@ -78,7 +78,7 @@ pub(crate) fn session(number: usize) -> Stored {
     let now = SystemClock.now();
     let scopes = ScopeSet::parse("edu.users.read edu.classes.read").unwrap();
     let sub = format!("{:06}.{}.{:04}", number % 1_000_000, hex(&bytes::<16>(number, 2)), number % 2400);
-    let email = format!("pupil.number{number}@school.example");
+    let email = format!("pupil{number}@school.example");
     let claims = claims(number, &sub, &email, now);
     let header = r#"{"kid":"Sf2lFqwkpX","alg":"RS256"}"#;
     let parts =

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwapOption;
 use tokio::{
     select,
     sync::{Notify, watch},
@@ -48,21 +49,21 @@ pub(super) struct Keeper {
     sessions: Arc<Sessions>,
     clock: SharedClock,
     entropy: SharedEntropy,
-    state: Mutex<State>,
+    /// The set that was read last, and when: read by every request, so without a lock.
+    known: ArcSwapOption<(Arc<KeySet>, Timestamp)>,
+    failed: Mutex<Option<Failure>>,
     wanted: Notify,
     looks: watch::Sender<u64>,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    known: Option<(Arc<KeySet>, Timestamp)>,
-    failed: Option<(AssertionError, Timestamp)>,
-}
+/// Why there is no set, and since when.
+type Failure = (AssertionError, Timestamp);
 
 impl Keeper {
     pub(super) fn new(sessions: Arc<Sessions>, clock: SharedClock, entropy: SharedEntropy) -> Self {
         let (looks, _) = watch::channel(0);
-        Self { sessions, clock, entropy, state: Mutex::default(), wanted: Notify::new(), looks }
+        let (known, failed) = (ArcSwapOption::empty(), Mutex::default());
+        Self { sessions, clock, entropy, known, failed, wanted: Notify::new(), looks }
     }
 
     /// The set, to sign with: the one at hand, without a look at the store; when there is none, what the next look
@@ -71,7 +72,11 @@ impl Keeper {
     /// # Errors
     /// When there is none.
     pub(super) async fn set(&self) -> Result<Arc<KeySet>, AssertionError> {
+        if let Some(answer) = self.at_hand() {
+            return answer;
+        }
         let mut looks = self.looks.subscribe();
+        // It may have come before anybody listened.
         if let Some(answer) = self.at_hand() {
             return answer;
         }
@@ -82,25 +87,31 @@ impl Keeper {
 
     /// The set that was read last, however long ago: what is public of it does no harm.
     pub(super) fn last_known(&self) -> Option<Arc<KeySet>> {
-        self.state().known.as_ref().map(|(set, _)| Arc::clone(set))
+        self.known.load().as_ref().map(|known| Arc::clone(&known.0))
     }
 
     /// How it stands, without a look at the store: since when the key signs, or why nobody can sign.
     pub(super) fn status(&self) -> Result<Timestamp, AssertionError> {
         let now = self.clock.now();
-        let fresh = self.state().known.clone().filter(|(_, read)| now.since(*read) < STALE);
-        if let Some(since) = fresh.and_then(|(set, _)| set.signs_since(now)) {
+        if let Some(since) = self.fresh(now).and_then(|set| set.signs_since(now)) {
             return Ok(since);
         }
-        Err(self.state().failed.as_ref().map_or(AssertionError::Late, |(error, _)| error.clone()))
+        Err(self.failed().as_ref().map_or(AssertionError::Late, |(error, _)| error.clone()))
     }
 
     fn at_hand(&self) -> Option<Result<Arc<KeySet>, AssertionError>> {
         let now = self.clock.now();
-        let state = self.state();
-        let fresh = state.known.as_ref().filter(|(_, read)| now.since(*read) < STALE);
-        let failed = state.failed.as_ref().filter(|(_, when)| *when <= now && now.since(*when) < COOL_DOWN);
-        fresh.map(|(set, _)| Ok(Arc::clone(set))).or_else(|| failed.map(|(error, _)| Err(error.clone())))
+        if let Some(set) = self.fresh(now) {
+            return Some(Ok(set));
+        }
+        let failed = self.failed();
+        let failed = failed.as_ref().filter(|(_, when)| *when <= now && now.since(*when) < COOL_DOWN);
+        failed.map(|(error, _)| Err(error.clone()))
+    }
+
+    fn fresh(&self, now: Timestamp) -> Option<Arc<KeySet>> {
+        let known = self.known.load();
+        known.as_ref().filter(|known| now.since(known.1) < STALE).map(|known| Arc::clone(&known.0))
     }
 
     /// Looks after the set for as long as it is polled.
@@ -158,15 +169,15 @@ impl Keeper {
     }
 
     fn learn(&self, set: KeySet, now: Timestamp) {
-        self.state().known = Some((Arc::new(set), now));
+        self.known.store(Some(Arc::new((Arc::new(set), now))));
     }
 
     /// Remembers what came of a look, and says it once.
     fn remember(&self, outcome: Result<(), AssertionError>) {
-        let mut state = self.state();
+        let mut state = self.failed();
         let failed = outcome.err().map(|error| (error, self.clock.now()));
-        let before = std::mem::replace(&mut state.failed, failed);
-        match (before, &state.failed) {
+        let before = std::mem::replace(&mut *state, failed);
+        match (before, &*state) {
             (Some((before, _)), Some((now, _))) if before == *now => {}
             (_, Some((error, _))) => tracing::warn!(event = "assertion_keys_unavailable", reason = %error),
             (Some(_), None) => tracing::info!(event = "assertion_keys_back"),
@@ -174,8 +185,8 @@ impl Keeper {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn failed(&self) -> MutexGuard<'_, Option<Failure>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Apps and routes in words.
 
+use std::borrow::Cow;
+
 use http::{HeaderName, Method};
 
 use crate::{
@@ -116,7 +118,7 @@ pub(super) fn template(template: &Template) -> String {
 struct Names;
 
 impl Values for Names {
-    fn value(&self, variable: &Variable) -> Option<String> {
+    fn value(&self, variable: &Variable) -> Option<Cow<'_, str>> {
         Some(match variable {
             Variable::Subject => "{sub}".into(),
             Variable::Email => "{email}".into(),
@@ -129,7 +131,7 @@ impl Values for Names {
             Variable::AccessTokenExpiresAt => "{access_token_expires_at}".into(),
             Variable::IdToken => "{id_token}".into(),
             Variable::SessionId => "{session_id}".into(),
-            Variable::Claim(name) => format!("{{claim:{name}}}"),
+            Variable::Claim(name) => format!("{{claim:{name}}}").into(),
         })
     }
 }

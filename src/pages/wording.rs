@@ -111,8 +111,6 @@ fn roughly(minutes: u64) -> String {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::identity::{Email, Subject};
 

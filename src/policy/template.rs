@@ -1,6 +1,9 @@
 //! Header templates: what an app is told about a person.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    borrow::Cow,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use http::{HeaderName, HeaderValue};
 
@@ -78,16 +81,17 @@ impl Variable {
     /// Its value when it is one of a person or their grant; those of a session and its tokens, claims among them, are
     /// not.
     #[must_use]
-    pub fn of_person(&self, person: &Person, scopes: &ScopeSet) -> Option<String> {
+    pub fn of_person<'a>(&self, person: &'a Person, scopes: &'a ScopeSet) -> Option<Cow<'a, str>> {
+        let flag = |flag| Cow::Borrowed(if flag { "true" } else { "false" });
         let email = person.email.as_ref();
         match self {
-            Self::Subject => Some(person.subject.to_string()),
-            Self::Email => email.map(|email| email.address.to_string()),
-            Self::EmailVerified => email.map(|email| email.verified.to_string()),
-            Self::IsPrivateEmail => person.is_private_email.map(|private| private.to_string()),
-            Self::Organization => person.organization.as_ref().map(ToString::to_string),
-            Self::Scopes => Some(scopes.to_string()),
-            Self::AuthTime => person.auth_time.map(|seconds| seconds.to_string()),
+            Self::Subject => Some(person.subject.as_str().into()),
+            Self::Email => email.map(|email| Cow::Borrowed(&*email.address)),
+            Self::EmailVerified => email.map(|email| flag(email.verified)),
+            Self::IsPrivateEmail => person.is_private_email.map(flag),
+            Self::Organization => person.organization.as_ref().map(|organization| organization.as_str().into()),
+            Self::Scopes => Some(scopes.as_str().into()),
+            Self::AuthTime => person.auth_time.map(|seconds| seconds.to_string().into()),
             Self::Claim(_) | Self::AccessToken | Self::AccessTokenExpiresAt | Self::IdToken | Self::SessionId => None,
         }
     }
@@ -96,7 +100,7 @@ impl Variable {
 /// Gives the values of variables; `None` when there is none.
 pub trait Values {
     /// The value of one variable.
-    fn value(&self, variable: &Variable) -> Option<String>;
+    fn value(&self, variable: &Variable) -> Option<Cow<'_, str>>;
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,7 +160,7 @@ impl Template {
                 }
             }
         }
-        let mut value = HeaderValue::from_bytes(filled.as_bytes()).ok()?;
+        let mut value = HeaderValue::try_from(filled).ok()?;
         value.set_sensitive(true);
         Some(value)
     }
@@ -174,6 +178,7 @@ impl Template {
 pub struct HeaderSet {
     entries: Vec<(HeaderName, Template)>,
     id: u64,
+    names_the_access_token: bool,
 }
 
 /// Counts the sets of this process, so that what was filled in for one is never taken for another's.
@@ -201,7 +206,11 @@ impl HeaderSet {
             kept.retain(|(other, _)| *other != name);
             kept.push((name, template));
         }
-        Self { entries: kept, id: NEXT_ID.fetch_add(1, Ordering::Relaxed) }
+        let names_the_access_token = kept
+            .iter()
+            .flat_map(|(_, template)| template.variables())
+            .any(|variable| matches!(variable, Variable::AccessToken | Variable::AccessTokenExpiresAt));
+        Self { entries: kept, id: NEXT_ID.fetch_add(1, Ordering::Relaxed), names_the_access_token }
     }
 
     /// This set with `others` added; the same name is replaced.
@@ -229,10 +238,7 @@ impl HeaderSet {
     /// Whether an app gets the access token here, so that it must be fresh.
     #[must_use]
     pub fn names_the_access_token(&self) -> bool {
-        self.entries
-            .iter()
-            .flat_map(|(_, template)| template.variables())
-            .any(|variable| matches!(variable, Variable::AccessToken | Variable::AccessTokenExpiresAt))
+        self.names_the_access_token
     }
 }
 
@@ -243,13 +249,13 @@ mod tests {
     struct Known;
 
     impl Values for Known {
-        fn value(&self, variable: &Variable) -> Option<String> {
+        fn value(&self, variable: &Variable) -> Option<Cow<'_, str>> {
             match variable {
                 Variable::Subject => Some("000264.Abc.RUtP".into()),
                 Variable::AccessToken => Some("a1.0.x".into()),
                 Variable::Claim(name) if name == "name" => Some("Zoë".into()),
                 Variable::Claim(name) if name == "bad" => Some("a\r\nX-Admin: 1".into()),
-                Variable::Scopes => Some(String::new()),
+                Variable::Scopes => Some("".into()),
                 Variable::Email
                 | Variable::EmailVerified
                 | Variable::IsPrivateEmail

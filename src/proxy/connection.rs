@@ -2,7 +2,6 @@
 
 use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
-use futures_util::future::OptionFuture;
 use http::Method;
 use pingora::{
     apps::HttpServerApp, protocols::http::ServerSession, proxy::HttpProxy, server::configuration::ServerConf,
@@ -71,13 +70,23 @@ pub async fn serve(service: Service, tls: Option<Arc<tls::Acceptor>>, socket: Tc
     }
 }
 
+/// How serving a request ends.
+enum End {
+    /// It was answered; with what the next request may come on.
+    Served(Option<Guard<Lent<Client>>>),
+    /// The app has let its time pass.
+    Late,
+    /// Its session has ended, or may have.
+    Over(Over),
+}
+
 /// Serves the requests of somebody who has been let in and speaks HTTP/1.1.
 pub(super) async fn attend(service: Service, visitor: Visitor) {
     let Service { generations, mut drain, streams } = service;
     let Visitor { client, peer, speaker, begun, certificate } = visitor;
     let (lender, lent) = Lender::lend(client);
     let mut guard = Guard::new(lent, peer.clone(), generations.now().connections.limits).holding(&begun);
-    let mut alarm = Alarm::new();
+    let mut alarm = Alarm::default();
     loop {
         let next = guard.next_head(&mut drain).await;
         // From here to its end a request has the same rules, whatever is reloaded meanwhile.
@@ -99,30 +108,35 @@ pub(super) async fn attend(service: Service, visitor: Visitor) {
         let (span, traced) = access_log::spans(&exchange.facts, connections.scheme);
         let served =
             serve_one(&generation, guard, &exchange, &drain).instrument(traced.clone()).instrument(span.clone());
-        let mut served = pin!(OptionFuture::from(Some(in_request(Arc::clone(&exchange) as _, served))));
-        alarm.put_off(exchange.born());
-        let brief = tokio::select! {
-            biased;
-            reused = &mut served => Some(reused.flatten()),
-            () = alarm.rings() => None,
+        // pingora's part ends with this block, whoever ends it: it holds the socket.
+        let end = {
+            let mut served = pin!(in_request(Arc::clone(&exchange) as _, served));
+            alarm.put_off(exchange.born());
+            let brief = tokio::select! {
+                biased;
+                reused = &mut served => Some(End::Served(reused)),
+                () = alarm.rings() => None,
+            };
+            match brief {
+                Some(end) => end,
+                None => tokio::select! {
+                    reused = served => End::Served(reused),
+                    never = becomes_a_stream(&streams) => match never {},
+                    () = exchange.overdue() => End::Late,
+                    over = exchange.session_over(&connections.sessions) => End::Over(over),
+                },
+            }
         };
-        let reused = match brief {
-            Some(reused) => reused,
-            None => tokio::select! {
-                reused = &mut served => reused.flatten(),
-                never = becomes_a_stream(&streams) => match never {},
-                () = exchange.overdue() => {
-                    // pingora's part ends first: it holds the socket.
-                    served.set(None.into());
-                    let last = too_late(&lender, &peer, &exchange, connections).instrument(traced).instrument(span);
-                    return in_request(Arc::clone(&exchange) as _, last).await;
-                }
-                over = exchange.session_over(&connections.sessions) => {
-                    served.set(None.into());
-                    let last = cut(&lender, &peer, &exchange, connections, over).instrument(traced).instrument(span);
-                    return in_request(Arc::clone(&exchange) as _, last).await;
-                }
-            },
+        let reused = match end {
+            End::Served(reused) => reused,
+            End::Late => {
+                let last = too_late(&lender, &peer, &exchange, connections).instrument(traced).instrument(span);
+                return in_request(Arc::clone(&exchange) as _, last).await;
+            }
+            End::Over(over) => {
+                let last = cut(&lender, &peer, &exchange, connections, over).instrument(traced).instrument(span);
+                return in_request(Arc::clone(&exchange) as _, last).await;
+            }
         };
         match reused {
             Some(next) => guard = next.under(generations.now().connections.limits),

@@ -17,8 +17,7 @@ use governor::{
 };
 
 use super::{
-    Answer, Exchange, Settings, UpstreamsError, app_cookies::AppCookies, identity_headers::IdentityHeaders,
-    upstreams::Upstreams,
+    Answer, Exchange, Settings, UpstreamsError, app_cookies::AppCookies, prepared::Prepared, upstreams::Upstreams,
 };
 use crate::{
     assertion::Assertions,
@@ -36,7 +35,7 @@ pub struct Gateway {
     pub(super) settings: Settings,
     pub(super) table: Table,
     pub(super) signin: Arc<SignIn>,
-    pub(super) headers: IdentityHeaders,
+    pub(super) headers: Prepared,
     pub(super) assertions: Option<Arc<Assertions>>,
     pub(super) upstreams: Arc<Upstreams>,
     pub(super) app_cookies: AppCookies,
@@ -63,7 +62,7 @@ impl Gateway {
         let sign_ins = SignInRate::new(settings.sign_in_rate_per_ip, clock.clone());
         let upstreams = Arc::new(Upstreams::new(&table, &metrics)?);
         let routes = Routes::new(&metrics, table.names());
-        let (headers, app_cookies, assertions) = (IdentityHeaders::default(), AppCookies::default(), None);
+        let (headers, app_cookies, assertions) = (Prepared::default(), AppCookies::default(), None);
         Ok(Self {
             settings,
             table,

@@ -1,56 +1,24 @@
-//! Identity headers: filled in when a session changes, not on every request; and the signed assertion beside them.
+//! Identity headers, kept ready for those who are here; and the signed assertion beside them.
 
-use std::{sync::Arc, time::Duration};
+use std::borrow::Cow;
 
-use http::{HeaderName, HeaderValue, header};
-use moka::sync::Cache;
+use http::{HeaderName, header};
 
 use super::{
     Answer, Gateway,
     exchange::{Exchange, Facts},
+    prepared::Header,
 };
 use crate::{
     assertion::AssertionError,
     pages::Failure,
     policy::{Admission, HeaderSet, Values, Variable},
-    session::{ActiveSession, Record, SessionKey},
+    session::{ActiveSession, Record},
     telemetry::Decision as Told,
 };
 
-/// Most sessions times routes whose headers are kept ready.
-const MOST: u64 = 100_000;
-
-/// Headers that are not used for so long are forgotten: they hold tokens.
-const FORGET_AFTER: Duration = Duration::from_secs(600);
-
 /// The signed assertion.
 const ASSERTION: HeaderName = HeaderName::from_static("x-schoolgate-assertion");
-
-/// Headers ready to be sent.
-type Prepared = Arc<[(HeaderName, HeaderValue)]>;
-
-/// What the headers depend on: the session in one state, and the set of templates.
-type Key = (SessionKey, u64, u64);
-
-/// Keeps the headers of sessions ready.
-#[derive(Debug)]
-pub(super) struct IdentityHeaders {
-    prepared: Cache<Key, Prepared>,
-}
-
-impl Default for IdentityHeaders {
-    fn default() -> Self {
-        Self { prepared: Cache::builder().max_capacity(MOST).time_to_idle(FORGET_AFTER).build() }
-    }
-}
-
-impl IdentityHeaders {
-    /// What a set of templates says of a session.
-    fn of(&self, set: &HeaderSet, session: &ActiveSession) -> Prepared {
-        let key = (*session.key(), session.record().generation, set.id());
-        self.prepared.get_with(key, || fill(set, session))
-    }
-}
 
 impl Gateway {
     /// Has a judged request keep, until it is sent, all headers that tell its app whose it is.
@@ -68,13 +36,10 @@ impl Gateway {
     }
 
     /// The headers of the route, and the assertion for the host of `facts`. None without a session.
-    async fn identity_headers(
-        &self,
-        admission: &Admission,
-        facts: &Facts,
-    ) -> Result<Vec<(HeaderName, HeaderValue)>, Box<Answer>> {
+    async fn identity_headers(&self, admission: &Admission, facts: &Facts) -> Result<Vec<Header>, Box<Answer>> {
         let Some(session) = admission.session() else { return Ok(Vec::new()) };
-        let mut headers = self.headers.of(&admission.route().headers, session).to_vec();
+        let (set, more) = (&admission.route().headers, usize::from(self.assertions.is_some()));
+        let mut headers = self.headers.of(set.id(), session, more, || fill(set, session));
         if let Some(assertions) = &self.assertions {
             // Without the port that the request names: the port of all hosts is that of the redirect URI.
             let audience = self.signin.home().origin_of(&facts.host);
@@ -92,7 +57,7 @@ pub(super) fn not_vouched(error: &AssertionError, facts: &Facts) -> Box<Answer> 
     Box::new(answer.with(header::RETRY_AFTER, "5").telling(Told::AssertionUnavailable))
 }
 
-fn fill(set: &HeaderSet, session: &ActiveSession) -> Prepared {
+fn fill(set: &HeaderSet, session: &ActiveSession) -> Box<[Header]> {
     let values = RecordValues(session.record());
     set.iter().filter_map(|(name, template)| Some((name.clone(), template.fill(&values)?))).collect()
 }
@@ -101,14 +66,14 @@ fn fill(set: &HeaderSet, session: &ActiveSession) -> Prepared {
 struct RecordValues<'a>(&'a Record);
 
 impl Values for RecordValues<'_> {
-    fn value(&self, variable: &Variable) -> Option<String> {
+    fn value(&self, variable: &Variable) -> Option<Cow<'_, str>> {
         let Record { handle, person, id_token, grant, .. } = self.0;
         match variable {
-            Variable::AccessToken => Some(grant.access_token.expose().to_owned()),
-            Variable::AccessTokenExpiresAt => Some(grant.access_expires_at.seconds().to_string()),
-            Variable::IdToken => Some(id_token.raw(person).expose().to_owned()),
-            Variable::Claim(name) => id_token.claims(person).remove(name),
-            Variable::SessionId => Some(handle.to_string()),
+            Variable::AccessToken => Some(grant.access_token.expose().into()),
+            Variable::AccessTokenExpiresAt => Some(grant.access_expires_at.seconds().to_string().into()),
+            Variable::IdToken => Some(id_token.raw(person).expose().to_owned().into()),
+            Variable::Claim(name) => id_token.claims(person).remove(name).map(Cow::Owned),
+            Variable::SessionId => Some(handle.as_str().into()),
             Variable::Subject
             | Variable::Email
             | Variable::EmailVerified

@@ -68,6 +68,9 @@ impl Gateway {
         let Some(session) = admission.session().filter(|_| admission.route().headers.names_the_access_token()) else {
             return Ok(Freshened::Same);
         };
+        if self.signin.serves(session) {
+            return Ok(Freshened::Same);
+        }
         match self.signin.fresh(session.clone()).await {
             Ok(fresh) if fresh.record().generation == session.record().generation => Ok(Freshened::Same),
             Ok(fresh) => Ok(Freshened::Changed(Some(fresh))),

@@ -29,6 +29,7 @@ mod objections;
 mod own;
 mod own_hosts;
 mod phases;
+mod prepared;
 mod redirect;
 mod resolver;
 mod response_headers;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Record, SessionKey};
+use crate::clock::Timestamp;
 
 /// A session that was open a moment ago: not ended, not idle too long, not too old. Only
 /// [`Sessions`](super::Sessions) makes one. Cheap to clone.
@@ -10,11 +11,12 @@ use super::{Record, SessionKey};
 pub struct ActiveSession {
     key: SessionKey,
     record: Arc<Record>,
+    opened: Timestamp,
 }
 
 impl ActiveSession {
-    pub(super) fn new(key: SessionKey, record: Arc<Record>) -> Self {
-        Self { key, record }
+    pub(super) fn new(key: SessionKey, record: Arc<Record>, opened: Timestamp) -> Self {
+        Self { key, record, opened }
     }
 
     /// The session's name in the store.
@@ -27,5 +29,11 @@ impl ActiveSession {
     #[must_use]
     pub fn record(&self) -> &Arc<Record> {
         &self.record
+    }
+
+    /// When it was known to be live: the present, for who has just opened it and not waited for anything since.
+    #[must_use]
+    pub fn opened(&self) -> Timestamp {
+        self.opened
     }
 }

@@ -128,38 +128,59 @@ impl fmt::Debug for SessionKey {
 }
 
 /// The public name of a session, for logs, administrators and apps. It opens nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Handle(Box<str>);
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Handle(Name);
+
+/// Those that [`Handle::draw`] makes are no allocation of their own.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Name {
+    Drawn([u8; 16]),
+    Other(Box<str>),
+}
 
 impl Handle {
     /// A new handle.
     pub fn draw(source: &dyn Entropy) -> Self {
-        Self(entropy::hex::<8>(source).into())
+        Self::of(&entropy::hex::<8>(source))
     }
 
     /// Reads what an administrator typed or a record holds; `None` when it cannot be a handle.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let fine = (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-        fine.then(|| Self(text.into()))
+        fine.then(|| Self::of(text))
     }
 
     /// A handle that a test can name.
     #[cfg(test)]
     pub(crate) fn for_tests(text: &str) -> Self {
-        Self(text.into())
+        Self::of(text)
+    }
+
+    fn of(text: &str) -> Self {
+        Self(text.as_bytes().try_into().map_or_else(|_| Name::Other(text.into()), Name::Drawn))
     }
 
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            // It was a text.
+            Name::Drawn(letters) => str::from_utf8(letters).unwrap_or_default(),
+            Name::Other(text) => text,
+        }
     }
 }
 
 impl fmt::Display for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Handle({:?})", self.as_str())
     }
 }
 

@@ -22,8 +22,8 @@ use crate::{
 const AS_IT_IS: u8 = 0;
 const PACKED: u8 = 1;
 
-/// The numbers that a packed token begins with: the lengths of header, payload and packed text, and a checksum.
-const LENGTHS: [usize; 4] = [2, 2, 2, 4];
+/// The numbers that a packed token begins with: the lengths of its three parts, and a checksum.
+const NUMBERS: [usize; 4] = [2, 2, 2, 4];
 
 /// The ID token of a session. It opens with the person for whom it was made, and no other.
 #[derive(Clone)]
@@ -100,40 +100,40 @@ fn packed(token: &str, person: &Person) -> Option<Bytes> {
     if parts.next().is_some() {
         return None;
     }
-    let plain = Bytes::new([header.as_slice(), &payload].concat());
+    let plain = Bytes::new([header.as_slice(), &payload, &signature].concat());
     let mut text = Bytes::new(vec![0; get_maximum_output_size(plain.len())]);
     let length = compress_into_with_dict(&plain, &mut text, dictionary(person).as_bytes()).ok()?;
-    let mut packed = Bytes::new(Vec::with_capacity(LENGTHS.iter().sum::<usize>() + length + signature.len()));
-    for number in [header.len(), payload.len(), length] {
-        packed.extend(u16::try_from(number).ok()?.to_le_bytes());
+    let mut packed = Bytes::new(Vec::with_capacity(NUMBERS.iter().sum::<usize>() + length));
+    for part in [&header, &payload, &signature] {
+        packed.extend(u16::try_from(part.len()).ok()?.to_le_bytes());
     }
     packed.extend(checksum(&plain).to_le_bytes());
     packed.extend_from_slice(&text[..length]);
-    packed.extend_from_slice(&signature);
     Some(packed)
 }
 
 fn unpacked(packed: &[u8], person: &Person) -> Option<RawIdToken> {
-    let mut rest = packed;
-    let mut numbers = LENGTHS.map(|length| {
-        let (bytes, after) = rest.split_at_checked(length)?;
-        rest = after;
-        Some(bytes.iter().rev().fold(0, |number, byte| number << 8 | usize::from(*byte)))
-    });
-    let [header, payload, text, sum] = [numbers[0].take()?, numbers[1].take()?, numbers[2].take()?, numbers[3].take()?];
-    let (text, signature) = rest.split_at_checked(text)?;
-    let mut plain = Bytes::new(vec![0; header + payload]);
+    let (mut numbers, mut text) = ([0; NUMBERS.len()], packed);
+    for (number, length) in numbers.iter_mut().zip(NUMBERS) {
+        let (bytes, rest) = text.split_at_checked(length)?;
+        *number = bytes.iter().rev().fold(0, |number, byte| number << 8 | usize::from(*byte));
+        text = rest;
+    }
+    let [parts @ .., sum] = numbers;
+    let mut plain = Bytes::new(vec![0; parts.iter().sum()]);
     let length = decompress_into_with_dict(text, &mut plain, dictionary(person).as_bytes()).ok()?;
     if length != plain.len() || checksum(&plain) as usize != sum {
         return None;
     }
-    let mut token = String::with_capacity([header, payload, signature.len()].map(in_base64).iter().sum::<usize>() + 2);
-    let (header, payload) = plain.split_at(header);
-    for (index, part) in [header, payload, signature].into_iter().enumerate() {
+    let mut token = String::with_capacity(parts.map(in_base64).iter().sum::<usize>() + 2);
+    let mut rest = plain.as_slice();
+    for (index, length) in parts.into_iter().enumerate() {
         if index > 0 {
             token.push('.');
         }
+        let (part, after) = rest.split_at_checked(length)?;
         URL_SAFE_NO_PAD.encode_string(part, &mut token);
+        rest = after;
     }
     Some(RawIdToken::new(token))
 }
@@ -163,12 +163,25 @@ fn dictionary(person: &Person) -> Zeroizing<String> {
     let email = email.as_ref().map_or("", |email| &email.address);
     let time = auth_time.unwrap_or_default();
     Zeroizing::new(format!(
-        r#"{{"alg":"RS256","typ":"JWT","kid":"","alg":"RS256"}}{{"at_hash":"","c_hash":"","iss":"https://appleid.apple.com","aud":"","exp":{time},"iat":{time},"sub":"{subject}","nonce":"","nonce_supported":false,"at_hash":"","c_hash":"","email":"{email}","email_verified":"true","is_private_email":"false","email_verified":false,"is_private_email":true,"auth_time":{time},"nonce_supported":true,"org_id":"{organization}","real_user_status":2,"scopes":"edu.classes.read edu.users.read"}}"#,
+        concat!(
+            r#"{{"alg":"RS256","typ":"JWT","kid":"","alg":"RS256"}}{{"at_hash":"","c_hash":"","nonce_supported":false,"#,
+            r#""email_verified":true,"is_private_email":true,"email_verified":"true","auth_time":{time},"nonce":"","#,
+            r#""real_user_status":2,"iss":"https://appleid.apple.com","aud":"","exp":{time},"iat":{time},"#,
+            r#""sub":"{subject}","nonce":"","at_hash":"","c_hash":"","email":"{email}","email_verified":"false","#,
+            r#""is_private_email":"false","auth_time":{time},"nonce_supported":true,"org_id":"{organization}","#,
+            r#""scopes":"edu.classes.read edu.users.read"}}"#,
+        ),
+        time = time,
+        subject = subject,
+        email = email,
+        organization = organization,
     ))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::array;
+
     use super::*;
     use crate::{
         apple::testing::{claims, id_token},
@@ -206,8 +219,28 @@ mod tests {
         }
     }
 
+    /// No byte like another's neighbour.
+    static SIGNATURE: std::sync::LazyLock<[u8; 256]> =
+        std::sync::LazyLock::new(|| array::from_fn(|index| (index * index * 7 + index * 31) as u8));
+
+    /// As Apple writes them.
+    const PAYLOAD: &str = concat!(
+        r#"{"iss":"https://appleid.apple.com","aud":"org.example.school.gateway","exp":1800086399,"iat":1799999999,"#,
+        r#""sub":"001514.0685fcddf96a4871a7dcf841d95a7e54.2233","nonce":"n7Jp4fXQ0dK3vR9sYb2mWc6tZa8uLe5hGi1oPxSqTwE","#,
+        r#""c_hash":"Zk3vQ9sYb2mWc6tZa8uLe5","email":"anna@school.example","email_verified":"false","#,
+        r#""is_private_email":"false","auth_time":1800000000,"nonce_supported":true}"#,
+    );
+
     #[test]
-    fn it_takes_little_more_than_its_signature() {
+    fn it_takes_some_180_bytes_beside_its_signature() {
+        let parts = [br#"{"kid":"Sf2lFqwkpX","alg":"RS256"}"#.as_slice(), PAYLOAD.as_bytes(), SIGNATURE.as_slice()];
+        let token = parts.map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
+        let size = IdToken::new(&RawIdToken::new(token.as_str()), &anna()).size();
+        assert!(size <= 256 + 180, "{size} of {}", token.len());
+    }
+
+    #[test]
+    fn it_takes_less_in_whatever_order_the_claims_are() {
         let mut said = claims();
         said["sub"] = anna().subject.as_str().into();
         let token = id_token(&said);

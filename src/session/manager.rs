@@ -96,7 +96,7 @@ impl Sessions {
             generation: 0,
         });
         self.near.insert(id.key(), Stored { record: Arc::clone(&record), last_seen: now }).await?;
-        Ok(NewSession { session: ActiveSession::new(id.key(), record), id })
+        Ok(NewSession { session: ActiveSession::new(id.key(), record, now), id })
     }
 
     /// Opens the session of an identifier and notes that it was used; `None` when there is none, or
@@ -132,7 +132,7 @@ impl Sessions {
                 self.seen.note(*key, now);
             }
         }
-        Ok(Some(ActiveSession::new(*key, stored.record)))
+        Ok(Some(ActiveSession::new(*key, stored.record, now)))
     }
 
     /// A live session, and the moment at which it was live; that somebody looks does not count as use. The clock is
@@ -172,8 +172,8 @@ impl Sessions {
     /// When the store is not available.
     pub async fn newest(&self, session: &ActiveSession) -> Result<Option<ActiveSession>, StoreError> {
         let Some(stored) = self.near.find_anew(session.key()).await? else { return Ok(None) };
-        let is_over = self.is_over(&stored, self.clock.now());
-        Ok((!is_over).then(|| ActiveSession::new(*session.key(), stored.record)))
+        let now = self.clock.now();
+        Ok((!self.is_over(&stored, now)).then(|| ActiveSession::new(*session.key(), stored.record, now)))
     }
 
     /// Resolves when a session has ended, here, in another process, or by itself; or when nobody has been able
@@ -259,7 +259,7 @@ impl Sessions {
         let old = session.record();
         let record = Arc::new(Record { grant, generation: old.generation + 1, ..Record::clone(old) });
         let replaced = self.near.replace(session.key(), old.generation, Arc::clone(&record)).await?;
-        Ok(replaced.then(|| ActiveSession::new(*session.key(), record)))
+        Ok(replaced.then(|| ActiveSession::new(*session.key(), record, self.clock.now())))
     }
 
     /// How many sessions there are, give or take those that have ended by themselves a moment ago.

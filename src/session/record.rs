@@ -80,3 +80,13 @@ impl Record {
         size_of::<Self>() + (texts + id_token.size() + grant.access_token.expose().len() + refresh) * 9 / 8
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_fits_into_256_bytes_with_its_counts() {
+        assert!(size_of::<Record>() <= 240, "{} bytes, and there may be a million of them", size_of::<Record>());
+    }
+}

@@ -55,7 +55,17 @@ pub(crate) fn active_session(subject: &str, scopes: &str) -> ActiveSession {
         created: Timestamp::from_seconds(1_000),
         generation: 0,
     };
-    ActiveSession::new(SessionId::draw(&SystemEntropy).key(), Arc::new(record))
+    ActiveSession::new(SessionId::draw(&SystemEntropy).key(), Arc::new(record), Timestamp::from_seconds(1_000))
+}
+
+/// The same session, opened at another time.
+pub(crate) fn opened_at(session: &ActiveSession, opened: Timestamp) -> ActiveSession {
+    ActiveSession::new(*session.key(), Arc::clone(session.record()), opened)
+}
+
+/// The same session with another record.
+pub(crate) fn with_record(session: &ActiveSession, record: Record) -> ActiveSession {
+    ActiveSession::new(*session.key(), Arc::new(record), session.opened())
 }
 
 /// The record of a person who has just signed in; its handle is nobody else's.

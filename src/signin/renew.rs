@@ -116,6 +116,12 @@ impl Drop for Entry<'_> {
 }
 
 impl SignIn {
+    /// Whether the access token of a session that was opened just now serves without any more ado, as most do.
+    #[must_use]
+    pub fn serves(&self, session: &ActiveSession) -> bool {
+        self.need(session.record(), session.opened()) == Need::Nothing
+    }
+
     /// The session with an access token that has at least `refresh_before` of life left.
     ///
     /// A thousand calls at once are one call to Apple. While the old token lives, a refresh that fails

@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn each_window_is_told_when_it_ends_and_not_when_another_does() {
         let limiter = Limiter::new();
-        let at = |seconds| Timestamp::from_seconds(1_000 + seconds);
+        let at = |seconds: u64| Timestamp::from_seconds(1_000 + seconds);
         let flood = |event: &'static Event, second| {
             for _ in 0..=MOST {
                 limiter.admits(Some(event), Level::INFO, at(second));

@@ -101,9 +101,9 @@ async fn a_good_token_says_who_it_is() {
     assert_eq!(person.subject.as_str(), "000264.UDRoeTAxVUppaHdNQU5HYWN6MEU5VDRUWFVQU1BV.RUtP");
     assert_eq!(person.organization, Organization::parse("fb5f5f2c-5d0e-4b8b-9b0f-7d0a8a7d5f11").ok());
     let email = person.email.as_ref().unwrap();
-    assert_eq!((email.address.as_str(), email.verified), ("teacher@school.example", false));
+    assert_eq!((&*email.address, email.verified), ("teacher@school.example", false));
     assert_eq!((person.is_private_email, person.auth_time), (Some(false), Some(NOW.seconds() - 5)));
-    assert_eq!(kept_claims(verified.raw())["email_verified"], "false");
+    assert_eq!(crate::apple::kept_claims(verified.raw())["email_verified"], "false");
     assert_eq!(verified.scopes().unwrap().to_string(), "edu.classes.read edu.users.read");
     assert!(verified.raw().matches(&id_token(&claims())));
     assert!(!format!("{verified:?}").contains(testing::NONCE));

@@ -1,6 +1,6 @@
 //! Somebody who has signed in, as the command line describes them.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use super::Arguments;
 use crate::{
@@ -65,7 +65,7 @@ impl fmt::Display for Guest {
 
 /// What is known, and names for what only Apple or a session can give.
 impl Values for Guest {
-    fn value(&self, variable: &Variable) -> Option<String> {
+    fn value(&self, variable: &Variable) -> Option<Cow<'_, str>> {
         let known = match variable {
             Variable::Claim(name) => match name.as_str() {
                 "sub" => self.value(&Variable::Subject),
@@ -79,13 +79,13 @@ impl Values for Guest {
         let unknown = || match variable {
             Variable::Subject | Variable::Email | Variable::EmailVerified | Variable::Organization => None,
             Variable::Scopes => None,
-            Variable::IsPrivateEmail => Some("<true or false>".to_owned()),
-            Variable::AuthTime => Some("<time of the sign-in>".to_owned()),
-            Variable::AccessToken => Some("<access token>".to_owned()),
-            Variable::AccessTokenExpiresAt => Some("<end of the access token>".to_owned()),
-            Variable::IdToken => Some("<ID token>".to_owned()),
-            Variable::SessionId => Some("<session id>".to_owned()),
-            Variable::Claim(name) => Some(format!("<claim {name}>")),
+            Variable::IsPrivateEmail => Some("<true or false>".into()),
+            Variable::AuthTime => Some("<time of the sign-in>".into()),
+            Variable::AccessToken => Some("<access token>".into()),
+            Variable::AccessTokenExpiresAt => Some("<end of the access token>".into()),
+            Variable::IdToken => Some("<ID token>".into()),
+            Variable::SessionId => Some("<session id>".into()),
+            Variable::Claim(name) => Some(format!("<claim {name}>").into()),
         };
         known.or_else(unknown)
     }

@@ -72,13 +72,16 @@ pub(in crate::proxy) async fn serve(service: Service, visitor: Visitor) {
     let limits = service.generations.now().connections.limits;
     let socket = Lookout::new(client, limits.header_timeout, WRITE_TIMEOUT);
     let guest = Guest { service, peer, speaker, certificate, brought: socket.brought() };
+    // In boxes: what is needed for a while has no room for the whole life of the connection.
+    let handshake = Box::pin(timeout(limits.idle_timeout, options(limits).handshake(socket)));
     let shaken = tokio::select! {
-        shaken = timeout(limits.idle_timeout, options(limits).handshake(socket)) => shaken,
+        shaken = handshake => shaken,
         // What comes with the preface has its answer: nobody could know that it was not processed.
         () = wire::drained(&mut drain) => return,
     };
     let Ok(Ok(connection)) = shaken else { return };
-    Serving { connection, streams: JoinSet::new(), tally: Tally::default(), leaving: false }.run(&guest, drain).await;
+    let serving = Serving { connection, streams: JoinSet::new(), tally: Tally::default(), leaving: false };
+    Box::new(serving).run(&guest, drain).await;
 }
 
 /// What the library is told of our limits.
@@ -143,7 +146,7 @@ struct Serving<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> Serving<S> {
-    async fn run(mut self, guest: &Guest, mut drain: watch::Receiver<bool>) {
+    async fn run(mut self: Box<Self>, guest: &Guest, mut drain: watch::Receiver<bool>) {
         let mut until = Instant::now() + guest.idle_timeout();
         loop {
             tokio::select! {
@@ -207,7 +210,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> Serving<S> {
     }
 
     /// The client is told why, and has no second chance on this connection.
-    async fn enough(mut self, guest: &Guest) {
+    async fn enough(mut self: Box<Self>, guest: &Guest) {
         let client = guest.peer.remote().ip().to_canonical();
         tracing::info!(event = "http2_refused", %client, reason = "most requests were malformed or taken back");
         self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
@@ -263,23 +266,30 @@ impl Guest {
         session.set_write_timeout(Some(WRITE_TIMEOUT));
         let served = generation.proxy.process_new_http(session, &self.service.drain);
         let served = served.instrument(traced.clone()).instrument(span.clone());
-        let mut served = pin!(in_request(Arc::clone(&exchange) as _, served));
-        let over = || {
-            let reset = lender.take().is_some_and(|mut voice| voice.was_reset());
-            if reset { End::Wasted } else { End::Served }
-        };
-        tokio::select! {
-            biased;
-            _ = &mut served => return over(),
-            () = sleep(BRIEF) => {}
-        }
-        let last_word = tokio::select! {
-            _ = served => return over(),
-            never = connection::becomes_a_stream(&self.service.streams) => match never {},
-            () = exchange.overdue() => within(&|| Some(connection::late(&exchange, connections))),
-            over = exchange.session_over(&connections.sessions) => {
-                within(&|| connection::ended(&exchange, connections, &over))
+        // pingora's part ends with this block, whoever ends it: it holds the voice.
+        let last_word = {
+            let mut served = pin!(in_request(Arc::clone(&exchange) as _, served));
+            let is_brief = tokio::select! {
+                biased;
+                _ = &mut served => true,
+                () = sleep(BRIEF) => false,
+            };
+            if is_brief {
+                None
+            } else {
+                tokio::select! {
+                    _ = served => None,
+                    never = connection::becomes_a_stream(&self.service.streams) => match never {},
+                    () = exchange.overdue() => Some(within(&|| Some(connection::late(&exchange, connections)))),
+                    over = exchange.session_over(&connections.sessions) => {
+                        Some(within(&|| connection::ended(&exchange, connections, &over)))
+                    }
+                }
             }
+        };
+        let Some(last_word) = last_word else {
+            let reset = lender.take().is_some_and(|mut voice| voice.was_reset());
+            return if reset { End::Wasted } else { End::Served };
         };
         if let Some(voice) = lender.take() {
             let facts = &exchange.facts;

@@ -93,7 +93,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> Guard<S> {
             ended: false,
             refusal: None,
             linger: None,
-            alarm: Alarm::new(),
+            alarm: Alarm::default(),
         }
     }
 

@@ -3,14 +3,14 @@
 use std::{
     collections::{BTreeMap, BinaryHeap, HashMap},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use async_trait::async_trait;
-use dashmap::DashMap;
+use indexmap::IndexMap;
 
 use super::{
     End, Holder, Lease, Listener, MOST_WAITING, Mark, Note, NoteName, Queue, Removal, Selector, Sharing, Store,
@@ -33,15 +33,18 @@ const MOST: usize = 2_000_000;
 /// One of so many ends when there is no more room.
 const ONE_OF: usize = 64;
 
-/// Parts of the map, each with a lock of its own: requests hardly ever wait for each other.
+/// Parts of the sessions, each with a lock of its own: requests hardly ever wait for each other.
 const PARTS: usize = 64;
+
+/// A part.
+type Part = IndexMap<SessionKey, Slot, KeyHash>;
 
 /// The memory store.
 #[derive(Debug)]
 pub struct MemoryStore {
     lifetimes: LiveLifetimes,
     clock: SharedClock,
-    sessions: DashMap<SessionKey, Slot, KeyHash>,
+    parts: Box<[RwLock<Part>]>,
     most: usize,
     making_room: Mutex<()>,
     leases: Leases,
@@ -95,7 +98,7 @@ impl MemoryStore {
         Self {
             lifetimes: lifetimes.into(),
             clock,
-            sessions: DashMap::with_capacity_and_hasher_and_shard_amount(0, KeyHash::default(), PARTS),
+            parts: (0..PARTS).map(|_| RwLock::default()).collect(),
             most: MOST,
             making_room: Mutex::default(),
             leases: Leases::default(),
@@ -112,26 +115,67 @@ impl MemoryStore {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The part of a key. Not by the bits that a part looks it up with.
+    fn part(&self, key: &SessionKey) -> &RwLock<Part> {
+        &self.parts[usize::from(key.bytes()[31]) % PARTS]
+    }
+
+    fn read(part: &RwLock<Part>) -> RwLockReadGuard<'_, Part> {
+        part.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(part: &RwLock<Part>) -> RwLockWriteGuard<'_, Part> {
+        part.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn look(&self, key: &SessionKey) -> Option<Stored> {
+        Self::read(self.part(key)).get(key).map(Slot::stored)
+    }
+
+    fn length(&self) -> usize {
+        self.parts.iter().map(|part| Self::read(part).len()).sum()
+    }
+
+    /// What `pick` makes of each session.
+    fn picked<T>(&self, pick: impl Fn(&SessionKey, &Slot) -> Option<T>) -> Vec<T> {
+        let mut picked = Vec::new();
+        for part in &self.parts {
+            picked.extend(Self::read(part).iter().filter_map(|(key, slot)| pick(key, slot)));
+        }
+        picked
+    }
+
     /// Changes a record that is there, in one step; false when it is not there or `next` says no.
     fn change(&self, key: &SessionKey, next: impl FnOnce(Stored) -> Option<Stored>) -> bool {
-        let Some(mut slot) = self.sessions.get_mut(key) else { return false };
-        let next = next(slot.stored()).map(Slot::new);
-        let changed = next.is_some();
-        if let Some(next) = next {
-            *slot = next;
+        let mut part = Self::write(self.part(key));
+        let Some(slot) = part.get_mut(key) else { return false };
+        match next(slot.stored()) {
+            Some(next) => {
+                *slot = Slot::new(next);
+                true
+            }
+            None => false,
         }
-        changed
+    }
+
+    /// Removes a session when it is still what `is_meant` says, in one step: whether there was one, and whether it is
+    /// removed.
+    fn remove_if(&self, key: &SessionKey, is_meant: impl FnOnce(&Slot) -> bool) -> (bool, bool) {
+        let mut part = Self::write(self.part(key));
+        let Some(slot) = part.get(key) else { return (false, false) };
+        let removes = is_meant(slot);
+        // Dropped, and its tokens wiped, when nobody waits for it.
+        let removed = if removes { part.swap_remove(key) } else { None };
+        drop(part);
+        (true, removed.is_some())
     }
 
     fn remove_one(&self, end: End, rest: &mut Rest) -> Removal {
-        let mut outcome = Removal::Absent;
-        let removed = self.sessions.remove_if(&end.key, |_, slot| {
-            outcome = Removal::Changed;
-            end.expected.is_none_or(|expected| expected == slot.record.generation)
-        });
-        match removed {
-            Some(_) => Removal::Removed { queued: end.revocation.is_some_and(|waiting| rest.enqueue(waiting)) },
-            None => outcome,
+        let is_meant = |slot: &Slot| end.expected.is_none_or(|expected| expected == slot.record.generation);
+        match self.remove_if(&end.key, is_meant) {
+            (_, true) => Removal::Removed { queued: end.revocation.is_some_and(|waiting| rest.enqueue(waiting)) },
+            (true, false) => Removal::Changed,
+            (false, false) => Removal::Absent,
         }
     }
 
@@ -139,12 +183,12 @@ impl MemoryStore {
     fn make_room(&self) {
         // One at a time: the others have their place, and the next one looks again.
         let Ok(_making) = self.making_room.try_lock() else { return };
-        let mut all: Vec<_> = self.sessions.iter().map(|entry| (entry.last_seen(), *entry.key())).collect();
+        let mut all = self.picked(|key, slot| Some((slot.last_seen(), *key)));
         let nth = (self.most / ONE_OF).min(all.len().saturating_sub(1));
         all.select_nth_unstable(nth);
         for (last_seen, key) in &all[..=nth] {
             // It may have been used since.
-            self.sessions.remove_if(key, |_, slot| slot.last_seen() == *last_seen);
+            self.remove_if(key, |slot| slot.last_seen() == *last_seen);
         }
     }
 }
@@ -168,24 +212,24 @@ impl Store for MemoryStore {
     }
 
     async fn insert(&self, key: SessionKey, stored: Stored) -> Result<(), StoreError> {
-        if self.sessions.len() >= self.most {
+        if self.length() >= self.most {
             self.make_room();
         }
-        self.sessions.insert(key, Slot::new(stored));
+        Self::write(self.part(&key)).insert(key, Slot::new(stored));
         Ok(())
     }
 
     fn at_hand(&self, key: &SessionKey) -> Option<Option<Stored>> {
-        Some(self.sessions.get(key).map(|slot| slot.stored()))
+        Some(self.look(key))
     }
 
     async fn find(&self, key: &SessionKey) -> Result<Option<Stored>, StoreError> {
-        Ok(self.sessions.get(key).map(|slot| slot.stored()))
+        Ok(self.look(key))
     }
 
     async fn touch(&self, seen: &[(SessionKey, Timestamp)]) -> Result<(), StoreError> {
         for (key, now) in seen {
-            if let Some(slot) = self.sessions.get(key) {
+            if let Some(slot) = Self::read(self.part(key)).get(key) {
                 slot.last_seen.fetch_max(now.millis(), Ordering::Relaxed);
             }
         }
@@ -203,32 +247,33 @@ impl Store for MemoryStore {
     }
 
     async fn keys_of(&self, whose: &Selector) -> Result<Vec<SessionKey>, StoreError> {
-        let of_them = self.sessions.iter().filter(|entry| is_of(&entry.record, whose));
-        Ok(of_them.map(|entry| *entry.key()).collect())
+        Ok(self.picked(|key, slot| is_of(&slot.record, whose).then_some(*key)))
     }
 
     async fn page(&self, after: Option<&SessionKey>, most: usize) -> Result<Vec<(SessionKey, Stored)>, StoreError> {
         // The smallest keys so far, the greatest of them on top.
         let mut smallest = BinaryHeap::new();
-        for entry in self.sessions.iter().filter(|entry| after.is_none_or(|after| entry.key() > after)) {
-            smallest.push(*entry.key());
-            if smallest.len() > most {
-                smallest.pop();
+        for part in &self.parts {
+            for key in Self::read(part).keys().filter(|key| after.is_none_or(|after| *key > after)) {
+                smallest.push(*key);
+                if smallest.len() > most {
+                    smallest.pop();
+                }
             }
         }
-        let found = |key| Some((key, self.sessions.get(&key)?.stored()));
+        let found = |key| Some((key, self.look(&key)?));
         Ok(smallest.into_sorted_vec().into_iter().filter_map(found).collect())
     }
 
     async fn count(&self) -> Result<usize, StoreError> {
-        Ok(self.sessions.len())
+        Ok(self.length())
     }
 
     async fn sweep(&self, now: Timestamp) -> Result<usize, StoreError> {
         let is_over = |slot: &Slot| self.lifetimes.now().ends_at(slot.record.created, slot.last_seen()) <= now;
-        let over: Vec<_> = self.sessions.iter().filter(|entry| is_over(entry)).map(|entry| *entry.key()).collect();
+        let over = self.picked(|key, slot| is_over(slot).then_some(*key));
         // It may have been used since.
-        let swept = over.iter().filter(|key| self.sessions.remove_if(key, |_, slot| is_over(slot)).is_some()).count();
+        let swept = over.iter().filter(|key| self.remove_if(key, is_over).1).count();
         self.leases.sweep(now);
         self.rest().marks.retain(|_, until| *until > now);
         self.notes().drop_over(now, usize::MAX);
@@ -360,6 +405,24 @@ mod tests {
         let settled = store.claim(now, now, 1).await.unwrap();
         store.settle(&settled[0]).await.unwrap();
         assert!(store.enqueue(waiting()).await.unwrap(), "there is room again");
+    }
+
+    #[tokio::test]
+    async fn beyond_the_limit_those_end_that_were_not_used_for_the_longest_time() {
+        let most = 4 * ONE_OF;
+        let store = MemoryStore { most, ..store() };
+        let now = Timestamp::from_seconds(1_000);
+        let keys: Vec<_> = (0..=most).map(|_| SessionId::draw(&SystemEntropy).key()).collect();
+        for (number, key) in keys.iter().enumerate() {
+            let record = Arc::clone(active_session("anna", "").record());
+            store.insert(*key, Stored { record, last_seen: now }).await.unwrap();
+            // The first one is used all the while.
+            let now = now.plus(Duration::from_secs(number as u64));
+            store.touch(&[(*key, now), (keys[0], now)]).await.unwrap();
+        }
+        let gone: Vec<_> = (0..=most).filter(|number| store.look(&keys[*number]).is_none()).collect();
+        assert_eq!(gone, (1..=most / ONE_OF + 1).collect::<Vec<_>>());
+        assert_eq!(store.count().await.unwrap(), most - most / ONE_OF);
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ use crate::{
     identity::{Email, Person, ScopeSet},
     secret::Secret,
     session::{
-        Device, Handle, Listener, Record, Removal, Revocation, Selector, SessionKey, Sharing, Stored,
+        Device, Handle, IdToken, Listener, Record, Removal, Revocation, Selector, SessionKey, Sharing, Stored,
         testing::{all_of, person},
     },
 };
@@ -81,7 +81,7 @@ pub(crate) async fn a_record_without_what_may_be_missing_comes_back_without_it(b
 pub(crate) async fn a_record_with_the_longest_tokens_comes_back(bench: &Bench) {
     let mut record = bench.record(&"s".repeat(255), Some(&"o".repeat(255)));
     record.handle = Handle::parse(&"h".repeat(64)).unwrap();
-    record.id_token = Secret::new("i".repeat(60_000));
+    record.id_token = IdToken::new(&Secret::new("i".repeat(60_000)), &record.person);
     record.grant.access_token = Secret::new("a".repeat(30_000));
     record.grant.refresh_token = Some(Secret::new("r".repeat(30_000)));
     let key = bench.keep(record.clone()).await;
