@@ -68,11 +68,13 @@ async fn nobody_comes_further_by_it_than_to_apple() {
         (fetch("/public/x"), 200),
         (fetch("/optional"), 200),
         (fetch("/.schoolgate/me"), 401),
-        (Request::new("POST", "/grades").header("Host", HOST).form(&[("a", "b")]), 401),
         (Request::get("/grades").header("Host", "other.example"), 421),
         (fetch("/grades"), 401),
     ] {
         assert_eq!(request.send_over(&mut kept).await.status, status, "{request:?}");
     }
+    // Whoever sends a body is answered by pingora, which may close the connection with it.
+    let post = Request::new("POST", "/grades").header("Host", HOST).form(&[("a", "b")]);
+    assert_eq!(post.send(world.address).await.status, 401);
     assert_eq!(world.echo.seen().len(), 3, "the app has seen who may come, and nobody else");
 }

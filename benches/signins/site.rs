@@ -24,14 +24,14 @@ use crate::{process::Server, visitor::HOST};
 
 /// Where sessions are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Store {
+pub(crate) enum Store {
     Memory,
     File,
     Redis,
 }
 
 impl Store {
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Memory => "memory",
             Self::File => "file",
@@ -41,9 +41,9 @@ impl Store {
 }
 
 /// Everything that runs for a measurement. It ends with this value.
-pub struct Site {
-    pub apple: StandIn,
-    pub address: SocketAddr,
+pub(crate) struct Site {
+    pub(crate) apple: StandIn,
+    pub(crate) address: SocketAddr,
     gateway: Child,
     _redis: Option<Server>,
     _folder: tempfile::TempDir,
@@ -51,7 +51,7 @@ pub struct Site {
 
 impl Site {
     /// With the sessions in a store, and further lines about Apple and the app.
-    pub async fn start(store: Store, apple_lines: &str, app_lines: &str) -> Self {
+    pub(crate) async fn start(store: Store, apple_lines: &str, app_lines: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
         let apple = stand_in(path).await;
@@ -94,26 +94,26 @@ impl Site {
     }
 
     /// The number of its process.
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.gateway.id()
     }
 
     /// The time that the processors have spent on the gateway so far.
-    pub fn cpu(&self) -> Duration {
+    pub(crate) fn cpu(&self) -> Duration {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
         let files = tasks.flatten().filter_map(|task| fs::read_to_string(task.path().join("schedstat")).ok());
         Duration::from_nanos(files.map(|text| text.split(' ').next().unwrap().parse::<u64>().unwrap()).sum())
     }
 
     /// The memory of the gateway in bytes.
-    pub fn memory(&self) -> u64 {
+    pub(crate) fn memory(&self) -> u64 {
         let text = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let line = text.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
     }
 
     /// How many connections the gateway has to Apple now.
-    pub fn calls_open(&self) -> usize {
+    pub(crate) fn calls_open(&self) -> usize {
         let peer = format!("0100007F:{:04X}", self.apple.address().port());
         let table = fs::read_to_string("/proc/net/tcp").unwrap();
         let mut fields = table.lines().skip(1).map(|line| line.split_whitespace().skip(2).take(2));

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 /// The host that visitors open.
-pub const HOST: &str = "library.school.example";
+pub(crate) const HOST: &str = "library.school.example";
 
 /// What a browser says of itself in every request.
 const BROWSER: &str = "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
@@ -24,7 +24,7 @@ const FETCH: &str = "Accept: */*\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Dest: empt
 
 /// Who reads the answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A person in a tab.
     Page,
     /// A script.
@@ -32,20 +32,20 @@ pub enum Kind {
 }
 
 /// An answer.
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
     /// Every value of a header, which is written in lower case here.
-    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> + 'a {
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> + 'a {
         let lines = self.head.lines().skip(1).filter_map(|line| line.split_once(": "));
         lines.filter(move |(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    pub fn location(&self) -> &str {
+    pub(crate) fn location(&self) -> &str {
         self.all("location").next().unwrap_or_else(|| panic!("no location: {}", self.head))
     }
 
@@ -58,20 +58,20 @@ impl Answer {
 }
 
 /// A connection that is kept.
-pub struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     read: Vec<u8>,
 }
 
 impl Connection {
-    pub async fn open(to: SocketAddr) -> Self {
+    pub(crate) async fn open(to: SocketAddr) -> Self {
         let stream = TcpStream::connect(to).await.unwrap();
         stream.set_nodelay(true).unwrap();
         Self { stream, read: Vec::new() }
     }
 
     /// Sends a request as it is, and reads the answer, whose length must be told.
-    pub async fn ask(&mut self, request: &str) -> Answer {
+    pub(crate) async fn ask(&mut self, request: &str) -> Answer {
         self.stream.write_all(request.as_bytes()).await.unwrap();
         let end = loop {
             if let Some(at) = self.read.windows(4).position(|four| four == b"\r\n\r\n") {
@@ -96,33 +96,33 @@ impl Connection {
 }
 
 /// Somebody with a browser.
-pub struct Visitor {
+pub(crate) struct Visitor {
     connection: Connection,
     cookies: Vec<(String, String)>,
 }
 
 impl Visitor {
     /// On a connection of their own.
-    pub async fn new(gateway: SocketAddr) -> Self {
+    pub(crate) async fn new(gateway: SocketAddr) -> Self {
         Self { connection: Connection::open(gateway).await, cookies: Vec::new() }
     }
 
     /// The same person later, on another connection.
-    pub async fn again(gateway: SocketAddr, cookies: Vec<(String, String)>) -> Self {
+    pub(crate) async fn again(gateway: SocketAddr, cookies: Vec<(String, String)>) -> Self {
         Self { connection: Connection::open(gateway).await, cookies }
     }
 
     /// What their browser keeps.
-    pub fn into_cookies(self) -> Vec<(String, String)> {
+    pub(crate) fn into_cookies(self) -> Vec<(String, String)> {
         self.cookies
     }
 
-    pub async fn get(&mut self, target: &str, kind: Kind) -> Answer {
+    pub(crate) async fn get(&mut self, target: &str, kind: Kind) -> Answer {
         self.send("GET", target, kind, "").await
     }
 
     /// Posts a form, as a page of the same host does.
-    pub async fn post(&mut self, target: &str, form: &str) -> Answer {
+    pub(crate) async fn post(&mut self, target: &str, form: &str) -> Answer {
         self.send("POST", target, Kind::Page, form).await
     }
 
@@ -157,19 +157,19 @@ impl Visitor {
     }
 
     /// Throws all cookies away.
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.cookies.clear();
     }
 
     /// 1. Opens a page, and is sent to Apple; gives back where.
-    pub async fn sent_to_apple(&mut self, page: &str) -> String {
+    pub(crate) async fn sent_to_apple(&mut self, page: &str) -> String {
         let answer = self.get(page, Kind::Page).await;
         assert_eq!(answer.status, 302, "{}", answer.head);
         answer.location().to_owned()
     }
 
     /// 3. Comes back from Apple; gives back where it goes on.
-    pub async fn back(&mut self, way: &Way) -> String {
+    pub(crate) async fn back(&mut self, way: &Way) -> String {
         let answer = match way {
             Way::Query(target) => self.get(target, Kind::Page).await,
             Way::Form(target, form) => self.post(target, form).await,
@@ -179,20 +179,20 @@ impl Visitor {
     }
 
     /// 4. Sees the page.
-    pub async fn sees(&mut self, page: &str) {
+    pub(crate) async fn sees(&mut self, page: &str) {
         let answer = self.get(page, Kind::Page).await;
         assert_eq!(answer.status, 200, "{}", answer.head);
     }
 }
 
 /// How somebody comes back from Apple.
-pub enum Way {
+pub(crate) enum Way {
     Query(String),
     Form(String, String),
 }
 
 /// 2. Apple's page, by somebody who is there already and knows whom to pick.
-pub async fn at_apple(apple: &mut Connection, authorize: &str, person: &str) -> Way {
+pub(crate) async fn at_apple(apple: &mut Connection, authorize: &str, person: &str) -> Way {
     let request = format!(
         "GET {} HTTP/1.1\r\nHost: {}\r\n{PERSON_HEADER}: {person}\r\n\r\n",
         target(authorize),
