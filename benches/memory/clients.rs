@@ -19,6 +19,7 @@ use super::{
 
 /// A connection, and what keeps it open.
 pub enum Client {
+    #[expect(dead_code, reason = "it is kept open, and nobody reads")]
     Stream(Box<dyn Stream>),
     Http2(#[allow(dead_code, reason = "it is open as long as it is there")] Http2),
 }
