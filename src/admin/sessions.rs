@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use tracing::Instrument;
 
 use super::{
     Ended, Present, SessionEntry, SessionPage,
@@ -12,7 +11,7 @@ use super::{
 };
 use crate::{
     session::{Sessions, StoreError},
-    telemetry::{Ending, Metrics},
+    telemetry::{Ending, Metrics, still_in_request},
 };
 
 /// Shows and ends sessions.
@@ -62,7 +61,7 @@ impl SessionsEndpoint {
             }
             outcome
         };
-        let ending = tokio::spawn(ending.in_current_span());
+        let ending = tokio::spawn(still_in_request(ending));
         match ending.await {
             Ok(Ok(ended)) => Ok(Ended { ended }),
             Ok(Err(error)) => Err(unavailable(&error)),

@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::{
     clock::{SharedClock, Stopwatch},
-    telemetry::Metrics,
+    telemetry::{Metrics, still_in_request},
 };
 
 use super::{
@@ -148,7 +148,7 @@ impl KeyRing {
     fn start(&self, state: &mut State) -> Fetch {
         state.cache.begin();
         let flight = Flight { inner: Arc::clone(&self.0), landed: false };
-        let task = tokio::spawn(flight.fly().in_current_span());
+        let task = tokio::spawn(still_in_request(flight.fly()));
         let fetch: Fetch =
             async move { task.await.unwrap_or_else(|_| Err(Unavailable::Interrupted.into())) }.boxed().shared();
         state.running = Some(fetch.clone());

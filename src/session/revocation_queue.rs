@@ -5,14 +5,13 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
-use tracing::Instrument;
 
 use super::{Revocation, Store, StoreError, Waiting};
 use crate::{
     apple::{Apple, CallError, Revocable},
     clock::{SharedClock, Timestamp},
     entropy::{self, SharedEntropy},
-    telemetry::{Metrics, RevocationOutcome},
+    telemetry::{Metrics, RevocationOutcome, still_in_request},
 };
 
 /// Most calls to Apple at once.
@@ -119,7 +118,7 @@ impl RevocationQueue {
             Ok(true) => inner.bell.notify_one(),
             Ok(false) | Err(_) => {
                 let inner = Arc::clone(inner);
-                self.inner.tasks.spawn(async move { inner.only_try(&waiting).await }.in_current_span());
+                self.inner.tasks.spawn(still_in_request(async move { inner.only_try(&waiting).await }));
             }
         }
     }

@@ -13,14 +13,13 @@ use futures_util::{
 };
 
 use tokio::sync::oneshot;
-use tracing::Instrument;
 
 use super::{SignIn, finish::replaced, meters};
 use crate::{
     apple::{CallError, RefreshToken, TokenAnswer},
     clock::Timestamp,
     session::{ActiveSession, Grant, Holder, Lease, Record, Revocation, SessionKey, StoreError},
-    telemetry::{Ending, Refresh},
+    telemetry::{Ending, Refresh, still_in_request},
 };
 
 /// How long the right to refresh a session is one process's, unless it is renewed. When a process dies with
@@ -208,7 +207,7 @@ impl SignIn {
             waiters.tell(outcome);
         };
         // In the log it belongs to the request that was the first to need it.
-        self.renewals.tasks.spawn(task.in_current_span());
+        self.renewals.tasks.spawn(still_in_request(task));
         let renewal = async move { told.await.unwrap_or(Err(RenewProblem::Unavailable { retry_after: COOL_DOWN })) }
             .boxed()
             .shared();

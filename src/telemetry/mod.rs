@@ -25,7 +25,7 @@ pub use metrics::{
     NotificationOutcome, OpenConnection, OwnPath, Refresh, Reload, RevocationOutcome, Routes, SignInOutcome, Source,
     StoreCall, StoreOutcome, Timings, Unreadable, UpstreamMeter, UpstreamNews, UpstreamOutcome, UpstreamState, Word,
 };
-pub use request::{Described, Description, in_request, in_request_now};
+pub use request::{Described, Description, in_request, in_request_now, still_in_request};
 pub use trace_context::{Sampling, TraceContext};
 pub use tracing::Level;
 

@@ -4,6 +4,8 @@
 
 use std::{future::Future, net::IpAddr, sync::Arc};
 
+use tracing::Instrument;
+
 /// What every line of a request says of it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Description<'a> {
@@ -42,6 +44,18 @@ pub fn in_request<F: Future>(request: Arc<dyn Described>, work: F) -> impl Futur
 /// What is said before `work` returns belongs to this request.
 pub fn in_request_now<R>(request: Arc<dyn Described>, work: impl FnOnce() -> R) -> R {
     CURRENT.sync_scope(request, work)
+}
+
+/// The same request and the same span, for work that goes on in a task of its own.
+pub fn still_in_request<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    let request = CURRENT.try_with(Arc::clone).ok();
+    let work = work.in_current_span();
+    async move {
+        match request {
+            Some(request) => in_request(request, work).await,
+            None => work.await,
+        }
+    }
 }
 
 /// Looks at the request that something is said in.
