@@ -2,8 +2,8 @@
 //! the gateway, of pingora with nothing around it, and of nginx, each a process of its own before the same app.
 //!
 //! `cargo bench --bench memory`, or a part of it: `cargo bench --bench memory -- idle websockets bodies`. Another
-//! program than the one that was just built, the shipped one say: `SCHOOLGATE=target/release/schoolgate`. The tables go
-//! to standard output, all figures to `target/bench/memory.json`.
+//! program than the one that was just built, which has no link-time optimisation: `SCHOOLGATE=path`. (`cargo bench` puts its own
+//! where `cargo build --release` puts the shipped one: copy that first.) The tables go to standard output, all figures to `target/bench/memory.json`.
 #![allow(
     unreachable_pub,
     clippy::expect_used,

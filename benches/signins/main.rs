@@ -1,6 +1,7 @@
 //! What strangers, sign-ins, refreshes and sign-outs cost the gateway. `cargo bench --bench signins`, or some of it:
 //! `cargo bench --bench signins -- signins storm`; `SIGNINS=1000` says how many, `ROUNDS=1` how often,
-//! `SCHOOLGATE_BIN=target/release/schoolgate` which program, for the one as it is shipped (`cargo build --release`).
+//! `SCHOOLGATE_BIN=path` which program: the one that is just built has no link-time optimisation, and stands where `cargo
+//! build --release` puts the shipped one.
 //!
 //! The program is a process of its own: what the processors spend on it is read in `/proc`, without the share of the
 //! stand-in for Apple and of those who visit. Writes `target/bench/signins.json`.

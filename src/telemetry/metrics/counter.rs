@@ -132,14 +132,14 @@ mod tests {
     #[test]
     fn threads_add_in_places_of_their_own() {
         let counter = Counter::default();
-        let apart = PLACES.min(2);
-        for _ in 0..apart {
+        // Twice as many as there are places: as threads are numbered in turn, not all can meet in one.
+        for _ in 0..*PLACES * 2 {
             thread::scope(|scope| {
                 scope.spawn(|| counter.inc());
             });
         }
         let used = counter.0.iter().filter(|place| place.0.load(Ordering::Relaxed) > 0).count();
-        assert!(used >= 1 && used <= apart, "{used}");
+        assert!(used >= (*PLACES).min(2), "{used}");
         assert_eq!(counter.0.iter().count(), *PLACES);
         assert!(size_of::<Place>() >= 128);
     }
