@@ -112,7 +112,9 @@ fn programs(options: &Options, folder: &Path) -> Result<(PathBuf, PathBuf), Stri
     }
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/release");
     let keep = |from: PathBuf, name: &str| {
-        let to = folder.join(name);
+        // Each proxy has a folder of its name beside this one.
+        let to = folder.join("programs").join(name);
+        fs::create_dir_all(folder.join("programs")).map_err(|error| format!("{}: {error}", folder.display()))?;
         fs::copy(&from, &to).map_err(|error| format!("{}: {error}", from.display()))?;
         Ok::<_, String>(to)
     };

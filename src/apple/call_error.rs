@@ -158,9 +158,6 @@ pub enum Unavailable {
     /// The client secret could not be signed.
     #[error("the client secret could not be signed")]
     NotSigned,
-    /// So many refreshes are under way that this one was not begun.
-    #[error("too many refreshes are under way")]
-    Crowded,
     /// The task that made the call was stopped.
     #[error("the call was interrupted")]
     Interrupted,

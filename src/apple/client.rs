@@ -2,7 +2,6 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use tokio::{sync::Semaphore, time::timeout};
 use tracing::Instrument;
 use url::Url;
 
@@ -30,10 +29,6 @@ use super::{
 
 /// Largest answer of the token and revocation endpoints, in bytes; Apple's have about 2 KiB.
 const LARGEST_ANSWER: usize = 64 * 1024;
-
-/// Most refreshes under way at once. When the tokens of a whole school end together, Apple is asked for one after the
-/// other, and not for all in one moment.
-const REFRESHES: usize = 64;
 
 /// Why there is no client.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,7 +58,6 @@ pub struct Apple {
     pub(super) transport: Transport,
     secrets: ClientSecrets,
     keys: KeyRing,
-    refreshes: Arc<Semaphore>,
 }
 
 impl Apple {
@@ -80,8 +74,7 @@ impl Apple {
         let transport =
             Transport::new(&settings.endpoints, settings.timeout).map_err(|NotBuilt(cause)| BuildError::Tls(cause))?;
         let keys = KeyRing::new(&settings, transport.clone(), SharedClock::clone(&clock), Arc::clone(&metrics));
-        let (secrets, refreshes) = (ClientSecrets::default(), Arc::new(Semaphore::new(REFRESHES)));
-        Ok(Self { settings, clock, entropy, metrics, transport, secrets, keys, refreshes })
+        Ok(Self { settings, clock, entropy, metrics, transport, secrets: ClientSecrets::default(), keys })
     }
 
     /// A client with other settings, which knows the keys that this one knows when they come from the same address.
@@ -94,8 +87,7 @@ impl Apple {
         let keys = KeyRing::after(&self.keys, &settings, transport.clone());
         let (clock, entropy) = (SharedClock::clone(&self.clock), SharedEntropy::clone(&self.entropy));
         let metrics = Arc::clone(&self.metrics);
-        let (secrets, refreshes) = (ClientSecrets::default(), Arc::clone(&self.refreshes));
-        Ok(Self { settings, clock, entropy, metrics, transport, secrets, keys, refreshes })
+        Ok(Self { settings, clock, entropy, metrics, transport, secrets: ClientSecrets::default(), keys })
     }
 
     /// The longest that one call takes.
@@ -147,14 +139,11 @@ impl Apple {
     }
 
     /// Gets a fresh access token (RFC 6749, section 6). An answer without a refresh token is the normal
-    /// one: the old one goes on. So many refreshes wait for their turn, and none longer than a call may take.
+    /// one: the old one goes on.
     ///
     /// # Errors
     /// See [`CallError`]; only [`CallError::InvalidGrant`] ends a session.
     pub async fn refresh(&self, token: &RefreshToken) -> Result<TokenAnswer, CallError> {
-        // The semaphore is never closed: without a turn in time Apple is not asked.
-        let turn = timeout(self.settings.timeout, self.refreshes.acquire()).await;
-        let _turn = turn.ok().and_then(Result::ok).ok_or(Unavailable::Crowded)?;
         self.tokens(Call::Refresh, vec![("grant_type", "refresh_token"), ("refresh_token", token.expose())]).await
     }
 

@@ -66,7 +66,9 @@ impl Prepared {
         fill: impl FnOnce() -> Box<[Header]>,
     ) -> Vec<Header> {
         let (key, generation, now) = (*session.key(), session.record().generation, session.opened());
-        if now.millis() >= self.look_at.load(Ordering::Relaxed) {
+        let look_at = self.look_at.load(Ordering::Relaxed);
+        // A clock that was set back must not put it off.
+        if now.millis() >= look_at || look_at > now.plus(FORGET_AFTER).millis() {
             self.forget_old(now);
         }
         let copy = |headers: &[Header]| {

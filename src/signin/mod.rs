@@ -30,6 +30,7 @@ use std::{
 };
 
 use moka::sync::Cache;
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 pub use begin::{AtApple, Begun};
@@ -85,6 +86,8 @@ pub struct SignIn {
 struct Renewals {
     running: Mutex<HashMap<SessionKey, renew::Renewal>>,
     tasks: TaskTracker,
+    /// When the tokens of a whole school end together, Apple is asked for some at a time.
+    turns: Semaphore,
     /// When a session whose refresh failed may try again.
     cooling: Cache<SessionKey, Timestamp>,
 }
@@ -92,7 +95,8 @@ struct Renewals {
 impl Default for Renewals {
     fn default() -> Self {
         let cooling = Cache::builder().max_capacity(MOST_COOLING).time_to_live(Duration::from_secs(3600)).build();
-        Self { running: Mutex::default(), tasks: TaskTracker::new(), cooling }
+        let (running, turns) = (Mutex::default(), Semaphore::new(renew::AT_ONCE));
+        Self { running, tasks: TaskTracker::new(), turns, cooling }
     }
 }
 

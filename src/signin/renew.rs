@@ -12,7 +12,7 @@ use futures_util::{
     future::{BoxFuture, Shared},
 };
 
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout};
 
 use super::{SignIn, finish::replaced, meters};
 use crate::{
@@ -43,6 +43,12 @@ const LONGEST_KEEPING: Duration = Duration::from_secs(600);
 
 /// After a failed refresh nobody tries again for so long.
 const COOL_DOWN: Duration = Duration::from_secs(10);
+
+/// When to ask again where nothing is wrong but that many wait.
+const SOON: Duration = Duration::from_secs(1);
+
+/// Most refreshes under way at once.
+pub(super) const AT_ONCE: usize = 64;
 
 /// Longest cool-down, whatever Apple's `Retry-After` says: a token that dies meanwhile is worth a try.
 const LONGEST_COOL_DOWN: Duration = Duration::from_secs(300);
@@ -133,7 +139,9 @@ impl SignIn {
         match self.need(session.record(), now) {
             Need::Nothing => Ok(session),
             Need::Ahead => {
-                if !self.is_cooling(&session, now) {
+                // Whose token is dead comes first.
+                let has_room = self.renewals.turns.available_permits() > 0;
+                if has_room && !self.is_cooling(&session, now) {
                     // Runs by itself; the result is in the store when it is needed.
                     drop(self.join(&session));
                 }
@@ -148,9 +156,13 @@ impl SignIn {
         session: ActiveSession,
         now: Timestamp,
     ) -> Result<ActiveSession, RenewProblem> {
+        let lives = session.record().grant.access_expires_at > now;
         let outcome = match self.renewals.cooling.get(session.key()).filter(|until| *until > now) {
             Some(until) => Err(RenewProblem::Unavailable { retry_after: until.since(now) }),
-            None => self.join(&session).await,
+            // Behind many others it may take long: then the old one is good enough. The refresh goes on by itself.
+            None => timeout(if lives { self.apple.timeout() } else { LONGEST_WAIT }, self.join(&session))
+                .await
+                .unwrap_or(Err(RenewProblem::Unavailable { retry_after: SOON })),
         };
         let still_lives = session.record().grant.access_expires_at > self.clock.now();
         match outcome {
@@ -217,6 +229,7 @@ impl SignIn {
 
     /// Resolves when no refresh is under way any more: a process that ends before has lost what Apple answers.
     pub async fn renewed(&self) {
+        self.renewals.turns.close();
         self.renewals.tasks.close();
         self.renewals.tasks.wait().await;
     }
@@ -224,6 +237,10 @@ impl SignIn {
     /// One refresh, of all processes at once: whoever has the lease calls Apple, the others wait for what
     /// comes of it.
     async fn renew(&self, session: &ActiveSession, waiters: &mut Waiters) -> Outcome {
+        // Before anything is read: what was true when the waiting began may be over when it ends. At the end of the process
+        // there are no more turns.
+        let turn = self.renewals.turns.acquire().await;
+        let Ok(_turn) = turn else { return Err(RenewProblem::Unavailable { retry_after: SOON }) };
         let holder = Holder::draw(&*self.entropy);
         let outcome = match self.turn(session, &holder).await? {
             Turn::Over(session) => return Ok(session),
