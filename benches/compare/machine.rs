@@ -73,7 +73,8 @@ fn versions(ground: &Ground) -> BTreeMap<String, String> {
         let output = Command::new(program).args(arguments).env("PATH", path).output().ok()?;
         let said = [output.stdout, output.stderr].concat();
         let said = String::from_utf8_lossy(&said).trim().lines().next()?.split(" Copyright").next()?.trim().to_owned();
-        Some((name.to_owned(), said))
+        // Some begin with where they are.
+        Some((name.to_owned(), said.trim_start_matches(*program).trim().to_owned()))
     };
     let mut versions: BTreeMap<_, _> = asked.into_iter().filter_map(says).collect();
     let lock = include_str!("../../Cargo.lock");
