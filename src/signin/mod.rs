@@ -81,6 +81,9 @@ pub struct SignIn {
     renewals: Arc<Renewals>,
 }
 
+/// Most refreshes under way at once.
+const REFRESHES_AT_ONCE: usize = 64;
+
 /// The refreshes of this process. They go on when the settings change.
 #[derive(Debug)]
 struct Renewals {
@@ -95,7 +98,7 @@ struct Renewals {
 impl Default for Renewals {
     fn default() -> Self {
         let cooling = Cache::builder().max_capacity(MOST_COOLING).time_to_live(Duration::from_secs(3600)).build();
-        let (running, turns) = (Mutex::default(), Semaphore::new(renew::AT_ONCE));
+        let (running, turns) = (Mutex::default(), Semaphore::new(REFRESHES_AT_ONCE));
         Self { running, tasks: TaskTracker::new(), turns, cooling }
     }
 }

@@ -47,9 +47,6 @@ const COOL_DOWN: Duration = Duration::from_secs(10);
 /// When to ask again where nothing is wrong but that many wait.
 const SOON: Duration = Duration::from_secs(1);
 
-/// Most refreshes under way at once.
-pub(super) const AT_ONCE: usize = 64;
-
 /// Longest cool-down, whatever Apple's `Retry-After` says: a token that dies meanwhile is worth a try.
 const LONGEST_COOL_DOWN: Duration = Duration::from_secs(300);
 
