@@ -759,6 +759,7 @@ async fn a_restart_loses_no_form() {
     assert_eq!(presses(&mut browser, "/upload", &button).await.status, 200);
     assert!(site.echo.last().bytes == body);
     assert_eq!(presses(&mut browser, "/upload", &button).await.status, 409);
+    program.logged("event=\"form_sent\"").await;
     let log = format!("{log}{}", program.log());
     for event in ["form_kept", "form_offered", "form_sent"] {
         assert!(log.contains(event), "{event}: {log}");

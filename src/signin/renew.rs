@@ -44,9 +44,6 @@ const LONGEST_KEEPING: Duration = Duration::from_secs(600);
 /// After a failed refresh nobody tries again for so long.
 const COOL_DOWN: Duration = Duration::from_secs(10);
 
-/// When to ask again where nothing is wrong but that many wait.
-const SOON: Duration = Duration::from_secs(1);
-
 /// Longest cool-down, whatever Apple's `Retry-After` says: a token that dies meanwhile is worth a try.
 const LONGEST_COOL_DOWN: Duration = Duration::from_secs(300);
 
@@ -137,8 +134,7 @@ impl SignIn {
             Need::Nothing => Ok(session),
             Need::Ahead => {
                 // Whose token is dead comes first.
-                let has_room = self.renewals.turns.available_permits() > 0;
-                if has_room && !self.is_cooling(&session, now) {
+                if self.renewals.turns.available_permits() > 0 && !self.is_cooling(&session, now) {
                     // Runs by itself; the result is in the store when it is needed.
                     drop(self.join(&session));
                 }
@@ -153,15 +149,20 @@ impl SignIn {
         session: ActiveSession,
         now: Timestamp,
     ) -> Result<ActiveSession, RenewProblem> {
-        let lives = session.record().grant.access_expires_at > now;
+        let lives = || session.record().grant.access_expires_at > self.clock.now();
         let outcome = match self.renewals.cooling.get(session.key()).filter(|until| *until > now) {
             Some(until) => Err(RenewProblem::Unavailable { retry_after: until.since(now) }),
-            // Behind many others it may take long: then the old one is good enough. The refresh goes on by itself.
-            None => timeout(if lives { self.apple.timeout() } else { LONGEST_WAIT }, self.join(&session))
-                .await
-                .unwrap_or(Err(RenewProblem::Unavailable { retry_after: SOON })),
+            None => {
+                let renewal = self.join(&session);
+                match timeout(self.apple.timeout(), renewal.clone()).await {
+                    Ok(outcome) => outcome,
+                    // Behind many others it takes long, and goes on by itself: the old one is good enough.
+                    Err(_) if lives() => Err(RenewProblem::Unavailable { retry_after: COOL_DOWN }),
+                    Err(_) => renewal.await,
+                }
+            }
         };
-        let still_lives = session.record().grant.access_expires_at > self.clock.now();
+        let still_lives = lives();
         match outcome {
             // While this one waited, the person may have signed out.
             Err(RenewProblem::Unavailable { .. }) if still_lives => {
@@ -234,10 +235,10 @@ impl SignIn {
     /// One refresh, of all processes at once: whoever has the lease calls Apple, the others wait for what
     /// comes of it.
     async fn renew(&self, session: &ActiveSession, waiters: &mut Waiters) -> Outcome {
-        // Before anything is read: what was true when the waiting began may be over when it ends. At the end of the process
-        // there are no more turns.
-        let turn = self.renewals.turns.acquire().await;
-        let Ok(_turn) = turn else { return Err(RenewProblem::Unavailable { retry_after: SOON }) };
+        // Before anything is read: it may be over when the waiting ends. At the end of the process there are no turns.
+        let Ok(_turn) = self.renewals.turns.acquire().await else {
+            return Err(RenewProblem::Unavailable { retry_after: COOL_DOWN });
+        };
         let holder = Holder::draw(&*self.entropy);
         let outcome = match self.turn(session, &holder).await? {
             Turn::Over(session) => return Ok(session),
