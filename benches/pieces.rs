@@ -259,20 +259,10 @@ struct Told<'a>(&'a Record);
 
 impl Values for Told<'_> {
     fn value(&self, variable: &Variable) -> Option<Cow<'_, str>> {
-        match variable {
-            Variable::AccessToken => Some(self.0.grant.access_token.expose().into()),
-            Variable::Subject
-            | Variable::Email
-            | Variable::EmailVerified
-            | Variable::IsPrivateEmail
-            | Variable::Organization
-            | Variable::Scopes
-            | Variable::AuthTime
-            | Variable::AccessTokenExpiresAt
-            | Variable::IdToken
-            | Variable::SessionId
-            | Variable::Claim(_) => variable.of_person(&self.0.person, &self.0.grant.scopes),
+        if *variable == Variable::AccessToken {
+            return Some(self.0.grant.access_token.expose().into());
         }
+        variable.of_person(&self.0.person, &self.0.grant.scopes)
     }
 }
 

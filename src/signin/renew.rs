@@ -16,7 +16,7 @@ use tokio::{sync::oneshot, time::timeout};
 
 use super::{SignIn, finish::replaced, meters};
 use crate::{
-    apple::{CallError, RefreshToken, TokenAnswer},
+    apple::{CallError, RefreshToken, TokenAnswer, Unavailable},
     clock::Timestamp,
     session::{ActiveSession, Grant, Holder, Lease, Record, Revocation, SessionKey, StoreError},
     telemetry::{Ending, Refresh, still_in_request},
@@ -162,16 +162,13 @@ impl SignIn {
                 }
             }
         };
-        let still_lives = lives();
         match outcome {
             // While this one waited, the person may have signed out.
-            Err(RenewProblem::Unavailable { .. }) if still_lives => {
+            Err(RenewProblem::Unavailable { .. }) if lives() => {
                 self.sessions.reopen(&session).await?.ok_or(RenewProblem::Ended)
             }
             // A store that can be read says which token is the newest; one that cannot, says nothing.
-            Err(RenewProblem::Store(_)) if still_lives => {
-                self.sessions.newest(&session).await?.ok_or(RenewProblem::Ended)
-            }
+            Err(RenewProblem::Store(_)) if lives() => self.sessions.newest(&session).await?.ok_or(RenewProblem::Ended),
             other => other,
         }
     }
@@ -235,10 +232,6 @@ impl SignIn {
     /// One refresh, of all processes at once: whoever has the lease calls Apple, the others wait for what
     /// comes of it.
     async fn renew(&self, session: &ActiveSession, waiters: &mut Waiters) -> Outcome {
-        // Before anything is read: it may be over when the waiting ends. At the end of the process there are no turns.
-        let Ok(_turn) = self.renewals.turns.acquire().await else {
-            return Err(RenewProblem::Unavailable { retry_after: COOL_DOWN });
-        };
         let holder = Holder::draw(&*self.entropy);
         let outcome = match self.turn(session, &holder).await? {
             Turn::Over(session) => return Ok(session),
@@ -285,7 +278,12 @@ impl SignIn {
             self.metrics.refreshes.count(Refresh::NoRefreshToken);
             return self.over(session, "no_refresh_token").await;
         };
-        let mut call = pin!(self.apple.refresh(&token));
+        let mut call = pin!(async {
+            // For as long as Apple is asked, and no longer: who waits for a lease or for the store keeps nobody else back. At
+            // the end of the process there are no more turns.
+            let _turn = self.renewals.turns.acquire().await.map_err(|_closed| Unavailable::Interrupted)?;
+            self.apple.refresh(&token).await
+        });
         let answer = loop {
             tokio::select! {
                 answer = &mut call => break answer,

@@ -66,25 +66,16 @@ impl fmt::Display for Guest {
 /// What is known, and names for what only Apple or a session can give.
 impl Values for Guest {
     fn value(&self, variable: &Variable) -> Option<Cow<'_, str>> {
-        let known = match variable {
-            Variable::Claim(name) => match name.as_str() {
+        let known = if let Variable::Claim(name) = variable {
+            match name.as_str() {
                 "sub" => self.value(&Variable::Subject),
                 "org_id" => self.value(&Variable::Organization),
                 "email" => self.value(&Variable::Email),
                 "email_verified" => self.value(&Variable::EmailVerified),
                 _ => None,
-            },
-            Variable::Subject
-            | Variable::Email
-            | Variable::EmailVerified
-            | Variable::IsPrivateEmail
-            | Variable::Organization
-            | Variable::Scopes
-            | Variable::AuthTime
-            | Variable::AccessToken
-            | Variable::AccessTokenExpiresAt
-            | Variable::IdToken
-            | Variable::SessionId => variable.of_person(&self.person, &self.scopes),
+            }
+        } else {
+            variable.of_person(&self.person, &self.scopes)
         };
         let unknown = || match variable {
             Variable::Subject | Variable::Email | Variable::EmailVerified | Variable::Organization => None,

@@ -263,13 +263,11 @@ impl Store for MemoryStore {
         }
         let full = smallest.len() >= most;
         let found = |key| Some((key, self.look(&key)?));
-        let page: Vec<_> = smallest.iter().copied().filter_map(found).collect();
+        let page: Vec<_> = smallest.into_sorted_vec().into_iter().filter_map(found).collect();
         // One that ended meanwhile leaves a hole, and a page with holes would be taken for the last: then once more.
         if full && page.len() < most {
             return self.page(after, most).await;
         }
-        let mut page = page;
-        page.sort_by_key(|(key, _)| *key);
         Ok(page)
     }
 
