@@ -13,12 +13,12 @@ use tracing::Instrument;
 use super::{
     Answer, Endpoint, Exchange, Facts, Gateway, Generation, Hsts, OwnHosts, Service, Settings, TrustedProxies,
     access_log,
+    direct::Way,
     entrance::{Arrival, Client, Speaker, Visitor, enter},
     forwarded::Forwarded,
     http2, judge,
     lent::{Lender, Lent},
     phases::Phases,
-    strangers,
     upstreams::NOBODY,
     wire::{self, Alarm, BRIEF, Guard, Head, Next, Peer, Refusal},
 };
@@ -197,10 +197,12 @@ async fn serve_one(
     drain: &watch::Receiver<bool>,
 ) -> Option<Guard<Lent<Client>>> {
     // pingora tells clients when the connection is about to end.
-    let stranger = guard.head().filter(|_| !*drain.borrow());
-    if let Some(answer) = stranger.and_then(|head| generation.gateway.to_stranger(head, exchange)) {
-        return strangers::send(&answer, guard, exchange).await;
-    }
+    let way =
+        if *drain.borrow() { Way::Phases(guard) } else { Box::pin(generation.gateway.serve(guard, exchange)).await };
+    let guard = match way {
+        Way::Answered(reused) => return reused,
+        Way::Phases(guard) => guard,
+    };
     let mut session = ServerSession::new_http1(Box::new(guard));
     session.set_keepalive(Some(KEEPALIVE_SECONDS));
     // The guard measures what matters; a WebSocket may be silent for as long as it likes.

@@ -1,0 +1,157 @@
+//! The straight way: most requests need nothing of what pingora does with them, and neither meet it nor pay for it.
+//!
+//! A request of HTTP/1.1 without a body is judged by the same rules as every other, before pingora reads it. Who is
+//! turned away is answered here. Who is admitted to an app that is asked in clear HTTP/1.1 is sent there from here; the
+//! phases take over everybody else, with the admission. `docs/decisions/0010-the-straight-way.md` tells why there are two.
+
+mod body;
+mod head;
+mod relay;
+mod request;
+
+use http::Method;
+use pingora::{Error, ErrorSource, protocols::http::date::get_cached_date};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    time::timeout,
+};
+use tracing::Span;
+
+use self::relay::Broken;
+use super::{
+    Answer, Gateway, access_log,
+    connection::WRITE_TIMEOUT,
+    exchange::{Exchange, Facts},
+    failures::{self, Outcome},
+    forwarding, own,
+    upstreams::{self, Journey},
+    wire::{BodyKind, Guard, Head, Version},
+};
+use crate::policy::Admission;
+
+/// What has become of a request.
+pub(super) enum Way<S> {
+    /// It was answered; with what the next one may come on.
+    Answered(Option<Guard<S>>),
+    /// It is the phases', judged or not.
+    Phases(Guard<S>),
+}
+
+impl Gateway {
+    /// Whether a request can go straight as far as its head says.
+    fn may_go_straight(&self, head: &Head, exchange: &Exchange) -> bool {
+        let facts = &exchange.facts;
+        let is_simple = head.version() == Version::Http11
+            && head.body() == BodyKind::None
+            && !head.websocket()
+            && head.connection_options().all(|option| option.eq_ignore_ascii_case(b"keep-alive"));
+        let is_for_an_app = !facts.is_own && facts.certified && !own::is_own(facts.target.path());
+        is_simple
+            && is_for_an_app
+            && self.serves(&facts.host)
+            && !self.table.app(&facts.host).is_some_and(|app| app.keep_forms && self.may_be_about_a_form(head, facts))
+    }
+
+    /// Whether it may be a form, or come from a browser that has receipts of forms that wait.
+    fn may_be_about_a_form(&self, head: &Head, facts: &Facts) -> bool {
+        let only_reads = matches!(facts.method, Method::GET | Method::HEAD);
+        let prefix = self.signin.cookie_names().form_prefix();
+        !only_reads || forwarding::cookies(head).with_prefix(prefix).next().is_some()
+    }
+
+    /// Serves a request that goes straight.
+    pub(super) async fn serve<S>(&self, guard: Guard<S>, exchange: &Exchange) -> Way<S>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,
+    {
+        let Some(head) = guard.head().filter(|head| self.may_go_straight(head, exchange)) else {
+            return Way::Phases(guard);
+        };
+        let judged = self.judge(head, exchange).await;
+        self.count(exchange, judged.as_ref().map_err(AsRef::as_ref));
+        match judged {
+            Ok(admission) => exchange.admit(admission),
+            Err(answer) => return Way::Answered(self.answer(*answer, guard, exchange).await),
+        }
+        match exchange.admission() {
+            Some(admission) if upstreams::is_plain(admission.app()) => {
+                Way::Answered(self.send_straight(guard, exchange, admission).await)
+            }
+            Some(_) | None => Way::Phases(guard),
+        }
+    }
+
+    /// An answer of the gateway's own, and the line in the log.
+    async fn answer<S>(&self, answer: Answer, mut guard: Guard<S>, exchange: &Exchange) -> Option<Guard<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,
+    {
+        let answer = answer.secured(self.settings.hsts);
+        exchange.explain(&answer);
+        let facts = &exchange.facts;
+        let bytes = answer.to_bytes(&facts.request_id, facts.method == Method::HEAD, &get_cached_date());
+        guard.settle();
+        let sent = timeout(WRITE_TIMEOUT, async {
+            guard.write_all(&bytes).await?;
+            guard.flush().await
+        });
+        let arrived = matches!(sent.await, Ok(Ok(())));
+        access_log::line(exchange, if arrived { answer.status() } else { 0 });
+        arrived.then_some(guard)
+    }
+
+    /// Sends an admitted request to its app, and the answer to the client.
+    async fn send_straight<S>(
+        &self,
+        mut guard: Guard<S>,
+        exchange: &Exchange,
+        admission: &Admission,
+    ) -> Option<Guard<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,
+    {
+        let (mut journey, mut call) = (Journey::default(), None);
+        let broken = match self.relay(&mut guard, exchange, admission, &mut journey, &mut call).await {
+            Ok(()) => {
+                access_log::line(exchange, exchange.status().unwrap_or_default());
+                return Some(guard);
+            }
+            Err(broken) => broken,
+        };
+        let status = exchange.status();
+        let Broken::App(error) = broken else {
+            access_log::line(exchange, status.unwrap_or_default());
+            return None;
+        };
+        let upstream = journey.upstream(admission.app()).ok();
+        let failed = |exchange: &Exchange, call: &Option<Span>| {
+            if *error.esource() == ErrorSource::Upstream {
+                failures::note_upstream(exchange, upstream, call.as_ref(), error.etype());
+            }
+        };
+        if let Some(begun) = status {
+            failed(exchange, &call);
+            access_log::line(exchange, begun);
+            return None;
+        }
+        let answer = self.failure(&error, exchange);
+        failed(exchange, &call);
+        // A second answer, for lateness, must not follow this one.
+        exchange.answered(answer.status());
+        self.answer(answer, guard, exchange).await
+    }
+
+    /// The answer in the place of an app that has failed.
+    fn failure(&self, error: &Error, exchange: &Exchange) -> Answer {
+        let facts = &exchange.facts;
+        let failure = match failures::outcome(None, error) {
+            Outcome::Answer(failure) => failure,
+            // Nobody has gone: of the client nothing is read here.
+            Outcome::Gone => crate::pages::Failure::Internal,
+        };
+        let answer = Answer::failure(failure, facts.kind, &facts.request_id);
+        let answer = exchange.parting(answer.because(failures::reason(None, error)));
+        exchange.explain(&answer);
+        answer
+    }
+}
