@@ -11,20 +11,14 @@ mod request;
 
 use http::Method;
 use pingora::{Error, ErrorSource, protocols::http::date::get_cached_date};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
-    time::timeout,
-};
-use tracing::Span;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
-use self::relay::Broken;
+use self::relay::{Broken, Call, in_time};
 use super::{
     Answer, Gateway, access_log,
-    connection::WRITE_TIMEOUT,
     exchange::{Exchange, Facts},
     failures::{self, Outcome},
-    forwarding, own,
-    upstreams::{self, Journey},
+    forwarding, own, upstreams,
     wire::{BodyKind, Guard, Head, Version},
 };
 use crate::policy::Admission;
@@ -91,11 +85,11 @@ impl Gateway {
         let facts = &exchange.facts;
         let bytes = answer.to_bytes(&facts.request_id, facts.method == Method::HEAD, &get_cached_date());
         guard.settle();
-        let sent = timeout(WRITE_TIMEOUT, async {
+        let sent = in_time(async {
             guard.write_all(&bytes).await?;
             guard.flush().await
         });
-        let arrived = matches!(sent.await, Ok(Ok(())));
+        let arrived = sent.await.is_ok();
         access_log::line(exchange, if arrived { answer.status() } else { 0 });
         arrived.then_some(guard)
     }
@@ -110,35 +104,35 @@ impl Gateway {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,
     {
-        let (mut journey, mut call) = (Journey::default(), None);
-        let broken = match self.relay(&mut guard, exchange, admission, &mut journey, &mut call).await {
-            Ok(()) => {
-                access_log::line(exchange, exchange.status().unwrap_or_default());
-                return Some(guard);
+        let mut call = Call::default();
+        let error = match self.relay(&mut guard, exchange, admission, &mut call).await {
+            Ok(()) => None,
+            Err(Broken::Gone) => {
+                access_log::line(exchange, exchange.status().filter(|_| call.has_begun).unwrap_or_default());
+                return None;
             }
-            Err(broken) => broken,
+            Err(Broken::App(error)) => Some(error),
         };
-        let status = exchange.status();
-        let Broken::App(error) = broken else {
-            access_log::line(exchange, status.unwrap_or_default());
-            return None;
+        let Some(error) = error else {
+            access_log::line(exchange, exchange.status().unwrap_or_default());
+            return Some(guard);
         };
-        let upstream = journey.upstream(admission.app()).ok();
-        let failed = |exchange: &Exchange, call: &Option<Span>| {
-            if *error.esource() == ErrorSource::Upstream {
-                failures::note_upstream(exchange, upstream, call.as_ref(), error.etype());
-            }
-        };
-        if let Some(begun) = status {
-            failed(exchange, &call);
-            access_log::line(exchange, begun);
-            return None;
+        let answer = (!call.has_begun).then(|| self.failure(&error, exchange));
+        if *error.esource() == ErrorSource::Upstream {
+            let upstream = call.journey.upstream(admission.app()).ok();
+            failures::note_upstream(exchange, upstream, call.span.as_ref(), error.etype());
         }
-        let answer = self.failure(&error, exchange);
-        failed(exchange, &call);
-        // A second answer, for lateness, must not follow this one.
-        exchange.answered(answer.status());
-        self.answer(answer, guard, exchange).await
+        match answer {
+            Some(answer) => {
+                // A second answer, for lateness, must not follow this one.
+                exchange.answered(answer.status());
+                self.answer(answer, guard, exchange).await
+            }
+            None => {
+                access_log::line(exchange, exchange.status().unwrap_or_default());
+                None
+            }
+        }
     }
 
     /// The answer in the place of an app that has failed.

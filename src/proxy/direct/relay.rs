@@ -44,6 +44,17 @@ const ROOM: usize = 4096;
 /// Room for one that is long.
 const MUCH_ROOM: usize = 64 * 1024;
 
+/// One app being asked.
+#[derive(Debug, Default)]
+pub(super) struct Call {
+    /// Where the request goes.
+    pub(super) journey: Journey,
+    /// For traces.
+    pub(super) span: Option<Span>,
+    /// Whether the client has a part of the answer.
+    pub(super) has_begun: bool,
+}
+
 /// Why an answer did not arrive whole.
 pub(super) enum Broken {
     /// The app failed.
@@ -60,7 +71,7 @@ impl From<Box<Error>> for Broken {
 }
 
 impl Gateway {
-    /// Sends a request to the app and the answer to the client. Whether the answer has begun, the exchange knows.
+    /// Sends a request to the app and the answer to the client.
     ///
     /// # Errors
     /// When the app cannot be reached, breaks off or says what is no answer, and when the client has gone.
@@ -69,14 +80,13 @@ impl Gateway {
         guard: &mut Guard<S>,
         exchange: &Exchange,
         admission: &Admission,
-        journey: &mut Journey,
-        call: &mut Option<Span>,
+        call: &mut Call,
     ) -> Result<(), Broken>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,
     {
-        let mut line = self.reach(exchange, admission, journey, call).await?;
-        let request = self.request(guard, exchange, admission, journey, call.as_ref())?;
+        let mut line = self.reach(exchange, admission, call).await?;
+        let request = self.request(guard, exchange, admission, call)?;
         guard.settle();
         if let Some(meter) = line.meter() {
             exchange.sent_to(meter);
@@ -87,18 +97,19 @@ impl Gateway {
 
         let mut held = BytesMut::with_capacity(ROOM);
         let mut answer = self.head(&mut line.socket, guard, &mut held, exchange, admission).await?;
-        exchange.app_answers(answer.status().as_u16());
-        if let Some(call) = &*call {
-            call.record("http.response.status_code", answer.status().as_u16());
-        }
         let framing = answer.frame(exchange.facts.method == Method::HEAD).map_err(Error::into_up)?;
+        exchange.app_answers(answer.status().as_u16());
+        if let Some(span) = &call.span {
+            span.record("http.response.status_code", answer.status().as_u16());
+        }
         self.mend_answer(&mut answer, exchange, admission)?;
+        call.has_begun = true;
         put(guard, &answer.to_bytes(true)).await?;
         content(&mut line.socket, guard, &mut held, framing).await?;
         if answer.keeps_alive() && framing != Framing::UntilClose && held.is_empty() {
             line.keep();
         }
-        timeout(WRITE_TIMEOUT, guard.flush()).await.map_or(Err(Broken::Gone), |sent| sent.map_err(|_gone| Broken::Gone))
+        in_time(guard.flush()).await
     }
 
     /// A connection to the app. Nothing was sent on it: the next upstream may have the request.
@@ -106,20 +117,19 @@ impl Gateway {
         &'a self,
         exchange: &Exchange,
         admission: &Admission,
-        journey: &mut Journey,
-        call: &mut Option<Span>,
+        call: &mut Call,
     ) -> pingora::Result<Line<'a>> {
-        let app = admission.app();
+        let (app, journey) = (admission.app(), &mut call.journey);
         loop {
             let line = self.upstreams.line(app, journey).await?;
-            let asked = access_log::upstream_span(&exchange.facts, journey.upstream(app)?);
+            let span = access_log::upstream_span(&exchange.facts, journey.upstream(app)?);
             match line {
                 Ok(line) => {
-                    *call = Some(asked);
+                    call.span = Some(span);
                     return Ok(line);
                 }
                 Err(error) => {
-                    asked.record("error.type", error.etype().as_str());
+                    span.record("error.type", error.etype().as_str());
                     if !self.upstreams.unreachable(app, journey, &error) {
                         return Err(error);
                     }
@@ -134,8 +144,7 @@ impl Gateway {
         guard: &Guard<S>,
         exchange: &Exchange,
         admission: &Admission,
-        journey: &Journey,
-        call: Option<&Span>,
+        call: &Call,
     ) -> pingora::Result<Vec<u8>>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,
@@ -144,12 +153,12 @@ impl Gateway {
         let (facts, app) = (&exchange.facts, admission.app());
         let labels = self.labels_of(head, app);
         let span_id = entropy::public_hex::<8>(&*self.entropy);
-        if let Some(call) = call {
-            call.record("span_id", &span_id);
+        if let Some(span) = &call.span {
+            span.record("span_id", &span_id);
         }
         let keeps_back = |name: &[u8], value: &[u8]| self.keeps_back(name, value, &labels, exchange);
         let told = Told {
-            host: &forwarding::host(facts, app, journey.upstream(app)?),
+            host: &forwarding::host(facts, app, call.journey.upstream(app)?),
             cookies: forwarding::cookies(head).without(keeps_back),
             facts,
             scheme: self.settings.external_scheme,
@@ -244,11 +253,15 @@ async fn put<S>(guard: &mut Guard<S>, bytes: &[u8]) -> Result<(), Broken>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,
 {
-    let mut written = pin!(guard.write_all(bytes));
-    let at_once = poll_fn(|cx| Poll::Ready(written.as_mut().poll(cx))).await;
-    let written = match at_once {
+    in_time(guard.write_all(bytes)).await
+}
+
+/// A write that the client takes within its time. Most are over at once, and need no timer.
+pub(super) async fn in_time(write: impl Future<Output = io::Result<()>>) -> Result<(), Broken> {
+    let mut write = pin!(write);
+    let written = match poll_fn(|cx| Poll::Ready(write.as_mut().poll(cx))).await {
         Poll::Ready(written) => Ok(written),
-        Poll::Pending => timeout(WRITE_TIMEOUT, written).await,
+        Poll::Pending => timeout(WRITE_TIMEOUT, write).await,
     };
     match written {
         Ok(Ok(())) => Ok(()),
