@@ -84,6 +84,11 @@ impl AnswerHead {
             self.remove(&header::CONTENT_LENGTH);
         }
         let length = self.length()?;
+        if self.status == StatusCode::NO_CONTENT {
+            // RFC 9112, section 6.2: there is nothing that they could be about.
+            self.remove(&header::CONTENT_LENGTH);
+            self.remove(&header::TRANSFER_ENCODING);
+        }
         let has_none = to_head || matches!(self.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         Ok(match (coding, length) {
             _ if has_none => Framing::Length(0),
@@ -303,6 +308,13 @@ mod tests {
         assert!(!heard("Content-Length: 5\r\nTransfer-Encoding: chunked").contains("content-length"));
         assert_eq!(heard("Content-Length: 5, 5\r\nContent-Length: 5").matches("content-length: 5\r\n").count(), 1);
         assert_eq!(heard("A: b").matches("transfer-encoding: chunked\r\n").count(), 1);
+    }
+
+    #[test]
+    fn an_answer_without_content_says_nothing_of_its_length() {
+        let mut head = parse("HTTP/1.1 204 No Content\r\nContent-Length: 0\r\nA: b\r\n\r\n").unwrap();
+        head.frame(false).unwrap();
+        assert_eq!(head.names().collect::<Vec<_>>(), ["A"]);
     }
 
     #[test]

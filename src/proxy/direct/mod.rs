@@ -105,34 +105,28 @@ impl Gateway {
         S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,
     {
         let mut call = Call::default();
-        let error = match self.relay(&mut guard, exchange, admission, &mut call).await {
+        let relayed = self.relay(&mut guard, exchange, admission, &mut call).await;
+        let begun = exchange.status().filter(|_| call.has_begun);
+        let error = match relayed {
             Ok(()) => None,
             Err(Broken::Gone) => {
-                access_log::line(exchange, exchange.status().filter(|_| call.has_begun).unwrap_or_default());
+                access_log::line(exchange, begun.unwrap_or_default());
                 return None;
             }
             Err(Broken::App(error)) => Some(error),
         };
-        let Some(error) = error else {
-            access_log::line(exchange, exchange.status().unwrap_or_default());
-            return Some(guard);
-        };
-        let answer = (!call.has_begun).then(|| self.failure(&error, exchange));
-        if *error.esource() == ErrorSource::Upstream {
+        let instead = error.as_deref().filter(|_| begun.is_none()).map(|error| self.failure(error, exchange));
+        if let Some(error) = error.as_deref().filter(|error| *error.esource() == ErrorSource::Upstream) {
             let upstream = call.journey.upstream(admission.app()).ok();
             failures::note_upstream(exchange, upstream, call.span.as_ref(), error.etype());
         }
-        match answer {
-            Some(answer) => {
-                // A second answer, for lateness, must not follow this one.
-                exchange.answered(answer.status());
-                self.answer(answer, guard, exchange).await
-            }
-            None => {
-                access_log::line(exchange, exchange.status().unwrap_or_default());
-                None
-            }
+        if let Some(answer) = instead {
+            // A second answer, for lateness, must not follow this one.
+            exchange.answered(answer.status());
+            return self.answer(answer, guard, exchange).await;
         }
+        access_log::line(exchange, begun.unwrap_or_default());
+        Some(guard).filter(|_| error.is_none())
     }
 
     /// The answer in the place of an app that has failed.

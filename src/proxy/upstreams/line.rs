@@ -71,10 +71,6 @@ async fn connect(address: SocketAddr) -> pingora::Result<TcpStream> {
     let socket = timeout(CONNECT_TIMEOUT, ext::connect(&address, None)).await;
     let socket =
         socket.unwrap_or_else(|_late| Error::e_explain(ErrorType::ConnectTimedout, "connecting took too long"));
-    let socket = socket.map_err(|error| match error.etype() {
-        ErrorType::SocketError | ErrorType::BindError => Error::because(ErrorType::InternalError, "no socket", error),
-        _ => error,
-    });
     let socket = socket.map_err(Error::into_up)?;
     // Requests are written at once: waiting to join them only delays.
     socket.set_nodelay(true).map_err(|error| Error::because(ErrorType::InternalError, "setting nodelay", error))?;
