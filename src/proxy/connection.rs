@@ -13,12 +13,12 @@ use tracing::Instrument;
 use super::{
     Answer, Endpoint, Exchange, Facts, Gateway, Generation, Hsts, OwnHosts, Service, Settings, TrustedProxies,
     access_log,
-    direct::Way,
     entrance::{Arrival, Client, Speaker, Visitor, enter},
     forwarded::Forwarded,
     http2, judge,
     lent::{Lender, Lent},
     phases::Phases,
+    straight::{Http1, Way},
     upstreams::NOBODY,
     wire::{self, Alarm, BRIEF, Guard, Head, Next, Peer, Refusal},
 };
@@ -192,17 +192,18 @@ impl Connections {
 /// Answers one request, or hands it to pingora; gives the guard back when the connection may be used again.
 async fn serve_one(
     generation: &Generation,
-    guard: Guard<Lent<Client>>,
+    mut guard: Guard<Lent<Client>>,
     exchange: &Arc<Exchange>,
     drain: &watch::Receiver<bool>,
 ) -> Option<Guard<Lent<Client>>> {
     // pingora tells clients when the connection is about to end.
-    let way =
-        if *drain.borrow() { Way::Phases(guard) } else { Box::pin(generation.gateway.serve(guard, exchange)).await };
-    let guard = match way {
-        Way::Answered(reused) => return reused,
-        Way::Phases(guard) => guard,
-    };
+    if !*drain.borrow() {
+        match Box::pin(generation.gateway.serve(&mut Http1::of(&mut guard), exchange)).await {
+            Way::Answered => return Some(guard),
+            Way::Broken => return None,
+            Way::Phases => {}
+        }
+    }
     let mut session = ServerSession::new_http1(Box::new(guard));
     session.set_keepalive(Some(KEEPALIVE_SECONDS));
     // The guard measures what matters; a WebSocket may be silent for as long as it likes.

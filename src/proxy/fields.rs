@@ -1,4 +1,4 @@
-//! The fields of a head, whoever has read it: the guard, pingora, or [`super::direct`]. What the gateway asks of a request
+//! The fields of a head, whoever has read it: the guard, pingora, or [`super::straight`]. What the gateway asks of a request
 //! and changes in an answer, it asks and changes in one way.
 
 use http::{HeaderName, HeaderValue, StatusCode};

@@ -7,7 +7,10 @@ use httparse::{ParserConfig, Response, Status};
 use pingora::{Error, ErrorType, protocols::http::date::get_cached_date};
 
 use super::body::Framing;
-use crate::proxy::fields::{AnswerFields, Fields};
+use crate::proxy::{
+    fields::{AnswerFields, Fields},
+    wire::OF_HTTP_1,
+};
 
 /// Most fields of one head; as many as pingora takes.
 const MOST_FIELDS: usize = 256;
@@ -16,7 +19,7 @@ const MOST_FIELDS: usize = 256;
 const MOST_BYTES: usize = 1024 * 1024;
 
 /// The head of an answer.
-pub(super) struct AnswerHead {
+pub(in crate::proxy) struct AnswerHead {
     text: Vec<u8>,
     status: StatusCode,
     reason: Range<usize>,
@@ -59,14 +62,18 @@ impl AnswerHead {
         Ok(Some((head, length)))
     }
 
-    /// A value over several lines becomes one (RFC 9112, section 5.2).
+    /// A value over several lines becomes one, with a blank for each fold (RFC 9112, section 5.2).
     fn unfold(&mut self) {
-        for (_, value) in &self.fields {
-            for byte in &mut self.text[value.clone()] {
-                if matches!(byte, b'\r' | b'\n') {
-                    *byte = b' ';
-                }
+        let Self { text, fields, .. } = self;
+        for (_, value) in fields {
+            if memchr::memchr2(b'\r', b'\n', &text[value.clone()]).is_none() {
+                continue;
             }
+            let folded = text[value.clone()].to_vec();
+            let lines = folded.split(|byte| matches!(byte, b'\r' | b'\n')).map(<[u8]>::trim_ascii);
+            let joined = lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(&b' ');
+            value.end = value.start + joined.len();
+            text[value.clone()].copy_from_slice(&joined);
         }
     }
 
@@ -156,6 +163,34 @@ impl AnswerHead {
         }
         bytes.extend_from_slice(b"\r\n");
         bytes
+    }
+
+    /// The head for a client of HTTP/2, without what concerns a connection of HTTP/1.1.
+    ///
+    /// # Errors
+    /// When a field can be none there.
+    pub(in crate::proxy) fn to_response(&self) -> pingora::Result<http::Response<()>> {
+        let (mut parts, ()) = http::Response::new(()).into_parts();
+        parts.status = self.status;
+        parts.headers.reserve(self.fields.len() + self.added.len());
+        let is_of_http_1 = |name: &[u8]| OF_HTTP_1.iter().any(|other| other.as_bytes().eq_ignore_ascii_case(name));
+        for (name, value) in &self.fields {
+            let name = &self.text[name.clone()];
+            if !is_of_http_1(name) {
+                let name = HeaderName::from_bytes(name).map_err(|_| invalid("the name of a field is none"))?;
+                let value = HeaderValue::from_bytes(&self.text[value.clone()]);
+                parts.headers.append(name, value.map_err(|_| invalid("the value of a field is none"))?);
+            }
+        }
+        for (name, value) in &self.added {
+            if !is_of_http_1(name.as_str().as_bytes()) {
+                parts.headers.append(name, value.clone());
+            }
+        }
+        if !parts.headers.contains_key(header::DATE) {
+            parts.headers.insert(header::DATE, get_cached_date());
+        }
+        Ok(http::Response::from_parts(parts, ()))
     }
 }
 
@@ -255,7 +290,7 @@ mod tests {
     #[test]
     fn a_value_over_several_lines_is_one_line_for_the_client() {
         let head = with("A: b\r\n Set-Cookie: c");
-        assert!(written(&head).contains("A: b   Set-Cookie: c\r\n"), "{}", written(&head));
+        assert!(written(&head).contains("A: b Set-Cookie: c\r\n"), "{}", written(&head));
         assert_eq!(head.values(&header::SET_COOKIE).count(), 0);
     }
 

@@ -1,41 +1,46 @@
 //! The straight way: most requests need nothing of what pingora does with them, and neither meet it nor pay for it.
 //!
-//! A request of HTTP/1.1 without a body is judged by the same rules as every other, before pingora reads it. Who is
+//! A request without a body is judged by the same rules as every other, before pingora reads it. Who is
 //! turned away is answered here. Who is admitted to an app that is asked in clear HTTP/1.1 is sent there from here; the
 //! phases take over everybody else, with the admission. `docs/decisions/0010-the-straight-way.md` tells why there are two.
 
 mod body;
+mod client;
 mod head;
 mod relay;
 mod request;
 
 use http::Method;
-use pingora::{Error, ErrorSource, protocols::http::date::get_cached_date};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use pingora::{Error, ErrorSource};
 
-use self::relay::{Broken, Call, in_time};
+pub(super) use self::client::{Broken, Client, Http1};
+use self::relay::Call;
+pub(super) use self::{body::Framing, head::AnswerHead};
 use super::{
     Answer, Gateway, access_log,
     exchange::{Exchange, Facts},
     failures::{self, Outcome},
     forwarding, own, upstreams,
-    wire::{BodyKind, Guard, Head, Version},
+    wire::{BodyKind, Head, Version},
 };
 use crate::policy::Admission;
 
 /// What has become of a request.
-pub(super) enum Way<S> {
-    /// It was answered; with what the next one may come on.
-    Answered(Option<Guard<S>>),
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// It had its answer, all of it.
+    Answered,
+    /// It had none, or not all of it: who waits for it must not take it for whole.
+    Broken,
     /// It is the phases', judged or not.
-    Phases(Guard<S>),
+    Phases,
 }
 
 impl Gateway {
     /// Whether a request can go straight as far as its head says.
     fn may_go_straight(&self, head: &Head, exchange: &Exchange) -> bool {
         let facts = &exchange.facts;
-        let is_simple = head.version() == Version::Http11
+        let is_simple = matches!(head.version(), Version::Http11 | Version::Http2)
             && head.body() == BodyKind::None
             && !head.websocket()
             && head.connection_options().all(|option| option.eq_ignore_ascii_case(b"keep-alive"));
@@ -54,79 +59,64 @@ impl Gateway {
     }
 
     /// Serves a request that goes straight.
-    pub(super) async fn serve<S>(&self, guard: Guard<S>, exchange: &Exchange) -> Way<S>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,
-    {
-        let Some(head) = guard.head().filter(|head| self.may_go_straight(head, exchange)) else {
-            return Way::Phases(guard);
+    pub(super) async fn serve(&self, client: &mut impl Client, exchange: &Exchange) -> Way {
+        let Some(head) = client.request().filter(|head| self.may_go_straight(head, exchange)) else {
+            return Way::Phases;
         };
         let judged = self.judge(head, exchange).await;
         self.count(exchange, judged.as_ref().map_err(AsRef::as_ref));
         match judged {
             Ok(admission) => exchange.admit(admission),
-            Err(answer) => return Way::Answered(self.answer(*answer, guard, exchange).await),
+            Err(answer) => return self.answer(*answer, client, exchange).await,
         }
         match exchange.admission() {
             Some(admission) if upstreams::is_plain(admission.app()) => {
-                Way::Answered(self.send_straight(guard, exchange, admission).await)
+                self.send_straight(client, exchange, admission).await
             }
-            Some(_) | None => Way::Phases(guard),
+            Some(_) | None => Way::Phases,
         }
     }
 
     /// An answer of the gateway's own, and the line in the log.
-    async fn answer<S>(&self, answer: Answer, mut guard: Guard<S>, exchange: &Exchange) -> Option<Guard<S>>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,
-    {
+    async fn answer(&self, answer: Answer, client: &mut impl Client, exchange: &Exchange) -> Way {
         let answer = answer.secured(self.settings.hsts);
         exchange.explain(&answer);
-        let facts = &exchange.facts;
-        let bytes = answer.to_bytes(&facts.request_id, facts.method == Method::HEAD, &get_cached_date());
-        guard.settle();
-        let sent = in_time(async {
-            guard.write_all(&bytes).await?;
-            guard.flush().await
-        });
-        let arrived = sent.await.is_ok();
+        let arrived = client.answer(&answer, &exchange.facts).await.is_ok();
         access_log::line(exchange, if arrived { answer.status() } else { 0 });
-        arrived.then_some(guard)
+        if arrived {
+            return Way::Answered;
+        }
+        client.break_off().await;
+        Way::Broken
     }
 
     /// Sends an admitted request to its app, and the answer to the client.
-    async fn send_straight<S>(
-        &self,
-        mut guard: Guard<S>,
-        exchange: &Exchange,
-        admission: &Admission,
-    ) -> Option<Guard<S>>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,
-    {
+    async fn send_straight(&self, client: &mut impl Client, exchange: &Exchange, admission: &Admission) -> Way {
         let mut call = Call::default();
-        let relayed = self.relay(&mut guard, exchange, admission, &mut call).await;
+        let relayed = self.relay(client, exchange, admission, &mut call).await;
         let begun = exchange.status().filter(|_| call.has_begun);
-        let error = match relayed {
-            Ok(()) => None,
-            Err(Broken::Gone) => {
-                access_log::line(exchange, begun.unwrap_or_default());
-                return None;
+        let way = match relayed {
+            Ok(()) => Way::Answered,
+            Err(Broken::Gone) => Way::Broken,
+            Err(Broken::App(error)) => {
+                let instead = begun.is_none().then(|| self.failure(&error, exchange));
+                if *error.esource() == ErrorSource::Upstream {
+                    let upstream = call.journey.upstream(admission.app()).ok();
+                    failures::note_upstream(exchange, upstream, call.span.as_ref(), error.etype());
+                }
+                if let Some(answer) = instead {
+                    // A second answer, for lateness, must not follow this one.
+                    exchange.answered(answer.status());
+                    return self.answer(answer, client, exchange).await;
+                }
+                Way::Broken
             }
-            Err(Broken::App(error)) => Some(error),
         };
-        let instead = error.as_deref().filter(|_| begun.is_none()).map(|error| self.failure(error, exchange));
-        if let Some(error) = error.as_deref().filter(|error| *error.esource() == ErrorSource::Upstream) {
-            let upstream = call.journey.upstream(admission.app()).ok();
-            failures::note_upstream(exchange, upstream, call.span.as_ref(), error.etype());
-        }
-        if let Some(answer) = instead {
-            // A second answer, for lateness, must not follow this one.
-            exchange.answered(answer.status());
-            return self.answer(answer, guard, exchange).await;
+        if way == Way::Broken {
+            client.break_off().await;
         }
         access_log::line(exchange, begun.unwrap_or_default());
-        Some(guard).filter(|_| error.is_none())
+        way
     }
 
     /// The answer in the place of an app that has failed.

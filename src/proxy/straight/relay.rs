@@ -1,25 +1,17 @@
 //! The moving part: the request goes to the app, and its answer to the client, piece by piece as it comes.
 
-use std::{
-    future::poll_fn,
-    io,
-    pin::{Pin, pin},
-    task::{Context, Poll},
-};
+use std::{future::poll_fn, pin::Pin, task::Poll};
 
 use bytes::{Buf, BytesMut};
 use http::{Method, StatusCode};
 use pingora::{Error, ErrorType};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
-    net::TcpStream,
-    time::timeout,
-};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tokio_util::io::poll_read_buf;
 use tracing::Span;
 
 use super::{
     body::{Body, Framing},
+    client::{Broken, Client},
     head::AnswerHead,
     request::{self, Told},
 };
@@ -28,13 +20,12 @@ use crate::{
     policy::Admission,
     proxy::{
         Gateway, access_log,
-        connection::WRITE_TIMEOUT,
         exchange::Exchange,
         fields::AnswerFields,
         forwarding,
         response_headers::is_final,
         upstreams::{Journey, Line},
-        wire::Guard,
+        wire::Head,
     },
 };
 
@@ -55,39 +46,20 @@ pub(super) struct Call {
     pub(super) has_begun: bool,
 }
 
-/// Why an answer did not arrive whole.
-pub(super) enum Broken {
-    /// The app failed.
-    App(Box<Error>),
-    /// The client has gone.
-    Gone,
-}
-
-/// Errors are the app's, unless they say so.
-impl From<Box<Error>> for Broken {
-    fn from(error: Box<Error>) -> Self {
-        Self::App(error)
-    }
-}
-
 impl Gateway {
     /// Sends a request to the app and the answer to the client.
     ///
     /// # Errors
     /// When the app cannot be reached, breaks off or says what is no answer, and when the client has gone.
-    pub(super) async fn relay<S>(
+    pub(super) async fn relay(
         &self,
-        guard: &mut Guard<S>,
+        client: &mut impl Client,
         exchange: &Exchange,
         admission: &Admission,
         call: &mut Call,
-    ) -> Result<(), Broken>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,
-    {
+    ) -> Result<(), Broken> {
         let mut line = self.reach(exchange, admission, call).await?;
-        let request = self.request(guard, exchange, admission, call)?;
-        guard.settle();
+        let request = self.request(client.request(), exchange, admission, call)?;
         if let Some(meter) = line.meter() {
             exchange.sent_to(meter);
         }
@@ -96,7 +68,7 @@ impl Gateway {
         sent.map_err(|error| Error::because(ErrorType::WriteError, "sending the request", error).into_up())?;
 
         let mut held = BytesMut::with_capacity(ROOM);
-        let mut answer = self.head(&mut line.socket, guard, &mut held, exchange, admission).await?;
+        let mut answer = self.head(&mut line.socket, client, &mut held, exchange, admission).await?;
         let framing = answer.frame(exchange.facts.method == Method::HEAD).map_err(Error::into_up)?;
         exchange.app_answers(answer.status().as_u16());
         if let Some(span) = &call.span {
@@ -104,12 +76,12 @@ impl Gateway {
         }
         self.mend_answer(&mut answer, exchange, admission)?;
         call.has_begun = true;
-        put(guard, &answer.to_bytes(true)).await?;
-        content(&mut line.socket, guard, &mut held, framing).await?;
+        client.begin(&answer, framing).await?;
+        content(&mut line.socket, client, &mut held, framing).await?;
         if answer.keeps_alive() && framing != Framing::UntilClose && held.is_empty() {
             line.keep();
         }
-        in_time(guard.flush()).await
+        client.end().await
     }
 
     /// A connection to the app. Nothing was sent on it: the next upstream may have the request.
@@ -139,17 +111,14 @@ impl Gateway {
     }
 
     /// The request as the app gets it.
-    fn request<S>(
+    fn request(
         &self,
-        guard: &Guard<S>,
+        head: Option<&Head>,
         exchange: &Exchange,
         admission: &Admission,
         call: &Call,
-    ) -> pingora::Result<Vec<u8>>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,
-    {
-        let head = guard.head().ok_or_else(|| Error::new_in(ErrorType::InternalError))?;
+    ) -> pingora::Result<Vec<u8>> {
+        let head = head.ok_or_else(|| Error::new_in(ErrorType::InternalError))?;
         let (facts, app) = (&exchange.facts, admission.app());
         let labels = self.labels_of(head, app);
         let span_id = entropy::public_hex::<8>(&*self.entropy);
@@ -169,22 +138,19 @@ impl Gateway {
     }
 
     /// The head of the answer. Interim ones go to the client on the way.
-    async fn head<S>(
+    async fn head(
         &self,
         app: &mut TcpStream,
-        guard: &mut Guard<S>,
+        client: &mut impl Client,
         held: &mut BytesMut,
         exchange: &Exchange,
         admission: &Admission,
-    ) -> Result<AnswerHead, Broken>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,
-    {
+    ) -> Result<AnswerHead, Broken> {
         loop {
             let parsed = if held.is_empty() { None } else { AnswerHead::parse(held).map_err(Error::into_up)? };
             let Some((mut head, length)) = parsed else {
                 held.reserve(ROOM);
-                if read(app, guard, held).await? == 0 {
+                if read(app, client, held).await? == 0 {
                     let error = Error::explain(ErrorType::ConnectionClosed, "before the head of the answer was over");
                     return Err(error.into_up().into());
                 }
@@ -199,7 +165,7 @@ impl Gateway {
                 status if is_final(status) => return Ok(head),
                 _interim => {
                     self.mend_answer(&mut head, exchange, admission)?;
-                    put(guard, &head.to_bytes(false)).await?;
+                    client.interim(&head).await?;
                 }
             }
         }
@@ -207,90 +173,51 @@ impl Gateway {
 }
 
 /// Sends the content of the answer on; what lies beyond it stays in `held`.
-async fn content<S>(
+async fn content(
     app: &mut TcpStream,
-    guard: &mut Guard<S>,
+    client: &mut impl Client,
     held: &mut BytesMut,
     framing: Framing,
-) -> Result<(), Broken>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,
-{
+) -> Result<(), Broken> {
     let mut body = Body::new(framing);
-    let in_chunks = !matches!(framing, Framing::Length(_));
     loop {
         let mut rest = &held[..];
         while let Some(content) = body.take(&mut rest).map_err(Error::into_up)? {
-            if in_chunks {
-                put(guard, format!("{:x}\r\n", content.len()).as_bytes()).await?;
-                put(guard, content).await?;
-                put(guard, b"\r\n").await?;
-            } else {
-                put(guard, content).await?;
-            }
+            client.content(content, body.is_done()).await?;
         }
         let left = rest.len();
         held.advance(held.len() - left);
         if body.is_done() {
-            break;
+            return Ok(());
         }
-        if held.capacity() == held.len() {
-            held.reserve(MUCH_ROOM);
+        match held.capacity() - held.len() {
+            // All of it was filled at once: there is more.
+            0 => held.reserve(MUCH_ROOM),
+            // What was taken off is room again.
+            1..ROOM => held.reserve(ROOM),
+            ROOM.. => {}
         }
-        if read(app, guard, held).await? > 0 {
+        if read(app, client, held).await? > 0 {
             continue;
         }
-        if framing == Framing::UntilClose {
-            break;
-        }
-        return Err(Error::explain(ErrorType::ConnectionClosed, "before the answer was over").into_up().into());
-    }
-    if in_chunks { put(guard, b"0\r\n\r\n").await } else { Ok(()) }
-}
-
-/// Writes to a client that takes something of it within its time.
-async fn put<S>(guard: &mut Guard<S>, bytes: &[u8]) -> Result<(), Broken>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,
-{
-    in_time(guard.write_all(bytes)).await
-}
-
-/// A write that the client takes within its time. Most are over at once, and need no timer.
-pub(super) async fn in_time(write: impl Future<Output = io::Result<()>>) -> Result<(), Broken> {
-    let mut write = pin!(write);
-    let written = match poll_fn(|cx| Poll::Ready(write.as_mut().poll(cx))).await {
-        Poll::Ready(written) => Ok(written),
-        Poll::Pending => timeout(WRITE_TIMEOUT, write).await,
-    };
-    match written {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) | Err(_) => Err(Broken::Gone),
+        return match framing {
+            Framing::UntilClose => Ok(()),
+            Framing::Length(_) | Framing::Chunked => {
+                Err(Error::explain(ErrorType::ConnectionClosed, "before the answer was over").into_up().into())
+            }
+        };
     }
 }
 
-/// Reads what the app says next, while the client is there to hear it; what was said before goes out meanwhile.
-async fn read<S>(app: &mut TcpStream, guard: &mut Guard<S>, held: &mut BytesMut) -> Result<usize, Broken>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,
-{
+/// Reads what the app says next, while the client is there to hear it.
+async fn read(app: &mut TcpStream, client: &mut impl Client, held: &mut BytesMut) -> Result<usize, Broken> {
     let read = poll_fn(|cx| match poll_read_buf(Pin::new(&mut *app), cx, held) {
         Poll::Ready(read) => Poll::Ready(Some(read)),
-        Poll::Pending => poll_gone(guard, cx).map(|()| None),
+        Poll::Pending => client.poll_gone(cx).map(|()| None),
     });
     match read.await {
         Some(Ok(read)) => Ok(read),
         Some(Err(error)) => Err(Error::because(ErrorType::ReadError, "reading the answer", error).into_up().into()),
         None => Err(Broken::Gone),
     }
-}
-
-/// Ready when the client has gone.
-fn poll_gone<S>(guard: &mut Guard<S>, cx: &mut Context<'_>) -> Poll<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,
-{
-    let mut byte = [0];
-    let read: Poll<io::Result<()>> = Pin::new(guard).poll_read(cx, &mut ReadBuf::new(&mut byte));
-    read.map(drop)
 }

@@ -8,7 +8,7 @@ const LONGEST_LINE: usize = 8 * 1024;
 
 /// How the end of an answer is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Framing {
+pub(in crate::proxy) enum Framing {
     /// So many bytes.
     Length(u64),
     /// Chunks, until an empty one.
