@@ -181,6 +181,7 @@ async fn a_client_hears_the_same_of_an_answer_whichever_way_its_request_went() {
         ("GET", "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nold"),
         ("GET", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nbroken"),
         ("GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n"),
+        ("GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX: y\n\n"),
         ("GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n"),
     ];
     let shapes = stays.iter().map(|shape| (shape, false)).chain(goes.iter().map(|shape| (shape, true)));

@@ -19,11 +19,14 @@ impl<'a> FoldedName<'a> {
         if name.bytes().all(is_folded) {
             return Self(bare(name).into());
         }
-        let folded: String = name
-            .bytes()
-            .map(|byte| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() as char } else { '-' })
-            .collect();
-        Self(bare(&folded).to_owned().into())
+        let fold = |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
+        let folded: Vec<u8> = name.bytes().map(fold).collect();
+        // It is ASCII: nothing is lost, and nothing copied.
+        let folded = String::from_utf8(folded).unwrap_or_else(|it| String::from_utf8_lossy(it.as_bytes()).into_owned());
+        match bare(&folded) {
+            bare if bare.len() < folded.len() => Self(bare.to_owned().into()),
+            _whole => Self(folded.into()),
+        }
     }
 
     /// The folded text.

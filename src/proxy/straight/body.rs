@@ -3,8 +3,11 @@
 use httparse::{Status, parse_chunk_size};
 use pingora::{Error, ErrorType};
 
-/// Longest line of a chunked answer: one with the size of a chunk, or a trailer field.
+/// Longest line with the size of a chunk.
 const LONGEST_LINE: usize = 8 * 1024;
+
+/// Largest trailer section.
+const MOST_TRAILER_BYTES: usize = 8 * 1024;
 
 /// How the end of an answer is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +31,8 @@ pub(super) enum Body {
     Data(u64),
     /// Before the line break behind a chunk.
     DataEnd,
-    /// In the trailer section, which ends here.
-    Trailer,
+    /// In the trailer section, which may have so many bytes more.
+    Trailer(usize),
     /// Everything that comes belongs to it.
     UntilClose,
     /// Behind it.
@@ -74,9 +77,12 @@ impl Body {
                 Self::Size => match parse_chunk_size(bytes) {
                     Ok(Status::Complete((used, size))) => {
                         *bytes = &bytes[used..];
-                        *self = if size == 0 { Self::Trailer } else { Self::Data(size) };
+                        *self = if size == 0 { Self::Trailer(MOST_TRAILER_BYTES) } else { Self::Data(size) };
                     }
-                    Ok(Status::Partial) => return incomplete(bytes),
+                    Ok(Status::Partial) if bytes.len() > LONGEST_LINE => {
+                        return Err(broken("the line with the size of a chunk is too long"));
+                    }
+                    Ok(Status::Partial) => return Ok(None),
                     Err(_) => return Err(broken("the size of a chunk is none")),
                 },
                 Self::DataEnd => match bytes {
@@ -84,17 +90,21 @@ impl Body {
                     [] | [b'\r'] => return Ok(None),
                     _ => return Err(broken("a chunk does not end where it should")),
                 },
-                Self::Trailer => match memchr::memchr(b'\n', bytes) {
-                    // What stands in it is for nobody, as with pingora.
-                    Some(end) => {
-                        let is_last = matches!(&bytes[..end], [] | [b'\r']);
-                        *bytes = &bytes[end + 1..];
-                        if is_last {
-                            *self = Self::End;
+                // What stands in it is for nobody, as with pingora; but its end must be one that everybody sees.
+                Self::Trailer(left) => {
+                    let Some(end) = memchr::memchr2(b'\r', b'\n', bytes).filter(|end| *end < left) else {
+                        let is_long = bytes.len() >= left;
+                        return if is_long { Err(broken("the trailers are too long")) } else { Ok(None) };
+                    };
+                    match &bytes[end..] {
+                        [b'\r', b'\n', rest @ ..] => {
+                            *self = if end == 0 { Self::End } else { Self::Trailer(left - end) };
+                            *bytes = rest;
                         }
+                        [b'\r'] => return Ok(None),
+                        _ => return Err(broken("a trailer does not end as a line does")),
                     }
-                    None => return incomplete(bytes),
-                },
+                }
             }
         }
     }
@@ -106,10 +116,6 @@ fn split<'a>(bytes: &mut &'a [u8], left: u64) -> (Option<&'a [u8]>, u64) {
     let (content, rest) = bytes.split_at(here);
     *bytes = rest;
     (Some(content).filter(|content| !content.is_empty()), left - here as u64)
-}
-
-fn incomplete<'a>(bytes: &[u8]) -> pingora::Result<Option<&'a [u8]>> {
-    if bytes.len() > LONGEST_LINE { Err(broken("a line between the chunks is too long")) } else { Ok(None) }
 }
 
 fn broken(why: &'static str) -> Box<Error> {
@@ -170,7 +176,16 @@ mod tests {
         }
         let long = format!("5;{}", "x".repeat(LONGEST_LINE));
         assert_eq!(read_in(Framing::Chunked, &long, long.len()), Err(()));
-        let long = format!("0\r\nX: {}", "x".repeat(LONGEST_LINE));
-        assert_eq!(read_in(Framing::Chunked, &long, long.len()), Err(()));
+    }
+
+    #[test]
+    fn trailers_end_in_one_way_and_soon() {
+        for trailers in ["X: y\n\n", "X: y\r\n\n", "\n", "X: a\rb\r\n\r\n", "\r\r\n", "X\r\n\rHTTP/1.1 200 OK\r\n"] {
+            assert_eq!(read(Framing::Chunked, &format!("0\r\n{trailers}")), Err(()), "{trailers:?}");
+        }
+        for long in [format!("X: {}", "x".repeat(MOST_TRAILER_BYTES)), "X: y\r\n".repeat(MOST_TRAILER_BYTES / 4)] {
+            let text = format!("0\r\n{long}");
+            assert_eq!(read_in(Framing::Chunked, &text, text.len()), Err(()));
+        }
     }
 }

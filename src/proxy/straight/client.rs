@@ -115,8 +115,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> Client for Http1
     }
 
     async fn break_off(&mut self) {
-        // What the app has said goes out, as far as it can at once; then the connection ends.
-        let _ = poll_fn(|cx| Poll::Ready(Pin::new(&mut *self.guard).poll_flush(cx))).await;
+        // What the app has said goes out, and then the connection ends: the client sees that it was not all.
+        let _ = self.guard.shutdown().await;
     }
 
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {

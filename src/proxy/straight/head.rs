@@ -40,7 +40,8 @@ impl AnswerHead {
         parser.allow_spaces_after_header_name_in_responses(true).allow_obsolete_multiline_headers_in_responses(true);
         let parsed = parser.parse_response_with_uninit_headers(&mut response, bytes, &mut memory);
         let length = match parsed.map_err(|error| Error::because(ErrorType::InvalidHTTPHeader, "not HTTP", error))? {
-            Status::Complete(length) => length,
+            Status::Complete(length) if length <= MOST_BYTES => length,
+            Status::Complete(_) => return Err(invalid("the head is too long")),
             Status::Partial if bytes.len() > MOST_BYTES => return Err(invalid("the head is too long")),
             Status::Partial => return Ok(None),
         };
@@ -92,9 +93,7 @@ impl AnswerHead {
         }
         let length = self.length()?;
         if self.status == StatusCode::NO_CONTENT {
-            // RFC 9112, section 6.2: there is nothing that they could be about.
-            self.remove(&header::CONTENT_LENGTH);
-            self.remove(&header::TRANSFER_ENCODING);
+            self.unframe();
         }
         let has_none = to_head || matches!(self.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         Ok(match (coding, length) {
@@ -107,6 +106,12 @@ impl AnswerHead {
                 Framing::UntilClose
             }
         })
+    }
+
+    /// Says nothing of content, because there is none (RFC 9112, section 6.2).
+    pub(super) fn unframe(&mut self) {
+        self.remove(&header::CONTENT_LENGTH);
+        self.remove(&header::TRANSFER_ENCODING);
     }
 
     /// The length, if it says one. Said twice it may be the same (RFC 9110, section 8.6), and then is said once.
@@ -273,6 +278,7 @@ mod tests {
         }
         let long = format!("HTTP/1.1 200 OK\r\nA: {}", "a".repeat(MOST_BYTES));
         assert!(AnswerHead::parse(long.as_bytes()).is_err());
+        assert!(AnswerHead::parse(format!("{long}\r\n\r\n").as_bytes()).is_err());
     }
 
     #[test]

@@ -164,6 +164,7 @@ impl Gateway {
                 }
                 status if is_final(status) => return Ok(head),
                 _interim => {
+                    head.unframe();
                     self.mend_answer(&mut head, exchange, admission)?;
                     client.interim(&head).await?;
                 }
