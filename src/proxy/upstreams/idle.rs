@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use rustix::{
@@ -17,8 +17,14 @@ use super::pool::IDLE;
 const MOST: usize = 128;
 
 /// The connections of one upstream that wait.
-#[derive(Debug, Default)]
-pub(super) struct Idle(Mutex<Vec<Waiting>>);
+#[derive(Debug)]
+pub(super) struct Idle(Mutex<Option<Vec<Waiting>>>);
+
+impl Default for Idle {
+    fn default() -> Self {
+        Self(Mutex::new(Some(Vec::new())))
+    }
+}
 
 #[derive(Debug)]
 struct Waiting {
@@ -39,7 +45,8 @@ impl Waiting {
 impl Idle {
     /// The connection to this address that has waited least.
     pub(super) fn take(&self, address: SocketAddr) -> Option<TcpStream> {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting();
+        let waiting = waiting.as_mut()?;
         let now = Instant::now();
         while let Some(last) = waiting.pop() {
             if last.address == address && last.is_fit(now) {
@@ -51,8 +58,7 @@ impl Idle {
 
     /// Keeps a connection on which a request and its answer are over.
     pub(super) fn keep(&self, socket: TcpStream, address: SocketAddr) {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.len() < MOST {
+        if let Some(waiting) = self.waiting().as_mut().filter(|waiting| waiting.len() < MOST) {
             waiting.push(Waiting { socket, address, since: Instant::now() });
         }
     }
@@ -60,7 +66,18 @@ impl Idle {
     /// Closes those that the app has closed, and those that have waited too long.
     pub(super) fn sweep(&self) {
         let now = Instant::now();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|waiting| waiting.is_fit(now));
+        if let Some(waiting) = &mut *self.waiting() {
+            waiting.retain(|one| one.is_fit(now));
+        }
+    }
+
+    /// Closes all, and from now on every one that is to be kept.
+    pub(super) fn close(&self) {
+        *self.waiting() = None;
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Option<Vec<Waiting>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -69,7 +86,7 @@ mod tests {
     use std::time::Duration;
 
     use tokio::{
-        io::AsyncWriteExt,
+        io::{AsyncReadExt, AsyncWriteExt},
         net::{TcpListener, TcpSocket},
         time::{advance, pause},
     };
@@ -81,6 +98,10 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let ours = TcpSocket::new_v4().unwrap().connect(address).await.unwrap();
         (ours, listener.accept().await.unwrap().0, address)
+    }
+
+    fn count(idle: &Idle) -> usize {
+        idle.waiting().as_ref().map_or(0, Vec::len)
     }
 
     #[tokio::test]
@@ -112,10 +133,10 @@ mod tests {
         pause();
         advance(IDLE.checked_sub(Duration::from_secs(1)).unwrap()).await;
         idle.sweep();
-        assert_eq!(idle.0.lock().unwrap().len(), 1);
+        assert_eq!(count(&idle), 1);
         advance(Duration::from_secs(2)).await;
         idle.sweep();
-        assert_eq!(idle.0.lock().unwrap().len(), 0);
+        assert_eq!(count(&idle), 0);
     }
 
     #[tokio::test]
@@ -127,6 +148,17 @@ mod tests {
             idle.keep(ours, address);
             open.push(theirs);
         }
-        assert_eq!(idle.0.lock().unwrap().len(), MOST);
+        assert_eq!(count(&idle), MOST);
+    }
+
+    #[tokio::test]
+    async fn who_is_closed_keeps_nothing_any_more() {
+        let (idle, (ours, _theirs, address)) = (Idle::default(), pair().await);
+        idle.keep(ours, address);
+        idle.close();
+        let (ours, mut theirs, address) = pair().await;
+        idle.keep(ours, address);
+        assert!(idle.take(address).is_none());
+        assert_eq!(theirs.read(&mut [0]).await.unwrap(), 0);
     }
 }

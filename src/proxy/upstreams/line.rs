@@ -7,6 +7,7 @@ use tokio::{net::TcpStream, time::timeout};
 
 use super::{
     Journey, Upstreams,
+    idle::Idle,
     pool::{CONNECT_TIMEOUT, Pool},
 };
 use crate::{
@@ -77,10 +78,21 @@ async fn connect(address: SocketAddr) -> pingora::Result<TcpStream> {
     Ok(socket)
 }
 
-/// Closes connections that nobody needs any more, for ever.
+/// Closes connections that nobody needs any more, for ever; all of them when that ends. Streams may outlive a
+/// configuration by days, and nobody else looks after what it has left.
 pub(super) async fn sweep(pools: &[Pool], clock: &dyn Clock) {
+    let _at_the_end = Closing(pools);
     loop {
         clock.sleep(SWEEP).await;
-        pools.iter().flat_map(|pool| &pool.idle).for_each(super::idle::Idle::sweep);
+        pools.iter().flat_map(|pool| &pool.idle).for_each(Idle::sweep);
+    }
+}
+
+/// Closes what waits when it is dropped.
+struct Closing<'a>(&'a [Pool]);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.iter().flat_map(|pool| &pool.idle).for_each(Idle::close);
     }
 }
