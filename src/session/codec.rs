@@ -14,7 +14,7 @@ use crate::{
     apple::{RawIdToken, Revocable},
     clock::Timestamp,
     entropy::{self, SharedEntropy},
-    identity::{Email, Organization, Person, ScopeSet, SharedText, Subject},
+    identity::{Email, Organization, Person, ScopeSet, Subject},
     secret::Secret,
 };
 
@@ -254,7 +254,7 @@ impl<'a> RecordShape<'a> {
                 scopes: ScopeSet::parse(&self.scopes).ok()?,
             },
             asked: ScopeSet::parse(&self.asked).ok()?,
-            device: Device { address: self.address, user_agent: self.user_agent.map(|text| SharedText::of(&text)) },
+            device: Device::new(self.address, self.user_agent.as_deref()),
             created: Timestamp::from_millis(self.created),
             generation,
         })
@@ -282,6 +282,7 @@ mod tests {
     use super::*;
     use crate::{
         entropy::SystemEntropy,
+        identity::SharedText,
         session::{
             SessionId,
             testing::{active_session, all_of, codec, person},
