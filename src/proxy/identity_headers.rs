@@ -71,7 +71,7 @@ impl Values for RecordValues<'_> {
         match variable {
             Variable::AccessToken => Some(grant.access_token.expose().into()),
             Variable::AccessTokenExpiresAt => Some(grant.access_expires_at.seconds().to_string().into()),
-            Variable::IdToken => Some(id_token.raw(person).expose().to_owned().into()),
+            Variable::IdToken => id_token.raw(person).map(|token| token.expose().to_owned().into()),
             Variable::Claim(name) => id_token.claims(person).remove(name).map(Cow::Owned),
             Variable::SessionId => Some(handle.as_str().into()),
             Variable::Subject

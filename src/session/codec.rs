@@ -14,12 +14,15 @@ use crate::{
     apple::{RawIdToken, Revocable},
     clock::Timestamp,
     entropy::{self, SharedEntropy},
-    identity::{Email, Organization, Person, ScopeSet, SharedText, Subject},
+    identity::{Email, Organization, Person, ScopeSet, Subject},
     secret::Secret,
 };
 
 /// What is sealed in every store, to tell a wrong key from a wrong record.
 const PROOF: &[u8] = b"schoolgate";
+
+/// Why a record is not written.
+const NOT_THEIRS: &str = "an ID token does not open for the person of its session";
 
 /// Seals what goes into a store and opens what comes out. Every seal is bound to the name that the store
 /// keeps it by: a record that is put in another's place does not open.
@@ -50,18 +53,20 @@ impl Codec {
     }
 
     /// Seals a record.
-    #[must_use]
-    pub fn seal_record(&self, key: &SessionKey, record: &Record) -> SealedRecord {
+    ///
+    /// # Errors
+    /// When its ID token is another person's.
+    pub fn seal_record(&self, key: &SessionKey, record: &Record) -> Result<SealedRecord, StoreError> {
         let person = &record.person;
         let mut tags = vec![
             self.sealer.tag("handle", record.handle.as_str()),
             self.sealer.tag("subject", person.subject.as_str()),
         ];
         tags.extend(person.organization.as_ref().map(|name| self.sealer.tag("organization", name.as_str())));
-        let id_token = record.id_token.raw(person);
+        let id_token = record.id_token.raw(person).ok_or_else(|| StoreError::Unavailable(NOT_THEIRS.to_owned()))?;
         let plain = json(&RecordShape::of(record, &id_token));
         let sealed = self.sealer.seal_bytes(&record_purpose(key, record.generation), &plain, &*self.entropy);
-        SealedRecord { generation: record.generation, created: record.created, tags, sealed }
+        Ok(SealedRecord { generation: record.generation, created: record.created, tags, sealed })
     }
 
     /// Opens a record.
@@ -254,7 +259,7 @@ impl<'a> RecordShape<'a> {
                 scopes: ScopeSet::parse(&self.scopes).ok()?,
             },
             asked: ScopeSet::parse(&self.asked).ok()?,
-            device: Device { address: self.address, user_agent: self.user_agent.map(|text| SharedText::of(&text)) },
+            device: Device::new(self.address, self.user_agent.as_deref()),
             created: Timestamp::from_millis(self.created),
             generation,
         })
@@ -282,6 +287,7 @@ mod tests {
     use super::*;
     use crate::{
         entropy::SystemEntropy,
+        identity::SharedText,
         session::{
             SessionId,
             testing::{active_session, all_of, codec, person},
@@ -308,7 +314,7 @@ mod tests {
     #[test]
     fn a_record_comes_back_as_it_was() {
         let (codec, key, record) = (codec(), SessionId::draw(&SystemEntropy).key(), record());
-        let sealed = codec.seal_record(&key, &record);
+        let sealed = codec.seal_record(&key, &record).unwrap();
         let opened = codec.open_record(&key, sealed.generation, &sealed.sealed).unwrap();
         assert_eq!(all_of(&opened), all_of(&record));
         for whose in [
@@ -323,7 +329,7 @@ mod tests {
     #[test]
     fn a_record_opens_under_its_own_name_and_generation_only() {
         let (codec, key, record) = (codec(), SessionId::draw(&SystemEntropy).key(), record());
-        let sealed = codec.seal_record(&key, &record).sealed;
+        let sealed = codec.seal_record(&key, &record).unwrap().sealed;
         let other = SessionId::draw(&SystemEntropy).key();
         for (key, generation, bytes) in
             [(&other, 3, &sealed[..]), (&key, 2, &sealed), (&key, 3, &sealed[1..]), (&key, 3, b"")]
@@ -335,7 +341,7 @@ mod tests {
     #[test]
     fn nothing_at_rest_can_be_read() {
         let (codec, key) = (codec(), SessionId::draw(&SystemEntropy).key());
-        let sealed = codec.seal_record(&key, &record());
+        let sealed = codec.seal_record(&key, &record()).unwrap();
         let waiting =
             codec.seal_waiting(&Waiting::new(Revocation::of(&record()), Timestamp::from_seconds(1), &SystemEntropy));
         let at_rest =

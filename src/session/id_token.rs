@@ -1,6 +1,6 @@
 //! ID tokens in little room: there are as many as sessions, and hardly anybody asks for them.
 //!
-//! What base64url has made longer is undone, and what every token of Apple's says, or the record says beside it, is
+//! What base64url has made longer is undone, and what many tokens of Apple's say, or the record says beside it, is
 //! left out: the rest is compressed against a dictionary of both. What comes back is the token to the byte; one that
 //! would not is kept as it is.
 
@@ -16,22 +16,30 @@ use zeroize::Zeroizing;
 
 use crate::{
     apple::{RawIdToken, kept_claims},
-    identity::Person,
+    identity::{Person, SharedText},
 };
-
-const AS_IT_IS: u8 = 0;
-const PACKED: u8 = 1;
 
 /// The numbers that a packed token begins with: the lengths of its three parts, and a checksum.
 const NUMBERS: [usize; 4] = [2, 2, 2, 4];
 
 /// The ID token of a session. It opens with the person for whom it was made, and no other.
 #[derive(Clone)]
-pub struct IdToken {
-    /// How it is kept ([`PACKED`] or [`AS_IT_IS`]), and it.
-    kept: Zeroizing<Box<[u8]>>,
-    /// The claims for `claim:NAME`, where they are not what the token says.
-    claims: Option<Box<Claims>>,
+pub struct IdToken(Kept);
+
+#[derive(Clone)]
+enum Kept {
+    /// Nearly all.
+    Packed(Packed),
+    /// What cannot be packed, or has other claims for `claim:NAME` than those that it says.
+    AsItIs(Box<(RawIdToken, Claims)>),
+}
+
+#[derive(Clone)]
+struct Packed {
+    /// What it says as the tokens of all others do ([`frame`]).
+    frame: SharedText,
+    /// The rest.
+    bytes: Zeroizing<Box<[u8]>>,
 }
 
 /// Claims as text, by their names.
@@ -44,45 +52,50 @@ impl IdToken {
     /// The token of a person, as Apple signed it.
     #[must_use]
     pub fn new(raw: &RawIdToken, person: &Person) -> Self {
-        let opens = |packed: &Bytes| unpacked(packed, person).is_some_and(|token| raw.matches(token.expose()));
-        let kept = match packed(raw.expose(), person).filter(opens) {
-            Some(packed) => boxed(PACKED, &packed),
-            None => boxed(AS_IT_IS, raw.expose().as_bytes()),
-        };
-        Self { kept, claims: None }
+        let opens = |packed: &Packed| unpacked(packed, person).is_some_and(|token| raw.matches(token.expose()));
+        Self(match packed(raw.expose(), person).filter(opens) {
+            Some(packed) => Kept::Packed(packed),
+            None => Kept::AsItIs(Box::new((raw.clone(), kept_claims(raw)))),
+        })
     }
 
     /// The same with the claims that were kept of it once, should they be others than would be kept now.
     #[must_use]
     pub fn with_claims(raw: &RawIdToken, person: &Person, claims: BTreeMap<String, String>) -> Self {
-        let claims = (claims != kept_claims(raw)).then(|| claims.into());
-        Self { claims, ..Self::new(raw, person) }
+        if claims == kept_claims(raw) {
+            Self::new(raw, person)
+        } else {
+            Self(Kept::AsItIs(Box::new((raw.clone(), claims))))
+        }
     }
 
-    /// The token; empty for another person than it was made for.
+    /// The token; `None` for another person than it was made for.
     #[must_use]
-    pub fn raw(&self, person: &Person) -> RawIdToken {
-        let raw = match self.kept.split_first() {
-            Some((&PACKED, packed)) => unpacked(packed, person),
-            Some((_, text)) => str::from_utf8(text).ok().map(RawIdToken::new),
-            None => None,
-        };
-        raw.unwrap_or_else(|| RawIdToken::new(""))
+    pub fn raw(&self, person: &Person) -> Option<RawIdToken> {
+        match &self.0 {
+            Kept::Packed(packed) => unpacked(packed, person),
+            Kept::AsItIs(kept) => Some(kept.0.clone()),
+        }
     }
 
-    /// Every claim that a header can carry.
+    /// Every claim that a header can carry; none for another person.
     #[must_use]
     pub fn claims(&self, person: &Person) -> BTreeMap<String, String> {
-        match &self.claims {
-            Some(claims) => Claims::clone(claims),
-            None => kept_claims(&self.raw(person)),
+        match &self.0 {
+            Kept::Packed(packed) => unpacked(packed, person).map(|raw| kept_claims(&raw)).unwrap_or_default(),
+            Kept::AsItIs(kept) => kept.1.clone(),
         }
     }
 
     /// How many bytes it takes.
     pub(super) fn size(&self) -> usize {
-        let claims = self.claims.iter().flat_map(|claims| claims.iter());
-        self.kept.len() + claims.map(|(name, value)| name.len() + value.len() + 64).sum::<usize>()
+        match &self.0 {
+            Kept::Packed(packed) => packed.bytes.len(),
+            Kept::AsItIs(kept) => {
+                let (raw, claims) = &**kept;
+                raw.expose().len() + claims.iter().map(|(name, value)| name.len() + value.len() + 64).sum::<usize>()
+            }
+        }
     }
 }
 
@@ -94,26 +107,31 @@ impl fmt::Debug for IdToken {
 }
 
 /// `None` for what is no signed token.
-fn packed(token: &str, person: &Person) -> Option<Bytes> {
+fn packed(token: &str, person: &Person) -> Option<Packed> {
     let mut parts = token.split('.').map(|part| URL_SAFE_NO_PAD.decode(part).map(Bytes::new));
     let (header, payload, signature) = (parts.next()?.ok()?, parts.next()?.ok()?, parts.next()?.ok()?);
     if parts.next().is_some() {
         return None;
     }
+    let frame = frame(&header, &payload);
     let plain = Bytes::new([header.as_slice(), &payload, &signature].concat());
     let mut text = Bytes::new(vec![0; get_maximum_output_size(plain.len())]);
-    let length = compress_into_with_dict(&plain, &mut text, dictionary(person).as_bytes()).ok()?;
-    let mut packed = Bytes::new(Vec::with_capacity(NUMBERS.iter().sum::<usize>() + length));
+    let length = compress_into_with_dict(&plain, &mut text, dictionary(person, &frame).as_bytes()).ok()?;
+    let mut numbers = Vec::new();
     for part in [&header, &payload, &signature] {
-        packed.extend(u16::try_from(part.len()).ok()?.to_le_bytes());
+        numbers.extend(u16::try_from(part.len()).ok()?.to_le_bytes());
     }
-    packed.extend(checksum(&plain).to_le_bytes());
-    packed.extend_from_slice(&text[..length]);
-    Some(packed)
+    numbers.extend(checksum(&plain).to_le_bytes());
+    // An allocation without room to spare: nothing is moved, and left behind unwiped.
+    let mut bytes = Zeroizing::new(vec![0; numbers.len() + length].into_boxed_slice());
+    let (before, after) = bytes.split_at_mut(numbers.len());
+    before.copy_from_slice(&numbers);
+    after.copy_from_slice(&text[..length]);
+    Some(Packed { frame, bytes })
 }
 
-fn unpacked(packed: &[u8], person: &Person) -> Option<RawIdToken> {
-    let (mut numbers, mut text) = ([0; NUMBERS.len()], packed);
+fn unpacked(Packed { frame, bytes }: &Packed, person: &Person) -> Option<RawIdToken> {
+    let (mut numbers, mut text) = ([0; NUMBERS.len()], &***bytes);
     for (number, length) in numbers.iter_mut().zip(NUMBERS) {
         let (bytes, rest) = text.split_at_checked(length)?;
         *number = bytes.iter().rev().fold(0, |number, byte| number << 8 | usize::from(*byte));
@@ -121,7 +139,7 @@ fn unpacked(packed: &[u8], person: &Person) -> Option<RawIdToken> {
     }
     let [parts @ .., sum] = numbers;
     let mut plain = Bytes::new(vec![0; parts.iter().sum()]);
-    let length = decompress_into_with_dict(text, &mut plain, dictionary(person).as_bytes()).ok()?;
+    let length = decompress_into_with_dict(text, &mut plain, dictionary(person, frame).as_bytes()).ok()?;
     if length != plain.len() || checksum(&plain) as usize != sum {
         return None;
     }
@@ -149,28 +167,35 @@ fn checksum(plain: &[u8]) -> u32 {
     hasher.finish() as u32
 }
 
-/// An allocation without room to spare: nothing is moved, and left behind unwiped.
-fn boxed(how: u8, bytes: &[u8]) -> Zeroizing<Box<[u8]>> {
-    let mut boxed = Zeroizing::new(vec![how; bytes.len() + 1].into_boxed_slice());
-    boxed[1..].copy_from_slice(bytes);
-    boxed
+/// The names of the key and of the client, about as they stand in a token, with what is between them. The tokens of all
+/// others have them too, for as long as Apple signs with that key.
+fn frame(header: &[u8], payload: &[u8]) -> SharedText {
+    let (kid, aud) = (text_of(header, r#""kid":""#), text_of(payload, r#""aud":""#));
+    SharedText::of(&format!(r#""kid":"{kid}","alg":"RS256"}}{{"iss":"https://appleid.apple.com","aud":"{aud}","#))
+}
+
+/// What stands behind `name`, up to the next quote. No reader of JSON: nothing but the size hangs on it.
+fn text_of<'a>(json: &'a [u8], name: &str) -> &'a str {
+    let value = str::from_utf8(json).ok().and_then(|json| json.split_once(name)?.1.split_once('"'));
+    value.map_or("", |(value, _)| value)
 }
 
 /// What stands in the tokens of a person, about as it stands there. What is not there costs nothing but the search.
-fn dictionary(person: &Person) -> Zeroizing<String> {
+fn dictionary(person: &Person, frame: &str) -> Zeroizing<String> {
     let Person { subject, organization, email, is_private_email: _, auth_time } = person;
     let organization = organization.as_ref().map_or("", |organization| organization.as_str());
     let email = email.as_ref().map_or("", |email| &email.address);
     let time = auth_time.unwrap_or_default();
     Zeroizing::new(format!(
         concat!(
-            r#"{{"alg":"RS256","typ":"JWT","kid":"","alg":"RS256"}}{{"at_hash":"","c_hash":"","nonce_supported":false,"#,
-            r#""email_verified":true,"is_private_email":true,"email_verified":"true","auth_time":{time},"nonce":"","#,
-            r#""real_user_status":2,"iss":"https://appleid.apple.com","aud":"","exp":{time},"iat":{time},"#,
-            r#""sub":"{subject}","nonce":"","at_hash":"","c_hash":"","email":"{email}","email_verified":"false","#,
-            r#""is_private_email":"false","auth_time":{time},"nonce_supported":true,"org_id":"{organization}","#,
+            r#"{{"alg":"RS256","typ":"JWT","at_hash":"","c_hash":"","nonce_supported":false,"email_verified":true,"#,
+            r#""is_private_email":true,"email_verified":"true","auth_time":{time},"nonce":"","real_user_status":2,"#,
+            r#"{{{frame}"exp":{time},"iat":{time},"sub":"{subject}","nonce":"","at_hash":"","c_hash":"","#,
+            r#""email":"{email}","email_verified":"false","is_private_email":"false","#,
+            r#""auth_time":{time},"nonce_supported":true,"org_id":"{organization}","#,
             r#""scopes":"edu.classes.read edu.users.read"}}"#,
         ),
+        frame = frame,
         time = time,
         subject = subject,
         email = email,
@@ -215,7 +240,7 @@ mod tests {
             &format!("{header}.{long}.{signature}"),
         ] {
             let kept = IdToken::new(&RawIdToken::new(token), &anna());
-            assert!(kept.raw(&anna()).matches(token), "{token}");
+            assert!(kept.raw(&anna()).unwrap().matches(token), "{token}");
         }
     }
 
@@ -232,11 +257,11 @@ mod tests {
     );
 
     #[test]
-    fn it_takes_some_180_bytes_beside_its_signature() {
+    fn it_takes_some_120_bytes_beside_its_signature() {
         let parts = [br#"{"kid":"Sf2lFqwkpX","alg":"RS256"}"#.as_slice(), PAYLOAD.as_bytes(), SIGNATURE.as_slice()];
         let token = parts.map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
         let size = IdToken::new(&RawIdToken::new(token.as_str()), &anna()).size();
-        assert!(size <= 256 + 180, "{size} of {}", token.len());
+        assert!(size <= 256 + 120, "{size} of {}", token.len());
     }
 
     #[test]
@@ -245,7 +270,7 @@ mod tests {
         said["sub"] = anna().subject.as_str().into();
         let token = id_token(&said);
         let kept = IdToken::new(&RawIdToken::new(token.as_str()), &anna());
-        assert_eq!(kept.kept[0], PACKED);
+        assert!(matches!(kept.0, Kept::Packed(_)));
         assert!(kept.size() < token.len() * 2 / 3, "{} of {}", kept.size(), token.len());
     }
 
@@ -256,7 +281,7 @@ mod tests {
         let kept = IdToken::new(&RawIdToken::new(id_token(&said)), &anna());
         let other =
             Person { subject: Subject::parse("001514.1685fcddf96a4871a7dcf841d95a7e54.2233").unwrap(), ..anna() };
-        assert!(kept.raw(&other).expose().is_empty());
+        assert!(kept.raw(&other).is_none() && kept.claims(&other).is_empty());
     }
 
     #[test]
@@ -265,7 +290,7 @@ mod tests {
         let said = kept_claims(&raw);
         assert!(said.contains_key("iss") && !said.contains_key("nonce"));
         let kept = IdToken::with_claims(&raw, &anna(), said.clone());
-        assert!(kept.claims.is_none());
+        assert!(matches!(kept.0, Kept::Packed(_)));
         assert_eq!(kept.claims(&anna()), said);
         let others: BTreeMap<_, _> = [("role".to_owned(), "teacher".to_owned())].into();
         assert_eq!(IdToken::with_claims(&raw, &anna(), others.clone()).claims(&anna()), others);

@@ -24,7 +24,7 @@ pub struct Grant {
     pub scopes: ScopeSet,
 }
 
-/// Longest user agent that is kept, in characters.
+/// Longest user agent that is kept, in bytes.
 const LONGEST_USER_AGENT: usize = 256;
 
 /// What a person signed in on, for administrators who look at the list of sessions.
@@ -40,11 +40,18 @@ impl Device {
     /// Keeps what a list can show: the beginning of the user agent, without control characters.
     #[must_use]
     pub fn new(address: IpAddr, user_agent: Option<&str>) -> Self {
-        let shown = |text: &str| -> String {
-            text.chars().filter(|letter| !letter.is_control()).take(LONGEST_USER_AGENT).collect()
-        };
         Self { address, user_agent: user_agent.map(|text| SharedText::of(&shown(text))) }
     }
+}
+
+/// Bounded, for each session may have a text that nobody else has.
+fn shown(text: &str) -> String {
+    let mut length = 0;
+    let mut has_room = |letter: &char| {
+        length += letter.len_utf8();
+        length <= LONGEST_USER_AGENT
+    };
+    text.chars().filter(|letter| !letter.is_control()).take_while(|letter| has_room(letter)).collect()
 }
 
 /// A session. Never changed in place: a refresh puts a new record with the next generation.
@@ -84,6 +91,15 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_user_agent_the_beginning_is_kept_whatever_its_letters() {
+        let kept = |text: &str| Device::new([192, 0, 2, 7].into(), Some(text)).user_agent.unwrap().to_string();
+        assert_eq!(kept("Mozil\r\nla/5.0\0"), "Mozilla/5.0");
+        assert_eq!(kept(&"a".repeat(1_000)), "a".repeat(256));
+        assert_eq!(kept(&format!("a{}", "\u{e9}".repeat(1_000))), format!("a{}", "\u{e9}".repeat(127)));
+        assert_eq!(kept(&"\u{1f980}".repeat(1_000)), "\u{1f980}".repeat(64));
+    }
 
     #[test]
     fn a_record_fits_into_256_bytes_with_its_counts() {

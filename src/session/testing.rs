@@ -81,7 +81,7 @@ pub(crate) fn record_of(subject: &str, organization: Option<&str>, created: Time
 /// All of a record: Debug leaves the secrets out.
 pub(crate) fn all_of(record: &Record) -> String {
     let refresh = record.grant.refresh_token.as_ref().map(|token| token.expose().to_owned());
-    let id_token = record.id_token.raw(&record.person);
+    let id_token = record.id_token.raw(&record.person).unwrap();
     let claims = record.id_token.claims(&record.person);
     format!("{record:?} {} {claims:?} {} {refresh:?}", id_token.expose(), record.grant.access_token.expose())
 }

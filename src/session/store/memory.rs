@@ -36,6 +36,12 @@ const ONE_OF: usize = 64;
 /// Parts of the sessions, each with a lock of its own: requests hardly ever wait for each other.
 const PARTS: usize = 64;
 
+/// A part that is full grows by one of so many.
+const STEP: usize = 4;
+
+/// A part grows by so many at least.
+const FEW: usize = 8;
+
 /// A part.
 type Part = IndexMap<SessionKey, Slot, KeyHash>;
 
@@ -215,7 +221,13 @@ impl Store for MemoryStore {
         if self.length() >= self.most {
             self.make_room();
         }
-        Self::write(self.part(&key)).insert(key, Slot::new(stored));
+        let mut part = Self::write(self.part(&key));
+        if part.len() == part.capacity() {
+            // Not twofold: in large pages of memory, room that is not used takes memory too.
+            let more = (part.len() / STEP).max(FEW);
+            part.reserve_exact(more);
+        }
+        part.insert(key, Slot::new(stored));
         Ok(())
     }
 

@@ -252,7 +252,7 @@ impl Store for FileStore {
     }
 
     async fn insert(&self, key: SessionKey, stored: Stored) -> Result<(), StoreError> {
-        let record = self.codec.seal_record(&key, &stored.record);
+        let record = self.codec.seal_record(&key, &stored.record)?;
         self.write(move |changes| changes.insert(&key, &record, stored.last_seen)).await?
     }
 
@@ -267,7 +267,7 @@ impl Store for FileStore {
     }
 
     async fn replace(&self, key: &SessionKey, expected: u64, record: Arc<Record>) -> Result<bool, StoreError> {
-        let (key, record) = (*key, self.codec.seal_record(key, &record));
+        let (key, record) = (*key, self.codec.seal_record(key, &record)?);
         let generation = record.generation;
         let tell = move |replaced: &bool, listener: &dyn Listener| {
             if *replaced {

@@ -170,7 +170,7 @@ impl Store for RedisStore {
     }
 
     async fn insert(&self, key: SessionKey, stored: Stored) -> Result<(), StoreError> {
-        let sealed = self.codec.seal_record(&key, &stored.record);
+        let sealed = self.codec.seal_record(&key, &stored.record)?;
         let mut keys = vec![self.keys.session(&key), self.keys.ends(), self.keys.order()];
         keys.extend(self.tag_keys(&sealed));
         let call = scripts::INSERT
@@ -208,7 +208,7 @@ impl Store for RedisStore {
     }
 
     async fn replace(&self, key: &SessionKey, expected: u64, record: Arc<Record>) -> Result<bool, StoreError> {
-        let sealed = self.codec.seal_record(key, &record);
+        let sealed = self.codec.seal_record(key, &record)?;
         let mut keys = vec![self.keys.session(key)];
         keys.extend(self.tag_keys(&sealed));
         let call = scripts::REPLACE
