@@ -7,13 +7,15 @@
 //! else uses the machine does not count.
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used, reason = "it speaks, or ends")]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod figures;
 mod file;
 mod memory;
 mod people;
-#[path = "../../src/session/store/redis/process.rs"]
-mod process;
 mod redis;
+#[path = "../../tests/support/mod.rs"]
+mod support;
 
 use std::{env, path::Path};
 

@@ -9,7 +9,8 @@ use schoolgate::{
 };
 
 use super::{
-    figures::{MEBI, busy, median, resident, say},
+    common::median,
+    figures::{MEBI, busy, resident, say},
     people::{self, LIFETIMES},
 };
 

@@ -14,11 +14,12 @@ use schoolgate::{
 };
 
 use super::{
-    figures::{MEBI, median, resident, say},
+    common::median,
+    figures::{MEBI, resident, say},
     file::open_again,
     memory::sessions_on,
     people::{self, LIFETIMES, ORGANIZATION, mixed},
-    process::Server,
+    support::redis::Server,
 };
 
 /// How many ask at once.

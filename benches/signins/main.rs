@@ -7,16 +7,18 @@
 //! stand-in for Apple and of those who visit. Writes `target/bench/signins.json`.
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used, reason = "it speaks, or ends")]
 
-#[path = "../../src/session/store/redis/process.rs"]
-mod process;
+#[path = "../common/mod.rs"]
+mod common;
 mod site;
+#[path = "../../tests/support/mod.rs"]
+mod support;
 mod visitor;
 
 use std::{
     collections::HashSet,
-    env, fs,
+    env,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -26,6 +28,7 @@ use futures_util::future::join_all;
 use schoolgate::{clock::Stopwatch, demo::Endpoint};
 use serde_json::{Value, json};
 
+use common::median;
 use site::{Site, Store};
 use visitor::{Connection, Kind, Visitor, Way, at_apple};
 
@@ -64,9 +67,7 @@ async fn main() {
     if wants("sign-outs") {
         results.insert("sign_outs".into(), sign_outs(count).await);
     }
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/target/bench");
-    fs::create_dir_all(folder).unwrap();
-    fs::write(format!("{folder}/signins.json"), format!("{:#}\n", Value::Object(results))).unwrap();
+    common::write("signins", &results);
 }
 
 /// Runs `one` for every number below `count`, so many at once.
@@ -85,13 +86,13 @@ async fn crowd<T, F: Future<Output = T>>(count: usize, at_once: usize, one: impl
     join_all((0..at_once).map(|_| worker())).await.into_iter().flatten().collect()
 }
 
-/// The same, told what the gateway spent: the whole time, and that of its processors.
+/// The same, told what the gateway spent: the whole time, and the seconds of its processors.
 async fn measured<T, F: Future<Output = T>>(
     site: &Site,
     count: usize,
     at_once: usize,
     one: impl Fn(usize) -> F,
-) -> (Vec<T>, Duration, Duration) {
+) -> (Vec<T>, Duration, f64) {
     let (before, stopwatch) = (site.cpu(), Stopwatch::start());
     let results = crowd(count, at_once, one).await;
     (results, stopwatch.elapsed(), site.cpu() - before)
@@ -129,7 +130,7 @@ async fn sign_ins(count: usize, rounds: usize) -> Value {
             seen.push((each(cpu, count), count as f64 / took.as_secs_f64()));
         }
         let (micros, rate) = (median(seen.iter().map(|it| it.0)), median(seen.iter().map(|it| it.1)));
-        let (name, a_second, memory) = (store.name(), 1e6 / micros, site.memory() >> 20);
+        let (name, a_second, memory) = (store.name(), 1e6 / micros, site.memory());
         println!("| {name} | {way} | {rate:.0} | {micros:.0} | {a_second:.0} | {memory} |");
         let all: Vec<_> = seen.iter().map(|it| it.0).collect();
         table.push(json!({
@@ -142,54 +143,34 @@ async fn sign_ins(count: usize, rounds: usize) -> Value {
 
 /// What each step of a sign-in costs: all visitors take one before any takes the next.
 async fn steps(count: usize, rounds: usize) -> Value {
-    let site = Site::start(Store::Memory, "", "").await;
-    crowd(AT_ONCE * 4, AT_ONCE, |number| signed_in(&site, number)).await;
+    let site = &Site::start(Store::Memory, "", "").await;
+    crowd(AT_ONCE * 4, AT_ONCE, |number| signed_in(site, number)).await;
     let mut seen: [Vec<f64>; 4] = Default::default();
     // Connections stay open meanwhile.
     let (count, rounds) = (count.min(500), rounds * 4);
     for _ in 0..rounds {
-        let (first, _, cpu) = measured(&site, count, AT_ONCE, |_| async {
+        let begin = async |()| {
             let mut visitor = Visitor::new(site.address).await;
             let authorize = visitor.sent_to_apple(PAGE).await;
             (visitor, authorize)
-        })
-        .await;
-        seen[0].push(each(cpu, count));
-        let mut back: Vec<Option<(Visitor, Way)>> = Vec::new();
-        for (number, (visitor, authorize)) in first.into_iter().enumerate() {
+        };
+        let away = step(site, &mut seen[0], vec![(); count], begin).await;
+        let mut back = Vec::new();
+        for (number, (visitor, authorize)) in away.into_iter().enumerate() {
             let mut apple = Connection::open(site.apple.address()).await;
-            back.push(Some((visitor, at_apple(&mut apple, &authorize, PEOPLE[number % PEOPLE.len()]).await)));
+            back.push((visitor, at_apple(&mut apple, &authorize, PEOPLE[number % PEOPLE.len()]).await));
         }
-        let back = std::sync::Mutex::new(back);
-        let (returned, _, cpu) = measured(&site, count, AT_ONCE, |number| {
-            let (mut visitor, way) = back.lock().unwrap()[number].take().unwrap();
-            async move {
-                let page = visitor.back(&way).await;
-                Some((visitor, page))
-            }
-        })
-        .await;
-        seen[1].push(each(cpu, count));
-        let returned = std::sync::Mutex::new(returned);
-        let (stay, _, cpu) = measured(&site, count, AT_ONCE, |number| {
-            let (mut visitor, page) = returned.lock().unwrap()[number].take().unwrap();
-            async move {
-                visitor.sees(&page).await;
-                Some((visitor, page))
-            }
-        })
-        .await;
-        seen[2].push(each(cpu, count));
-        let stay = std::sync::Mutex::new(stay);
-        let (_, _, cpu) = measured(&site, count, AT_ONCE, |number| {
-            let (mut visitor, page) = stay.lock().unwrap()[number].take().unwrap();
-            async move {
-                visitor.sees(&page).await;
-                visitor
-            }
-        })
-        .await;
-        seen[3].push(each(cpu, count));
+        let comes_back = async |(mut visitor, way): (Visitor, Way)| {
+            let page = visitor.back(&way).await;
+            (visitor, page)
+        };
+        let sees = async |(mut visitor, page): (Visitor, String)| {
+            visitor.sees(&page).await;
+            (visitor, page)
+        };
+        let returned = step(site, &mut seen[1], back, comes_back).await;
+        let stay = step(site, &mut seen[2], returned, sees).await;
+        step(site, &mut seen[3], stay, sees).await;
     }
     println!("\nThe steps of a sign-in, {count} at each, the store in memory:\n");
     println!("| step | µs of the gateway's processors |\n|---|---|");
@@ -205,6 +186,15 @@ async fn steps(count: usize, rounds: usize) -> Value {
         json!({ "step": name, "cpu_micros": micros })
     });
     table.collect::<Vec<_>>().into()
+}
+
+/// All visitors take a step, each from where they are; notes what one costs, and gives back where they are then.
+async fn step<T, U>(site: &Site, seen: &mut Vec<f64>, from: Vec<T>, one: impl AsyncFn(T) -> U) -> Vec<U> {
+    let from: Vec<_> = from.into_iter().map(|from| Mutex::new(Some(from))).collect();
+    let take = |number: usize| one(from[number].lock().unwrap().take().unwrap());
+    let (to, _, cpu) = measured(site, from.len(), AT_ONCE, take).await;
+    seen.push(each(cpu, from.len()));
+    to
 }
 
 /// Those whom nobody knows, on connections that are kept.
@@ -250,7 +240,7 @@ async fn storm(sessions: usize) -> Value {
     let watch = async {
         let mut most = (0, 0);
         while !over.load(Ordering::Relaxed) {
-            most = (most.0.max(site.calls_open()), most.1.max(site.memory() >> 20));
+            most = (most.0.max(site.calls_open()), most.1.max(site.memory()));
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         most
@@ -330,12 +320,6 @@ async fn sign_outs(count: usize) -> Value {
 }
 
 /// Microseconds of each.
-fn each(cpu: Duration, count: usize) -> f64 {
-    cpu.as_secs_f64() * 1e6 / count as f64
-}
-
-fn median(of: impl Iterator<Item = f64>) -> f64 {
-    let mut sorted: Vec<_> = of.collect();
-    sorted.sort_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
+fn each(cpu: f64, count: usize) -> f64 {
+    cpu * 1e6 / count as f64
 }
