@@ -7,11 +7,14 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
+/// What it says in its answers, where that does not matter.
+pub const LITTLE: &str = "Content-Type: text/plain\r\nContent-Length: 1024\r\n";
+
 /// Starts it; each answer has these headers, and a body of 1,024 bytes.
 pub async fn start(headers: &str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let head = format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: 1024\r\n\r\n");
+    let head = format!("HTTP/1.1 200 OK\r\n{headers}\r\n");
     let answer: Arc<[u8]> = [head.as_bytes(), &[b'x'; 1024]].concat().into();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {

@@ -40,9 +40,10 @@ use support::Site;
 const INSTRUCTIONS: &str = "instructions";
 const SYSTEM_CALLS: &str = "system-calls";
 
-/// What the app says in each answer, but for the length.
+/// What the app says in each answer.
 const APP: &str = "Server: app\r\nDate: Sat, 01 Aug 2026 10:00:00 GMT\r\nContent-Type: text/plain\r\n\
-                   Last-Modified: Sat, 01 Aug 2026 09:00:00 GMT\r\nETag: \"6a8d-400\"\r\nAccept-Ranges: bytes\r\n";
+                   Content-Length: 1024\r\nLast-Modified: Sat, 01 Aug 2026 09:00:00 GMT\r\nETag: \"6a8d-400\"\r\n\
+                   Accept-Ranges: bytes\r\n";
 
 /// What the command line asks for.
 struct Asked {

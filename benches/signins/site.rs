@@ -54,7 +54,7 @@ impl Site {
         let path = folder.path();
         let clock: SharedClock = Arc::new(SystemClock);
         let apple = world::stand_in(&clock, path, world::CALLBACK).await;
-        let app = common::app::start("Content-Type: text/plain\r\n").await;
+        let app = common::app::start(common::app::LITTLE).await;
         let redis = (store == Store::Redis).then(Server::start);
         let kept = match &redis {
             Some(redis) => {
