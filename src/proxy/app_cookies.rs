@@ -3,12 +3,14 @@
 
 use http::{HeaderValue, header};
 use moka::{policy::EvictionPolicy, sync::Cache};
-use pingora::{
-    Error, ErrorType,
-    http::{RequestHeader, ResponseHeader},
-};
+use pingora::{Error, ErrorType};
 
-use super::{Gateway, exchange::Exchange, forwarding};
+use super::{
+    Gateway,
+    exchange::Exchange,
+    fields::{AnswerFields, Fields},
+    forwarding, response_headers,
+};
 use crate::{
     policy::{Access, Admission, App},
     signin::{Browser, CookieNames, Label, Owner},
@@ -124,7 +126,7 @@ impl Gateway {
     }
 
     /// The labels that came with a request, by the cookie that they are about.
-    pub(super) fn labels_of<'a>(&self, request: &RequestHeader, app: &'a App) -> Vec<(&'a str, Vec<Label>)> {
+    pub(super) fn labels_of<'a>(&self, request: &impl Fields, app: &'a App) -> Vec<(&'a str, Vec<Label>)> {
         if app.sessions.clear_cookies.is_empty() {
             return Vec::new();
         }
@@ -154,21 +156,19 @@ impl Gateway {
     /// When pingora cannot change a header.
     pub(super) fn label_cookies(
         &self,
-        response: &mut ResponseHeader,
+        answer: &mut impl AnswerFields,
         app: &App,
         exchange: &Exchange,
     ) -> pingora::Result<()> {
         if app.sessions.clear_cookies.is_empty() {
             return Ok(());
         }
-        let lines: Vec<HeaderValue> = response.headers.get_all(header::SET_COOKIE).iter().cloned().collect();
-        if !lines.iter().any(|line| of_app(app, line).is_some()) {
+        if !answer.values(&header::SET_COOKIE).any(|line| of_app(app, line).is_some()) {
             return Ok(());
         }
-        response.remove_header(&header::SET_COOKIE);
-        for line in &lines {
-            let Some((name, cookie)) = of_app(app, line) else {
-                response.append_header(header::SET_COOKIE, line.clone())?;
+        for line in &response_headers::take(answer, &header::SET_COOKIE)? {
+            let Some((name, cookie)) = of_app(app, line.as_bytes()) else {
+                answer.append(header::SET_COOKIE, line.clone())?;
                 continue;
             };
             if let Some(scope) = cookie.scope(&exchange.facts.host, exchange.facts.target.path()) {
@@ -179,8 +179,8 @@ impl Gateway {
             if let Some(label) = label.filter(|_| exchange.farewell().is_none()) {
                 let label = [label.as_bytes(), cookie.attributes(), b"; HttpOnly"].concat();
                 let label = HeaderValue::from_bytes(&label).map_err(|_| Error::new(ErrorType::InternalError))?;
-                response.append_header(header::SET_COOKIE, line.clone())?;
-                response.append_header(header::SET_COOKIE, label)?;
+                answer.append(header::SET_COOKIE, line.clone())?;
+                answer.append(header::SET_COOKIE, label)?;
             }
         }
         Ok(())
@@ -188,8 +188,8 @@ impl Gateway {
 }
 
 /// The cookie that a line sets, when it is one that dies at a sign-out.
-fn of_app<'a>(app: &'a App, line: &'a HeaderValue) -> Option<(&'a str, AppSetCookie<'a>)> {
-    let cookie = AppSetCookie::parse(line.as_bytes())?;
+fn of_app<'a>(app: &'a App, line: &'a [u8]) -> Option<(&'a str, AppSetCookie<'a>)> {
+    let cookie = AppSetCookie::parse(line)?;
     Some((app.sessions.cookie(cookie.name())?, cookie))
 }
 

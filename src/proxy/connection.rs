@@ -18,7 +18,7 @@ use super::{
     http2, judge,
     lent::{Lender, Lent},
     phases::Phases,
-    strangers,
+    straight::{Http1, Way},
     upstreams::NOBODY,
     wire::{self, Alarm, BRIEF, Guard, Head, Next, Peer, Refusal},
 };
@@ -192,14 +192,17 @@ impl Connections {
 /// Answers one request, or hands it to pingora; gives the guard back when the connection may be used again.
 async fn serve_one(
     generation: &Generation,
-    guard: Guard<Lent<Client>>,
+    mut guard: Guard<Lent<Client>>,
     exchange: &Arc<Exchange>,
     drain: &watch::Receiver<bool>,
 ) -> Option<Guard<Lent<Client>>> {
     // pingora tells clients when the connection is about to end.
-    let stranger = guard.head().filter(|_| !*drain.borrow());
-    if let Some(answer) = stranger.and_then(|head| generation.gateway.to_stranger(head, exchange)) {
-        return strangers::send(&answer, guard, exchange).await;
+    if !*drain.borrow() {
+        match Box::pin(generation.gateway.serve(&mut Http1::of(&mut guard), exchange)).await {
+            Way::Answered => return Some(guard),
+            Way::Broken => return None,
+            Way::Phases => {}
+        }
     }
     let mut session = ServerSession::new_http1(Box::new(guard));
     session.set_keepalive(Some(KEEPALIVE_SECONDS));

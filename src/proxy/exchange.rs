@@ -231,6 +231,14 @@ impl Exchange {
         self.stage.store(ANSWERED, Ordering::Release);
     }
 
+    /// The app has begun its answer.
+    pub(super) fn app_answers(&self, status: u16) {
+        self.answered(status);
+        if let Some((upstream, after)) = self.upstream() {
+            upstream.answered(status, after);
+        }
+    }
+
     /// The status of the answer that has begun.
     #[must_use]
     pub fn status(&self) -> Option<u16> {

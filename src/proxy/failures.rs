@@ -4,13 +4,19 @@ use std::borrow::Cow;
 
 use h2::Reason;
 use pingora::{Error, ErrorSource, ErrorType, proxy::Session};
+use tracing::Span;
 
 use super::{
     entrance::Client,
+    exchange::Exchange,
     lent::Lent,
     wire::{Guard, Refusal},
 };
-use crate::{pages::Failure, policy::Upstream, web::Scheme};
+use crate::{
+    pages::Failure,
+    policy::{Admission, Upstream},
+    web::Scheme,
+};
 
 /// The reason of a 413.
 pub(super) const BODY_TOO_LARGE: &str = "the body is larger than max_body of the app";
@@ -27,8 +33,8 @@ pub(super) enum Outcome {
     Gone,
 }
 
-/// What becomes of an error.
-pub(super) fn outcome(session: &Session, error: &Error) -> Outcome {
+/// What becomes of an error; `refused` is why the body was.
+pub(super) fn outcome(refused: Option<Refusal>, error: &Error) -> Outcome {
     match (error.esource(), error.etype()) {
         (_, ErrorType::HTTPStatus(status)) => Outcome::Answer(by_status(*status)),
         (ErrorSource::Upstream, ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout) => {
@@ -36,7 +42,7 @@ pub(super) fn outcome(session: &Session, error: &Error) -> Outcome {
         }
         (ErrorSource::Upstream, _) => Outcome::Answer(Failure::BadGateway),
         (ErrorSource::Downstream, ErrorType::WriteError | ErrorType::ConnectionClosed | ErrorType::ReadError) => {
-            refused(session, Some(error)).map_or(Outcome::Gone, |refusal| Outcome::Answer(by_status(refusal.status())))
+            refused.map_or(Outcome::Gone, |refusal| Outcome::Answer(by_status(refusal.status())))
         }
         (ErrorSource::Downstream, ErrorType::ReadTimedout) => Outcome::Answer(Failure::Timeout),
         (ErrorSource::Downstream, _) => Outcome::Answer(Failure::BadRequest),
@@ -45,8 +51,8 @@ pub(super) fn outcome(session: &Session, error: &Error) -> Outcome {
 }
 
 /// Why, for the log.
-pub(super) fn reason(session: &Session, error: &Error) -> Cow<'static, str> {
-    match (refused(session, Some(error)), error.etype()) {
+pub(super) fn reason(refused: Option<Refusal>, error: &Error) -> Cow<'static, str> {
+    match (refused, error.etype()) {
         (Some(refusal), _) => refusal.to_string().into(),
         (None, ErrorType::HTTPStatus(413)) => BODY_TOO_LARGE.into(),
         (None, ErrorType::HTTPStatus(503)) => NO_UPSTREAM.into(),
@@ -82,9 +88,22 @@ pub(super) fn in_short(error: &Error) -> String {
     }
 }
 
+/// Notes that an upstream failed with a request, after it was sent there.
+pub(super) fn note_upstream(exchange: &Exchange, upstream: Option<&Upstream>, call: Option<&Span>, kind: &ErrorType) {
+    if let Some((meter, _)) = exchange.upstream() {
+        meter.broken();
+    }
+    if let Some(call) = call {
+        call.record("error.type", kind.as_str());
+    }
+    let app = exchange.admission().map(Admission::app).map(|app| app.name.as_str());
+    let reason = of_upstream(kind, upstream.filter(|_| exchange.reason().is_some()));
+    tracing::warn!(event = "upstream_failed", app, upstream = upstream.map(tracing::field::display), reason);
+}
+
 /// Why an upstream failed, for the log. `silent` is the one that did not answer at all: one that was asked in clear and
 /// wants TLS says an alert, which is no HTTP, or nothing.
-pub(super) fn of_upstream(kind: &ErrorType, silent: Option<&Upstream>) -> String {
+fn of_upstream(kind: &ErrorType, silent: Option<&Upstream>) -> String {
     let unread = matches!(kind, ErrorType::ReadError | ErrorType::ConnectionClosed | ErrorType::InvalidHTTPHeader);
     let hint = match silent {
         Some(Upstream { scheme: Scheme::Http, .. }) if unread => {
@@ -96,8 +115,8 @@ pub(super) fn of_upstream(kind: &ErrorType, silent: Option<&Upstream>) -> String
 }
 
 /// Why the body was refused, when that was the reason that it could not be read. In HTTP/1.1 the guard knows it.
-pub(super) fn refused(session: &Session, error: Option<&Error>) -> Option<Refusal> {
-    if let Some(refusal) = error.and_then(|error| error.root_cause().downcast_ref::<Refusal>()) {
+pub(super) fn refused(session: &Session, error: &Error) -> Option<Refusal> {
+    if let Some(refusal) = error.root_cause().downcast_ref::<Refusal>() {
         return Some(*refusal);
     }
     session.stream()?.as_any().downcast_ref::<Guard<Lent<Client>>>()?.refusal()

@@ -1,9 +1,8 @@
 //! The end of a session, as the browser is told of it; and the app's own sign-out, which ends it too.
 
 use http::{HeaderName, HeaderValue, header};
-use pingora::http::ResponseHeader;
 
-use super::{Answer, Gateway, exchange::Exchange, judge::sessions_unavailable, response_headers};
+use super::{Answer, Gateway, exchange::Exchange, fields::AnswerFields, judge::sessions_unavailable, response_headers};
 use crate::{
     pages::Failure,
     policy::Admission,
@@ -33,11 +32,11 @@ impl Farewell {
     ///
     /// # Errors
     /// When pingora cannot change a header.
-    pub(super) fn onto(&self, response: &mut ResponseHeader) -> pingora::Result<()> {
-        response_headers::forbid_storing(response)?;
-        response.append_header(CLEAR_SITE_DATA, CACHE)?;
+    pub(super) fn onto(&self, answer: &mut impl AnswerFields) -> pingora::Result<()> {
+        response_headers::forbid_storing(answer)?;
+        answer.append(CLEAR_SITE_DATA, HeaderValue::from_static(CACHE))?;
         for cookie in self.0.iter().filter_map(|cookie| HeaderValue::from_str(&cookie.header_value()).ok()) {
-            response.append_header(header::SET_COOKIE, cookie)?;
+            answer.append(header::SET_COOKIE, cookie)?;
         }
         Ok(())
     }

@@ -2,12 +2,12 @@
 
 use std::{fmt::Write, sync::LazyLock};
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, header};
 use pingora::http::RequestHeader;
 
-use super::exchange::Facts;
+use super::{exchange::Facts, fields::Fields};
 use crate::{
-    policy::App,
+    policy::{App, Upstream},
     signin::Browser,
     web::{CookieJar, FoldedName, Names, Scheme},
 };
@@ -60,12 +60,12 @@ const METHOD_OVERRIDES: &[&str] = &["x-http-method-override", "x-http-method", "
 const NOT_REMOVABLE: &[&str] = &["authorization", "content-encoding", "content-type", "cookie", "origin"];
 
 /// The cookies of a request.
-pub(super) fn cookies(request: &RequestHeader) -> CookieJar<'_> {
-    CookieJar::parse(request.headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes))
+pub(super) fn cookies(request: &impl Fields) -> CookieJar<'_> {
+    CookieJar::parse(request.values(&header::COOKIE))
 }
 
 /// The browser that a request comes from.
-pub(super) fn browser<'a>(request: &'a RequestHeader, facts: &'a Facts) -> Browser<'a> {
+pub(super) fn browser<'a>(request: &'a impl Fields, facts: &'a Facts) -> Browser<'a> {
     Browser { host: &facts.host, jar: cookies(request) }
 }
 
@@ -79,8 +79,8 @@ pub(super) fn ignore_nominations(request: &mut RequestHeader, app: &App) -> ping
         let folded = FoldedName::of(option);
         is_stripped(app, option) || folded.as_str().starts_with("sec-") || NOT_REMOVABLE.contains(&folded.as_str())
     };
-    if listed(&request.headers, &header::CONNECTION).any(matters) {
-        let kept = listed(&request.headers, &header::CONNECTION).filter(|option| !matters(option));
+    if request.listed(&header::CONNECTION).any(matters) {
+        let kept = request.listed(&header::CONNECTION).filter(|option| !matters(option));
         let kept = kept.collect::<Vec<_>>().join(", ");
         request.remove_header(&header::CONNECTION);
         if !kept.is_empty() {
@@ -90,14 +90,8 @@ pub(super) fn ignore_nominations(request: &mut RequestHeader, app: &App) -> ping
     Ok(())
 }
 
-/// The elements of a comma-separated list, over all fields of this name (RFC 9110, section 5.6.1).
-pub(super) fn listed<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
-    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).map(str::trim).filter(|element| !element.is_empty())
-}
-
 /// Whether a client's field must not reach the app.
-fn is_stripped(app: &App, name: &str) -> bool {
+pub(super) fn is_stripped(app: &App, name: &str) -> bool {
     let folded = FoldedName::of(name);
     let known = app.reserves(&folded) || NEVER_FROM_CLIENTS.contains(&folded);
     let folded = folded.as_str();
@@ -141,29 +135,34 @@ pub(super) fn clean(
     }
 }
 
+/// The `Host` that an app is told.
+pub(super) fn host(facts: &Facts, app: &App, upstream: &Upstream) -> String {
+    if app.preserve_host { facts.host.to_string() } else { upstream.authority() }
+}
+
 /// Tells the app who connected, how, to which host, and how to find the request again: in the trace, the app comes
 /// after `span_id`.
 ///
 /// # Errors
-/// When a value cannot stand in a header.
-pub(super) fn describe(
-    request: &mut RequestHeader,
+/// Those of `tell`.
+pub(super) fn describe<E>(
     facts: &Facts,
     scheme: Scheme,
     span_id: &str,
-) -> pingora::Result<()> {
+    mut tell: impl FnMut(&'static str, &str) -> Result<(), E>,
+) -> Result<(), E> {
     let mut way = facts.client.to_string();
     for hop in &facts.hops {
         let _ = write!(way, ", {hop}");
     }
-    request.insert_header("X-Forwarded-For", way)?;
-    request.insert_header("X-Forwarded-Proto", facts.scheme.unwrap_or(scheme).as_str())?;
-    request.insert_header("X-Forwarded-Host", facts.host.to_string())?;
-    request.insert_header("X-Request-Id", facts.request_id.as_str())?;
+    tell("X-Forwarded-For", &way)?;
+    tell("X-Forwarded-Proto", facts.scheme.unwrap_or(scheme).as_str())?;
+    tell("X-Forwarded-Host", &facts.host.to_string())?;
+    tell("X-Request-Id", &facts.request_id)?;
     if let Some(state) = facts.trace.state() {
-        request.insert_header("tracestate", state)?;
+        tell("tracestate", state)?;
     }
-    request.insert_header("traceparent", facts.trace.to_parent(span_id))
+    tell("traceparent", &facts.trace.to_parent(span_id))
 }
 
 #[cfg(test)]
@@ -239,7 +238,8 @@ mod tests {
     fn the_app_learns_of_the_connection_from_us() {
         let described = |facts: &Facts| {
             let mut request = RequestHeader::build("GET", b"/", None).unwrap();
-            describe(&mut request, facts, Scheme::Https, "00f067aa0ba902b7").unwrap();
+            describe(facts, Scheme::Https, "00f067aa0ba902b7", |name, value| request.insert_header(name, value))
+                .unwrap();
             move |name: &str| request.headers.get(name).unwrap().to_str().unwrap().to_owned()
         };
         let value = described(&facts("/"));

@@ -4,11 +4,11 @@ use std::fmt::Write;
 
 use http::header;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use pingora::http::RequestHeader;
 
 use super::{
     Answer, Gateway,
     exchange::{Exchange, Facts},
+    fields::Fields,
     forwarding,
 };
 use crate::{
@@ -27,7 +27,7 @@ const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remov
 impl Gateway {
     /// The way of every request that is meant for an app: the rules, what stands against it, what the app is told of
     /// who it is, and the app's own sign-out.
-    pub(super) async fn judge(&self, request: &RequestHeader, exchange: &Exchange) -> Result<Admission, Box<Answer>> {
+    pub(super) async fn judge(&self, request: &impl Fields, exchange: &Exchange) -> Result<Admission, Box<Answer>> {
         let facts = &exchange.facts;
         let browser = forwarding::browser(request, facts);
         let judged = self.admit(exchange, &browser).await.and_then(|admission| {

@@ -1,8 +1,9 @@
 //! The gateway on the wire: strict framing, the pingora phases, own endpoints, answers.
 //!
-//! [`serve`] owns a client connection. For each request [`wire::Guard`] reads one head strictly, the
-//! connection makes an [`Exchange`] of it, and pingora runs the phases of [`Gateway`]: judge, answer
-//! or send on. `upstream_peer` takes the address out of an `Admission` and knows none without it.
+//! [`serve`] owns a client connection. For each request [`wire::Guard`] reads one head strictly, and the connection makes
+//! an [`Exchange`] of it. Most requests are judged at once and go straight (`straight`) to their app; of the others pingora runs the
+//! phases of [`Gateway`]: judge, answer or send on. Both take the address of an app out of an `Admission`, and know none
+//! without it.
 
 mod access_log;
 mod answer;
@@ -12,6 +13,7 @@ mod entrance;
 mod exchange;
 mod failures;
 mod farewell;
+mod fields;
 #[cfg(test)]
 mod footprint;
 mod forms;
@@ -34,7 +36,7 @@ mod redirect;
 mod resolver;
 mod response_headers;
 mod settings;
-mod strangers;
+mod straight;
 mod trusted_proxies;
 mod upstreams;
 pub mod wire;

@@ -1,9 +1,8 @@
 //! What stands against an admitted request, before a byte of it goes to the app.
 
 use http::{HeaderName, Method, header};
-use pingora::http::RequestHeader;
 
-use super::{Answer, Gateway, exchange::Facts, failures::BODY_TOO_LARGE, own};
+use super::{Answer, Gateway, exchange::Facts, failures::BODY_TOO_LARGE, fields::Fields, own};
 use crate::{
     pages::{Denial, Failure},
     policy::{Admission, Decision, decide},
@@ -16,14 +15,13 @@ const DESTINATION: HeaderName = HeaderName::from_static("destination");
 
 impl Gateway {
     /// The answer to an admitted request that goes no further; `None` when nothing stands against it.
-    pub(super) fn objection(&self, request: &RequestHeader, facts: &Facts, admission: &Admission) -> Option<Answer> {
+    pub(super) fn objection(&self, request: &impl Fields, facts: &Facts, admission: &Admission) -> Option<Answer> {
         self.objected(request, facts, admission).map(|answer| answer.telling(Told::Objection))
     }
 
-    fn objected(&self, request: &RequestHeader, facts: &Facts, admission: &Admission) -> Option<Answer> {
+    fn objected(&self, request: &impl Fields, facts: &Facts, admission: &Admission) -> Option<Answer> {
         let fail = |failure, why| Some(Answer::failure(failure, facts.kind, &facts.request_id).because(why));
-        let announced =
-            request.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        let announced = request.text(&header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
         if announced.is_some_and(|length| length > admission.app().max_body) {
             return fail(Failure::TooLarge, BODY_TOO_LARGE);
         }
@@ -47,10 +45,13 @@ impl Gateway {
 
     /// Judges the path that `COPY` and `MOVE` write to as a request for it would be judged: the app acts
     /// on that one too.
-    fn destination(&self, request: &RequestHeader, facts: &Facts, admission: &Admission) -> Destination {
-        let mut named = request.headers.get_all(DESTINATION).iter();
-        let Some(first) = named.next() else { return Destination::None };
-        let target = first.to_str().ok().filter(|_| named.next().is_none());
+    fn destination(&self, request: &impl Fields, facts: &Facts, admission: &Admission) -> Destination {
+        let field = DESTINATION;
+        let named = request.values(&field).count();
+        if named == 0 {
+            return Destination::None;
+        }
+        let target = request.text(&field).filter(|_| named == 1);
         let Some(target) = target.and_then(|named| Target::parse(named, &facts.host).ok()) else {
             return Destination::Unclear;
         };
@@ -82,9 +83,11 @@ enum Destination {
 
 /// Whether the page is of this host, and came the way that browsers use: what arrives over plain HTTP
 /// may be anybody's. The port does not count, as nowhere does.
-pub(super) fn is_our_page(request: &RequestHeader, host: &Host, scheme: Scheme) -> bool {
-    let Some(origin) = request.headers.get(header::ORIGIN) else { return true };
-    let url = origin.to_str().ok().and_then(|origin| url::Url::parse(origin).ok());
+pub(super) fn is_our_page(request: &impl Fields, host: &Host, scheme: Scheme) -> bool {
+    if request.values(&header::ORIGIN).next().is_none() {
+        return true;
+    }
+    let url = request.text(&header::ORIGIN).and_then(|origin| url::Url::parse(origin).ok());
     url.filter(|url| url.scheme() == scheme.as_str())
         .and_then(|url| Host::parse(url.host_str()?).ok())
         .is_some_and(|origin| origin == *host)

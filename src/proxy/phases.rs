@@ -4,7 +4,7 @@ use std::{any::Any, ops::Deref, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{StatusCode, Version, header};
+use http::{Version, header};
 use pingora::{
     Error, ErrorSource, ErrorType,
     http::{RequestHeader, ResponseHeader},
@@ -20,7 +20,7 @@ use super::{
     forms::Forms,
     forwarding, judge,
     own::{self, Endpoint},
-    response_headers,
+    response_headers::is_final,
     upstreams::{Asks, Journey},
 };
 use crate::{entropy, policy::Admission};
@@ -54,11 +54,6 @@ impl Context {
     fn parts(&self) -> pingora::Result<(&Arc<Exchange>, &Admission)> {
         self.exchange().zip(self.admission()).ok_or_else(|| Error::new(ErrorType::InternalError))
     }
-}
-
-/// `100 Continue` and its kin are no answer yet.
-fn is_final(response: &ResponseHeader) -> bool {
-    !response.status.is_informational() || response.status == StatusCode::SWITCHING_PROTOCOLS
 }
 
 /// Whether the client says that it takes trailers (RFC 9110, section 10.1.4).
@@ -111,6 +106,11 @@ impl ProxyHttp for Phases {
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> pingora::Result<bool> {
         let exchange = context.exchange.clone().ok_or_else(|| Error::new(ErrorType::InternalError))?;
         let facts = &exchange.facts;
+        // It was judged before pingora read it.
+        if let Some(admission) = exchange.admission() {
+            forwarding::ignore_nominations(session.req_header_mut(), admission.app())?;
+            return Ok(false);
+        }
         // Web servers ask for forward-auth by whatever name they know the gateway by.
         let everywhere = Endpoint::of(facts.target.path()) == Some(Endpoint::Auth);
         let answer = if facts.is_own {
@@ -163,12 +163,10 @@ impl ProxyHttp for Phases {
         if let Some(call) = call.take() {
             call.record("error.type", error.etype().as_str());
         }
-        let elsewhere = exchange.as_ref().and_then(|exchange| exchange.admission()).is_some_and(|admission| {
-            let app = admission.app();
-            let upstream = journey.upstream(app).ok().map(tracing::field::display);
-            tracing::warn!(event = "upstream_unreachable", app = %app.name, upstream, reason = failures::in_short(&error));
-            self.upstreams.refused(app, journey, &error)
-        });
+        let elsewhere = exchange
+            .as_ref()
+            .and_then(|exchange| exchange.admission())
+            .is_some_and(|admission| self.upstreams.unreachable(admission.app(), journey, &error));
         error.set_retry(elsewhere);
         error
     }
@@ -205,7 +203,8 @@ impl ProxyHttp for Phases {
         if let Some(call) = &context.call {
             call.record("span_id", &span_id);
         }
-        forwarding::describe(request, &exchange.facts, self.settings.external_scheme, &span_id)?;
+        let scheme = self.settings.external_scheme;
+        forwarding::describe(&exchange.facts, scheme, &span_id, |name, value| request.insert_header(name, value))?;
         // gRPC asks for it, and pingora takes it out as a field of one connection.
         if request.version == Version::HTTP_2 && asks_for_trailers(session.req_header()) {
             request.insert_header(header::TE, "trailers")?;
@@ -213,10 +212,7 @@ impl ProxyHttp for Phases {
         for (name, value) in exchange.identity() {
             request.insert_header(name.clone(), value.clone())?;
         }
-        let host = match app.preserve_host {
-            true => exchange.facts.host.to_string(),
-            false => context.journey.upstream(app)?.authority(),
-        };
+        let host = forwarding::host(&exchange.facts, app, context.journey.upstream(app)?);
         if request.headers.get(header::HOST).is_none_or(|said| said.as_bytes() != host.as_bytes()) {
             request.insert_header(header::HOST, host)?;
         }
@@ -255,12 +251,9 @@ impl ProxyHttp for Phases {
         response: &mut ResponseHeader,
         context: &mut Context,
     ) -> pingora::Result<()> {
-        if let Some(exchange) = context.exchange().filter(|_| is_final(response)) {
+        if let Some(exchange) = context.exchange().filter(|_| is_final(response.status)) {
             let status = response.status.as_u16();
-            exchange.answered(status);
-            if let Some((upstream, after)) = exchange.upstream() {
-                upstream.answered(status, after);
-            }
+            exchange.app_answers(status);
             if let Some(call) = &context.call {
                 call.record("http.response.status_code", status);
             }
@@ -275,29 +268,21 @@ impl ProxyHttp for Phases {
         context: &mut Context,
     ) -> pingora::Result<()> {
         let (exchange, admission) = context.parts()?;
-        response_headers::mend(response, self.signin.cookie_names(), admission.session().is_some())?;
-        self.label_cookies(response, admission.app(), exchange)?;
-        if let Some(hsts) = self.settings.hsts.filter(|_| is_final(response)) {
-            // In the place of the app's: browsers look at the first only, and whoever ends TLS answers for it.
-            response.insert_header(header::STRICT_TRANSPORT_SECURITY, hsts.to_string())?;
-        }
-        if is_final(response) {
-            context.forms.onto(response)?;
-        }
-        match exchange.farewell().filter(|_| is_final(response)) {
-            Some(farewell) => farewell.onto(response),
-            None => Ok(()),
-        }
+        // RFC 9110, section 2.5: the version is that of this hop, whatever the app speaks.
+        response.set_version(Version::HTTP_11);
+        self.mend_answer(response, exchange, admission)?;
+        if is_final(response.status) { context.forms.onto(response) } else { Ok(()) }
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Context) -> FailToProxy {
         let answered = session.response_written().is_some();
-        let error_code = match (failures::outcome(session, error), context.exchange()) {
+        let refused = failures::refused(session, error);
+        let error_code = match (failures::outcome(refused, error), context.exchange()) {
             (Outcome::Answer(failure), Some(exchange)) if !answered => {
                 self.put_back(&context.forms, exchange).await;
                 let facts = &exchange.facts;
                 let answer = Answer::failure(failure, facts.kind, &facts.request_id);
-                let answer = exchange.parting(answer.because(failures::reason(session, error)));
+                let answer = exchange.parting(answer.because(failures::reason(refused, error)));
                 let answer = answer.secured(self.settings.hsts);
                 exchange.explain(&answer);
                 // A second answer, for lateness, must not follow this one.
@@ -324,19 +309,10 @@ impl ProxyHttp for Phases {
             let status = session.response_written().map_or(0, |response| response.status.as_u16());
             let reason = error.map(|error| (error.esource().clone(), error.etype().clone()));
             if let Some((ErrorSource::Upstream, kind)) = &reason {
-                if let Some((upstream, _)) = exchange.upstream() {
-                    upstream.broken();
-                }
-                if let Some(call) = &context.call {
-                    call.record("error.type", kind.as_str());
-                }
-                let app = exchange.admission().map(Admission::app);
-                let upstream = app.and_then(|app| context.journey.upstream(app).ok());
-                let reason = failures::of_upstream(kind, upstream.filter(|_| exchange.reason().is_some()));
-                let (app, upstream) = (app.map(|app| app.name.as_str()), upstream.map(tracing::field::display));
-                tracing::warn!(event = "upstream_failed", app, upstream, reason);
+                let upstream = exchange.admission().and_then(|it| context.journey.upstream(it.app()).ok());
+                failures::note_upstream(exchange, upstream, context.call.as_ref(), kind);
             }
-            if let Some(refusal) = failures::refused(session, error) {
+            if let Some(refusal) = error.and_then(|error| failures::refused(session, error)) {
                 self.metrics.unreadable.count(refusal.kind());
             }
             access_log::line(exchange, status);

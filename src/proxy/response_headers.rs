@@ -1,10 +1,10 @@
 //! What an app's answer may not say to a browser.
 
-use http::{HeaderName, HeaderValue, Version, header};
-use pingora::http::ResponseHeader;
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use pingora::{Error, ErrorType};
 
-use super::forwarding::listed;
-use crate::signin::CookieNames;
+use super::{Gateway, exchange::Exchange, fields::AnswerFields};
+use crate::{policy::Admission, signin::CookieNames};
 
 /// Fields that concern one hop only (RFC 9110, section 7.6.1); pingora leaves them in answers.
 static HOP_BY_HOP: [HeaderName; 6] = [
@@ -19,57 +19,93 @@ static HOP_BY_HOP: [HeaderName; 6] = [
 /// Fields by which caches of content networks overrule `Cache-Control`.
 const CACHE_OVERRIDES: &[&str] = &["surrogate-control", "x-accel-expires", "edge-control"];
 
+/// No cache may keep it.
+const NO_STORE: HeaderValue = HeaderValue::from_static("private, no-store");
+
 /// What such fields end in: RFC 9213 and the ones of single networks.
 const CACHE_OVERRIDE_SUFFIX: &str = "cdn-cache-control";
+
+/// `100 Continue` and its kin are no answer yet.
+pub(super) fn is_final(status: StatusCode) -> bool {
+    !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS
+}
+
+impl Gateway {
+    /// Changes the head of an app's answer to what its browser may have.
+    ///
+    /// # Errors
+    /// When a header cannot be changed.
+    pub(super) fn mend_answer(
+        &self,
+        answer: &mut impl AnswerFields,
+        exchange: &Exchange,
+        admission: &Admission,
+    ) -> pingora::Result<()> {
+        mend(answer, self.signin.cookie_names(), admission.session().is_some())?;
+        self.label_cookies(answer, admission.app(), exchange)?;
+        if !is_final(answer.status()) {
+            return Ok(());
+        }
+        if let Some(hsts) = self.settings.hsts.and_then(|hsts| hsts.to_string().parse().ok()) {
+            // In the place of the app's: browsers look at the first only, and whoever ends TLS answers for it.
+            answer.insert(header::STRICT_TRANSPORT_SECURITY, hsts)?;
+        }
+        exchange.farewell().map_or(Ok(()), |farewell| farewell.onto(answer))
+    }
+}
 
 /// Mends the head of an app's answer. `signed_in` tells whether it is meant for one person.
 ///
 /// # Errors
 /// When pingora cannot change a header.
-pub(super) fn mend(response: &mut ResponseHeader, names: &CookieNames, signed_in: bool) -> pingora::Result<()> {
-    // RFC 9110, section 2.5: the version is that of this hop, whatever the app speaks.
-    response.set_version(Version::HTTP_11);
-    strip_hop_by_hop(response);
-    let mut set = response.headers.get_all(header::SET_COOKIE).iter();
-    if set.any(|cookie| names.would_be_set_by(cookie.as_bytes())) {
-        let cookies: Vec<HeaderValue> = response.headers.get_all(header::SET_COOKIE).iter().cloned().collect();
-        response.remove_header(&header::SET_COOKIE);
-        for cookie in cookies.into_iter().filter(|cookie| !names.would_be_set_by(cookie.as_bytes())) {
-            response.append_header(header::SET_COOKIE, cookie)?;
+fn mend(answer: &mut impl AnswerFields, names: &CookieNames, signed_in: bool) -> pingora::Result<()> {
+    strip_hop_by_hop(answer);
+    if answer.values(&header::SET_COOKIE).any(|cookie| names.would_be_set_by(cookie)) {
+        for cookie in take(answer, &header::SET_COOKIE)? {
+            if !names.would_be_set_by(cookie.as_bytes()) {
+                answer.append(header::SET_COOKIE, cookie)?;
+            }
         }
     }
     if signed_in {
-        keep_out_of_shared_caches(response)?;
+        keep_out_of_shared_caches(answer)?;
     }
     Ok(())
 }
 
-fn strip_hop_by_hop(response: &mut ResponseHeader) {
-    let upgrading = response.status.as_u16() == 101;
-    let nominated = listed(&response.headers, &header::CONNECTION).map(str::to_ascii_lowercase);
+/// Takes all fields of a name out.
+///
+/// # Errors
+/// When a value is none, which whoever read the answer has seen to.
+pub(super) fn take(answer: &mut impl AnswerFields, name: &HeaderName) -> pingora::Result<Vec<HeaderValue>> {
+    let values = answer.values(name).map(HeaderValue::from_bytes).collect::<Result<_, _>>();
+    answer.remove(name);
+    values.map_err(|error| Error::because(ErrorType::InvalidHTTPHeader, "a value of the app's answer", error).into_up())
+}
+
+fn strip_hop_by_hop(answer: &mut impl AnswerFields) {
+    let upgrading = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
     // The first two are no names of fields; the others frame the answer, and an app that nominates them is not taken
     // at its word.
-    let nominated = nominated.filter(|name| {
-        let name = name.as_str();
-        !matches!(
-            name,
-            "close" | "keep-alive" | "content-length" | "transfer-encoding" | "set-cookie" | "cache-control"
-        )
+    let nominated = answer.listed(&header::CONNECTION).filter(|name| {
+        let kept = ["close", "keep-alive", "content-length", "transfer-encoding", "set-cookie", "cache-control"];
+        !kept.iter().any(|kept| kept.eq_ignore_ascii_case(name))
     });
-    let nominated: Vec<String> = nominated.collect();
+    let nominated: Vec<HeaderName> = nominated.filter_map(|name| name.parse().ok()).collect();
     // Few answers have any.
-    if response.headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
+    let is_one = |name: &str| HOP_BY_HOP.iter().any(|one| one.as_str().eq_ignore_ascii_case(name));
+    if answer.names().any(is_one) {
         for name in &HOP_BY_HOP {
-            response.remove_header(name);
+            answer.remove(name);
         }
     }
-    for name in nominated.iter().map(String::as_str) {
-        if !(upgrading && name == "upgrade") {
-            response.remove_header(name);
+    for name in nominated {
+        if !(upgrading && name == header::UPGRADE) {
+            answer.remove(&name);
         }
     }
     if !upgrading {
-        response.remove_header(&header::UPGRADE);
+        answer.remove(&header::UPGRADE);
     }
 }
 
@@ -77,29 +113,32 @@ fn strip_hop_by_hop(response: &mut ResponseHeader) {
 ///
 /// # Errors
 /// When pingora cannot change a header.
-pub(super) fn forbid_storing(response: &mut ResponseHeader) -> pingora::Result<()> {
-    strip_cache_overrides(response);
-    response.insert_header(header::CACHE_CONTROL, "private, no-store")
+pub(super) fn forbid_storing(answer: &mut impl AnswerFields) -> pingora::Result<()> {
+    strip_cache_overrides(answer);
+    answer.insert(header::CACHE_CONTROL, NO_STORE)
 }
 
-fn strip_cache_overrides(response: &mut ResponseHeader) {
-    let overrules =
-        |name: &&HeaderName| CACHE_OVERRIDES.contains(&name.as_str()) || name.as_str().ends_with(CACHE_OVERRIDE_SUFFIX);
-    let overruling: Vec<HeaderName> = response.headers.keys().filter(overrules).cloned().collect();
+fn strip_cache_overrides(answer: &mut impl AnswerFields) {
+    let overrules = |name: &&str| {
+        let end = name.len().checked_sub(CACHE_OVERRIDE_SUFFIX.len()).and_then(|start| name.get(start..));
+        CACHE_OVERRIDES.iter().any(|one| one.eq_ignore_ascii_case(name))
+            || end.is_some_and(|end| end.eq_ignore_ascii_case(CACHE_OVERRIDE_SUFFIX))
+    };
+    let overruling: Vec<HeaderName> = answer.names().filter(overrules).filter_map(|name| name.parse().ok()).collect();
     for name in &overruling {
-        response.remove_header(name);
+        answer.remove(name);
     }
 }
 
 /// Whatever shared caches may keep becomes `private` (RFC 9111, section 5.2.2.7).
-fn keep_out_of_shared_caches(response: &mut ResponseHeader) -> pingora::Result<()> {
-    strip_cache_overrides(response);
-    let said = || listed(&response.headers, &header::CACHE_CONTROL);
+fn keep_out_of_shared_caches(answer: &mut impl AnswerFields) -> pingora::Result<()> {
+    strip_cache_overrides(answer);
+    let said = || answer.listed(&header::CACHE_CONTROL);
     let says_nothing = said().next().is_none();
-    if says_nothing && is_page(response) {
+    if says_nothing && is_page(answer) {
         // A page about a person of which the app says nothing: browsers would keep it by guess, and show it
         // to the next person who presses the back button.
-        return response.insert_header(header::CACHE_CONTROL, "private, no-store");
+        return answer.insert(header::CACHE_CONTROL, NO_STORE);
     }
     let is = |directive: &str, name: &str| directive.eq_ignore_ascii_case(name);
     if said().any(|directive| is(directive, "private") || is(directive, "no-store"))
@@ -109,7 +148,7 @@ fn keep_out_of_shared_caches(response: &mut ResponseHeader) -> pingora::Result<(
         return Ok(());
     }
     if says_nothing {
-        return response.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("private"));
+        return answer.insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
     }
     let shared = |directive: &&str| {
         let name = directive.split('=').next().unwrap_or_default().trim();
@@ -117,17 +156,19 @@ fn keep_out_of_shared_caches(response: &mut ResponseHeader) -> pingora::Result<(
     };
     let kept = said().filter(|directive| !shared(directive));
     let value = std::iter::once("private").chain(kept).collect::<Vec<_>>().join(", ");
-    response.insert_header(header::CACHE_CONTROL, value)
+    let value = HeaderValue::from_str(&value).map_err(|_| Error::new(ErrorType::InvalidHTTPHeader))?;
+    answer.insert(header::CACHE_CONTROL, value)
 }
 
-fn is_page(response: &ResponseHeader) -> bool {
-    let media_type =
-        response.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+fn is_page(answer: &impl AnswerFields) -> bool {
+    let media_type = answer.text(&header::CONTENT_TYPE).unwrap_or_default();
     media_type.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/html"))
 }
 
 #[cfg(test)]
 mod tests {
+    use pingora::http::ResponseHeader;
+
     use super::*;
     use crate::web::Scheme;
 

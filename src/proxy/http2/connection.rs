@@ -19,6 +19,7 @@ use tracing::Instrument;
 
 use super::{
     lookout::{Brought, Lookout},
+    reply::Reply,
     stream::{Slowness, Stream},
     voice::Voice,
 };
@@ -26,8 +27,9 @@ use crate::proxy::{
     Answer, Exchange, Generation, Service, access_log,
     connection::{self, WRITE_TIMEOUT},
     entrance::{Speaker, Visitor},
-    lent::Lender,
-    wire::{self, BRIEF, Peer, Transcript},
+    lent::{Lender, Lent},
+    straight::Way,
+    wire::{self, BRIEF, Head, Peer, Transcript},
 };
 use crate::{
     telemetry::{in_request, in_request_now},
@@ -257,16 +259,12 @@ impl Guest {
         let within = |word: &dyn Fn() -> Option<Answer>| {
             in_request_now(Arc::clone(&exchange) as _, || span.in_scope(|| traced.in_scope(word)))
         };
-        let slowness = Slowness::new(connections.limits.min_body_rate, head.expects_continue(), self.brought);
+        let slowness =
+            Slowness::new(connections.limits.min_body_rate, head.expects_continue(), Arc::clone(&self.brought));
         let (lender, voice) = Lender::lend(voice);
-        let Ok(stream) = Stream::new(&head, Arc::clone(&exchange), body, slowness, voice) else {
-            return End::Wasted;
-        };
-        let mut session = ServerSession::new_custom(Box::new(stream));
-        session.set_write_timeout(Some(WRITE_TIMEOUT));
-        let served = generation.proxy.process_new_http(session, &self.service.drain);
+        let served = self.serve(&generation, &head, &exchange, body, slowness, voice);
         let served = served.instrument(traced.clone()).instrument(span.clone());
-        // pingora's part ends with this block, whoever ends it: it holds the voice.
+        // Serving ends with this block, whoever ends it: it holds the voice.
         let last_word = {
             let mut served = pin!(in_request(Arc::clone(&exchange) as _, served));
             let is_brief = tokio::select! {
@@ -296,6 +294,32 @@ impl Guest {
             voice.last_words(last_word.as_ref(), &facts.request_id, facts.method == Method::HEAD).await;
         }
         End::Served
+    }
+}
+
+impl Guest {
+    /// Answers a request, or hands it to pingora.
+    async fn serve(
+        &self,
+        generation: &Generation,
+        head: &Head,
+        exchange: &Arc<Exchange>,
+        body: RecvStream,
+        slowness: Slowness,
+        voice: Lent<Voice>,
+    ) {
+        let mut reply = Reply::to(head, voice);
+        if body.is_end_stream() {
+            match Box::pin(generation.gateway.serve(&mut reply, exchange)).await {
+                Way::Answered | Way::Broken => return,
+                Way::Phases => {}
+            }
+        }
+        // The head was read: it can be one of pingora's.
+        let Ok(stream) = Stream::new(head, Arc::clone(exchange), body, slowness, reply.into_voice()) else { return };
+        let mut session = ServerSession::new_custom(Box::new(stream));
+        session.set_write_timeout(Some(WRITE_TIMEOUT));
+        generation.proxy.process_new_http(session, &self.service.drain).await;
     }
 }
 

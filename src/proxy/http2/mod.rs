@@ -12,6 +12,7 @@
 
 mod connection;
 mod lookout;
+mod reply;
 mod stream;
 mod voice;
 

@@ -42,7 +42,6 @@ impl Voice {
 
     /// Sends the head of an answer, or an informational one. `end` when nothing follows.
     pub(super) fn head(&mut self, head: &mut ResponseHeader, end: bool) -> pingora::Result<()> {
-        let Self::Silent(response) = self else { return Err(unexpected("a second head of an answer")) };
         if head.status.as_u16() == 101 {
             return Err(Error::explain(ErrorType::InvalidHTTPHeader, "an upgrade in HTTP/2").into_up());
         }
@@ -50,15 +49,25 @@ impl Voice {
             head.remove_header(*name);
         }
         if head.status.is_informational() {
-            let told = Response::from_parts(head.as_owned_parts(), ());
-            return response.send_informational(told).or_err(ErrorType::WriteError, "telling the client something");
+            return self.interim(Response::from_parts(head.as_owned_parts(), ()));
         }
         if !head.headers.contains_key(header::DATE) {
             head.insert_header(header::DATE, get_cached_date())?;
         }
-        let stream = response
-            .send_response(Response::from_parts(head.as_owned_parts(), ()), end)
-            .or_err(ErrorType::WriteError, "writing the head of an answer")?;
+        self.begin(Response::from_parts(head.as_owned_parts(), ()), end)
+    }
+
+    /// Tells the client something before the answer.
+    pub(super) fn interim(&mut self, head: Response<()>) -> pingora::Result<()> {
+        let Self::Silent(response) = self else { return Err(unexpected("an interim head behind the answer's")) };
+        response.send_informational(head).or_err(ErrorType::WriteError, "telling the client something")
+    }
+
+    /// Begins an answer with a head that is one of HTTP/2. `end` when nothing follows.
+    pub(super) fn begin(&mut self, head: Response<()>, end: bool) -> pingora::Result<()> {
+        let Self::Silent(response) = self else { return Err(unexpected("a second head of an answer")) };
+        let stream =
+            response.send_response(head, end).or_err(ErrorType::WriteError, "writing the head of an answer")?;
         *self = Self::Speaking { stream, done: end };
         Ok(())
     }

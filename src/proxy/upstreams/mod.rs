@@ -8,7 +8,9 @@ mod authorities;
 mod balancer;
 mod health;
 mod hesitant;
+mod idle;
 mod journey;
+mod line;
 mod pool;
 mod probe;
 
@@ -17,8 +19,6 @@ use std::{net::SocketAddr, sync::Arc};
 use pingora::{Error, ErrorType, upstreams::peer::HttpPeer};
 use tokio::time::timeout;
 
-pub(super) use self::journey::Journey;
-pub(super) use self::pool::Asks;
 use self::{
     authorities::Trusted,
     pool::{CONNECT_TIMEOUT, Pool},
@@ -27,6 +27,11 @@ pub use self::{
     authorities::is_authority,
     pool::certificate_name,
     probe::{Found, Probed},
+};
+pub(super) use self::{
+    journey::Journey,
+    line::{Line, is_plain},
+    pool::Asks,
 };
 use super::{
     failures::{NO_UPSTREAM, in_short},
@@ -104,9 +109,10 @@ impl Upstreams {
         self.pools.iter().map(|pool| pool.app.upstreams.len()).max().unwrap_or_default()
     }
 
-    /// Asks the upstreams of apps that have several whether they are well, for ever.
+    /// Asks the upstreams of apps that have several whether they are well, and closes connections that nobody needs, for
+    /// ever.
     pub async fn watch(&self, clock: &dyn Clock) {
-        health::watch(self.pools.iter(), &self.resolver, clock).await;
+        tokio::join!(health::watch(self.pools.iter(), &self.resolver, clock), line::sweep(&self.pools, clock));
     }
 
     /// Tries each upstream once, all at the same time, as a request would; and looks a little further.
@@ -127,6 +133,13 @@ impl Upstreams {
 
     /// Where the request goes, or goes now that it could not be sent elsewhere.
     pub(super) async fn next(&self, app: &App, journey: &mut Journey, asks: Asks) -> pingora::Result<Box<HttpPeer>> {
+        let (pool, index, address) = self.turn(app, journey).await?;
+        let upstream = app.upstreams.get(index).ok_or_else(|| Error::new_in(ErrorType::InternalError))?;
+        pool.peer(upstream, address, asks).map_err(Error::into_up)
+    }
+
+    /// Whose turn it is, and its address.
+    async fn turn(&self, app: &App, journey: &mut Journey) -> pingora::Result<(&Pool, usize, SocketAddr)> {
         let pool = self.pool(app)?;
         loop {
             let Some(index) = pool.balancer.pick(journey.tried()) else {
@@ -137,7 +150,7 @@ impl Upstreams {
             };
             let upstream = journey.go(app, index)?;
             match self.address(upstream).await {
-                Ok(address) => return pool.peer(upstream, address, asks).map_err(Error::into_up),
+                Ok(address) => return Ok((pool, index, address)),
                 Err(error) => {
                     tracing::warn!(event = "upstream_unresolvable", app = %app.name, upstream = %upstream, reason = %error);
                     if !self.refused(app, journey, &error) {
@@ -146,6 +159,13 @@ impl Upstreams {
                 }
             }
         }
+    }
+
+    /// There is no connection to where the request was to go. Says whether it may go elsewhere: nothing was sent.
+    pub(super) fn unreachable(&self, app: &App, journey: &mut Journey, error: &Error) -> bool {
+        let upstream = journey.upstream(app).ok().map(tracing::field::display);
+        tracing::warn!(event = "upstream_unreachable", app = %app.name, upstream, reason = in_short(error));
+        self.refused(app, journey, error)
     }
 
     /// The request could not be sent where it was to go. Says whether it may go elsewhere.

@@ -6,7 +6,7 @@ use http::HeaderValue;
 use pingora::{Error, ErrorType, listeners::ALPN, upstreams::peer::HttpPeer};
 use rustls_pki_types::ServerName;
 
-use super::{authorities::Trusted, balancer::Balancer, hesitant};
+use super::{authorities::Trusted, balancer::Balancer, hesitant, idle::Idle};
 use crate::{
     policy::{App, Protocol, Upstream},
     telemetry::{Metrics, UpstreamMeter, UpstreamNews, UpstreamState},
@@ -17,7 +17,7 @@ use crate::{
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long an unused connection to an app is kept.
-const IDLE: Duration = Duration::from_secs(60);
+pub(super) const IDLE: Duration = Duration::from_secs(60);
 
 /// Most requests at once on one connection of HTTP/2.
 const MOST_STREAMS: usize = 100;
@@ -49,6 +49,8 @@ pub(super) struct Pool {
     pub(super) balancer: Balancer,
     /// One for each upstream.
     pub(super) meters: Vec<Arc<UpstreamMeter>>,
+    /// One for each upstream.
+    pub(super) idle: Vec<Idle>,
     /// Connections are used again within one group only.
     group: u64,
     trusted: Option<Trusted>,
@@ -60,7 +62,8 @@ impl Pool {
         let balancer = Balancer::new(app.upstreams.len());
         let meter = |upstream: &Upstream| Arc::new(UpstreamMeter::new(metrics, &app.name, &upstream.to_string()));
         let meters = app.upstreams.iter().map(meter).collect();
-        Self { app, balancer, meters, group, trusted }
+        let idle = app.upstreams.iter().map(|_| Idle::default()).collect();
+        Self { app, balancer, meters, idle, group, trusted }
     }
 
     /// How it is with each upstream. One that stands alone is always tried, and nobody checks it: the last request

@@ -168,6 +168,12 @@ impl Head {
         connection::options(self.field("connection"))
     }
 
+    /// The request line with the canonical target, and its line break.
+    pub(in crate::proxy) fn request_line(&self) -> &[u8] {
+        let end = memchr::memchr(b'\n', &self.text).map_or(self.text.len(), |end| end + 1);
+        &self.text[..end]
+    }
+
     /// The head as pingora reads it: the request line with the canonical target in origin form, then
     /// the field lines byte by byte.
     #[must_use]
