@@ -22,27 +22,27 @@ use schoolgate::{
     web::{CanonicalPath, CookieJar, FoldedName, Host, HostPattern, Kind, PathPrefix, Scheme},
 };
 
+#[path = "common/mod.rs"]
+mod common;
+
+use common::BROWSER;
+
 /// The allocator of the program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const COOKIE: &str = "__Host-schoolgate";
 
-/// What a browser sends, but for the cookies.
-const HEADERS: &[(&str, &str)] = &[
-    ("Host", "library.school.example"),
-    (
-        "User-Agent",
-        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36",
-    ),
-    ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
-    ("Accept-Language", "de,en;q=0.7"),
-    ("Accept-Encoding", "gzip, deflate, br"),
-    ("Sec-Fetch-Site", "same-origin"),
-    ("Sec-Fetch-Mode", "cors"),
-    ("Sec-Fetch-Dest", "empty"),
-    ("Referer", "https://library.school.example/shelves/12?sort=title"),
-];
+/// What a browser sends, but for the cookies; the host first.
+fn headers() -> Vec<(&'static str, &'static str)> {
+    let fetched = [
+        ("Sec-Fetch-Site", "same-origin"),
+        ("Sec-Fetch-Mode", "cors"),
+        ("Sec-Fetch-Dest", "empty"),
+        ("Referer", "https://library.school.example/shelves/12?sort=title"),
+    ];
+    [&[("Host", "library.school.example")], &BROWSER[..], &fetched].concat()
+}
 
 /// Our cookie behind so many of the app.
 fn cookies(count: usize, value_length: usize) -> String {
@@ -60,7 +60,8 @@ fn canonical_request(c: &mut Criterion) {
         ("4 KB of cookies", "/books/1984/pages/17?find=winston&view=print", Some(cookies(20, 188))),
     ] {
         let mut text = format!("GET {target} HTTP/1.1\r\n");
-        let fields = if cookies.is_some() { HEADERS } else { &HEADERS[..1] };
+        let headers = headers();
+        let fields = if cookies.is_some() { &headers } else { &headers[..1] };
         fields.iter().for_each(|(name, value)| text.push_str(&format!("{name}: {value}\r\n")));
         cookies.iter().for_each(|cookies| text.push_str(&format!("Cookie: {cookies}\r\n")));
         text.push_str("\r\n");
@@ -76,12 +77,13 @@ fn canonical_request(c: &mut Criterion) {
 fn reserved_names(c: &mut Criterion) {
     let app = app(1);
     let mut group = c.benchmark_group("reserved names");
-    group.throughput(Throughput::Elements(HEADERS.len() as u64));
+    let headers = headers();
+    group.throughput(Throughput::Elements(headers.len() as u64));
     group.bench_function("folded", |b| {
-        b.iter(|| HEADERS.iter().map(|(name, _)| FoldedName::of(black_box(name)).as_str().len()).sum::<usize>());
+        b.iter(|| headers.iter().map(|(name, _)| FoldedName::of(black_box(name)).as_str().len()).sum::<usize>());
     });
     group.bench_function("asked for", |b| {
-        b.iter(|| HEADERS.iter().filter(|(name, _)| app.reserves(&FoldedName::of(black_box(name)))).count());
+        b.iter(|| headers.iter().filter(|(name, _)| app.reserves(&FoldedName::of(black_box(name)))).count());
     });
     group.finish();
 }
@@ -157,8 +159,8 @@ fn header_injection(c: &mut Criterion) {
     };
     let prepared = fill();
     let mut head = RequestHeader::build("GET", b"/", None).unwrap();
-    for (name, value) in HEADERS {
-        head.append_header(*name, *value).unwrap();
+    for (name, value) in headers() {
+        head.append_header(name, value).unwrap();
     }
     let mut group = c.benchmark_group("header injection");
     group.throughput(Throughput::Elements(prepared.len() as u64));

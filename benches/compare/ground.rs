@@ -10,8 +10,9 @@ use std::{
 use tokio::runtime::Runtime;
 
 use crate::{
+    common::pinned,
     options::Options,
-    process::{Process, pinned},
+    process::Process,
     provider::Provider,
     support::{Authority, Request, TlsClient, redis::Server},
 };

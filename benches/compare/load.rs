@@ -4,7 +4,7 @@ use std::{path::Path, process::Command};
 
 use serde::Deserialize;
 
-use crate::process::pinned;
+use crate::common::pinned;
 
 /// What wrk did in one turn.
 #[derive(Clone, Debug, Deserialize)]

@@ -3,6 +3,8 @@
 //! docs/performance.md says how it measures and what came of it.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it speaks")]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod figures;
 mod goals;
 mod ground;

@@ -129,7 +129,7 @@ impl Turn<'_> {
         run: impl Fn(&Load<'_>) -> Result<Done, String>,
     ) -> Result<Round, String> {
         let Self { ground, scenario, runner, .. } = self;
-        let headers = scenario.headers(runner.kind.authority(), &runner.started.session);
+        let headers = scenario.headers(&runner.kind.authority(), &runner.started.session);
         let load = Load {
             core: ground.load_core,
             connections: at_once,

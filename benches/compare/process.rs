@@ -1,4 +1,4 @@
-//! A proxy as processes: pinned to a core, what it takes of it, what memory it had, and its end.
+//! A proxy as processes: what it takes of its core, what memory it had, and its end.
 
 use std::{
     fs::{self, File},
@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use crate::common;
+
 /// How often something is looked at that is waited for.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -17,15 +19,6 @@ const LOOK: Duration = Duration::from_millis(20);
 pub(crate) struct Process {
     child: Child,
     log: PathBuf,
-}
-
-/// A command that runs on one core only, and ends when this program does.
-pub(crate) fn pinned(core: usize, program: impl AsRef<std::ffi::OsStr>) -> Command {
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "TERM", "taskset", "--cpu-list", &core.to_string()]).arg(program);
-    // Where Debian keeps web servers.
-    command.env("PATH", format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default()));
-    command
 }
 
 impl Process {
@@ -62,42 +55,22 @@ impl Process {
 
     /// It and all processes below it.
     fn tree(&self) -> Vec<u32> {
-        let mut tree = vec![self.child.id()];
-        let mut at = 0;
-        while let Some(parent) = tree.get(at) {
-            let lists =
-                threads(*parent).into_iter().filter_map(|thread| fs::read_to_string(thread.join("children")).ok());
-            let children: Vec<u32> =
-                lists.flat_map(|list| list.split(' ').filter_map(|id| id.parse().ok()).collect::<Vec<_>>()).collect();
-            tree.extend(children);
-            at += 1;
-        }
-        tree
+        common::family(self.child.id())
     }
 
     /// Seconds that its threads have had of the processor.
     pub(crate) fn cpu(&self) -> f64 {
-        let times = self.tree().into_iter().flat_map(threads).filter_map(|thread| {
-            fs::read_to_string(thread.join("schedstat")).ok()?.split(' ').next()?.parse::<u64>().ok()
-        });
-        times.sum::<u64>() as f64 / 1e9
+        common::cpu(&self.tree())
     }
 
     /// The most memory that its processes have had since [`Self::forget_peak`], in bytes.
     pub(crate) fn peak_memory(&self) -> u64 {
-        let peak = |id: &u32| {
-            let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
-            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-            line.trim().trim_end_matches(" kB").parse::<u64>().ok()
-        };
-        self.tree().iter().filter_map(peak).sum::<u64>() * 1024
+        common::memory(&self.tree(), "VmHWM") * 1024
     }
 
-    /// Counts the most memory anew (proc(5), `clear_refs`).
+    /// Counts the most memory anew.
     pub(crate) fn forget_peak(&self) {
-        for id in self.tree() {
-            let _ = fs::write(format!("/proc/{id}/clear_refs"), "5");
-        }
+        common::forget_peak(&self.tree());
     }
 }
 
@@ -121,9 +94,4 @@ impl Drop for Process {
         }
         let _ = self.child.wait();
     }
-}
-
-fn threads(id: u32) -> Vec<PathBuf> {
-    let entries = fs::read_dir(format!("/proc/{id}/task"));
-    entries.map(|entries| entries.flatten().map(|entry| entry.path()).collect()).unwrap_or_default()
 }

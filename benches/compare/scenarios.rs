@@ -1,5 +1,7 @@
 //! What is asked for, by whom, and what must come back.
 
+use crate::common::BROWSER;
+
 /// One comparison.
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
@@ -118,21 +120,18 @@ const fn bulk(connections: usize, body: Option<&'static str>) -> How {
 
 impl Scenario {
     /// What a browser sends, with the cookies of a session.
-    pub(crate) fn headers(&self, authority: String, session: &str) -> Vec<(String, String)> {
+    pub(crate) fn headers(&self, authority: &str, session: &str) -> Vec<(String, String)> {
         let page = self.who == Who::StrangersPage;
         let fetched = if page { ("navigate", "document") } else { ("cors", "empty") };
-        let headers = [
-            ("Host", authority),
-            ("User-Agent", BROWSER.to_owned()),
-            ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8".to_owned()),
-            ("Accept-Language", "de,en;q=0.7".to_owned()),
-            ("Accept-Encoding", "gzip, deflate, br".to_owned()),
-            ("Sec-Fetch-Mode", fetched.0.to_owned()),
-            ("Sec-Fetch-Dest", fetched.1.to_owned()),
-            ("Sec-Fetch-Site", "same-origin".to_owned()),
-            ("Cookie", self.cookies(session)),
+        let cookies = self.cookies(session);
+        let others = [
+            ("Sec-Fetch-Mode", fetched.0),
+            ("Sec-Fetch-Dest", fetched.1),
+            ("Sec-Fetch-Site", "same-origin"),
+            ("Cookie", &cookies),
         ];
-        headers.map(|(name, value)| (name.to_owned(), value)).to_vec()
+        let headers = [&[("Host", authority)], &BROWSER[..], &others].concat();
+        headers.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
     fn cookies(&self, session: &str) -> String {
@@ -171,6 +170,3 @@ impl Scenario {
         }
     }
 }
-
-const BROWSER: &str =
-    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36";

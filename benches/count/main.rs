@@ -16,6 +16,8 @@
     reason = "it speaks, or ends"
 )]
 
+#[path = "../common/mod.rs"]
+mod common;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
@@ -23,7 +25,6 @@ mod callgrind;
 mod guard;
 mod scenario;
 mod syscalls;
-mod upstream;
 
 use std::{
     env, fs,
@@ -38,6 +39,11 @@ use support::Site;
 /// The kinds of figures.
 const INSTRUCTIONS: &str = "instructions";
 const SYSTEM_CALLS: &str = "system-calls";
+
+/// What the app says in each answer.
+const APP: &str = "Server: app\r\nDate: Sat, 01 Aug 2026 10:00:00 GMT\r\nContent-Type: text/plain\r\n\
+                   Content-Length: 1024\r\nLast-Modified: Sat, 01 Aug 2026 09:00:00 GMT\r\nETag: \"6a8d-400\"\r\n\
+                   Accept-Ranges: bytes\r\n";
 
 /// What the command line asks for.
 struct Asked {
@@ -69,7 +75,7 @@ async fn run() -> Result<(), String> {
         }
     }
     let site = Site::start().await;
-    let upstream = upstream::start().await;
+    let upstream = common::app::start(APP).await;
     let mut counted = Kept::new();
     println!(
         "| a request | instructions | lowest and highest batch | of bare pingora | system calls but to wake threads: all + those of other threads |\n|---|---|---|---|---|"

@@ -4,7 +4,10 @@ use std::{net::SocketAddr, path::PathBuf, process::Stdio};
 
 use tokio::process::Command;
 
-use crate::support::{Connection, HOST, Program, Request, Site};
+use crate::{
+    common::{BROWSER, listens},
+    support::{Connection, HOST, Program, Request, Site, pebble::free},
+};
 
 /// Who answers.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -87,17 +90,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
 ];
 
-/// What a browser says of itself, and three cookies of the app.
-const HEADERS: &[(&str, &str)] = &[
-    (
-        "User-Agent",
-        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36",
-    ),
-    ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
-    ("Accept-Language", "de,en;q=0.7"),
-    ("Accept-Encoding", "gzip, deflate, br"),
-    ("Sec-Fetch-Site", "same-origin"),
-];
+/// Three cookies of the app.
 const COOKIES: &str = "a=b; lang=de; theme=dark";
 
 /// A cookie of the length of ours, for who knows nobody.
@@ -107,9 +100,10 @@ impl Scenario {
     /// A request of it, with another target if there is one.
     fn request(&self, target: Option<&str>, session: Option<&str>) -> Request {
         let mut request = Request::get(target.unwrap_or(self.target)).header("Host", HOST);
-        for (name, value) in HEADERS {
+        for (name, value) in BROWSER {
             request = request.header(name, value);
         }
+        request = request.header("Sec-Fetch-Site", "same-origin");
         let (mode, dest) = if self.navigation { ("navigate", "document") } else { ("cors", "empty") };
         request = request.header("Sec-Fetch-Mode", mode).header("Sec-Fetch-Dest", dest);
         let cookies = match (self.signed_in, session) {
@@ -158,7 +152,7 @@ impl<'a> Bench<'a> {
                 (program, address)
             }
             Who::Bare => {
-                let address = free_address();
+                let address = free();
                 let command = behind(tool, &programs.bare, &[&address.to_string(), &upstream.to_string()]);
                 let program = Program::watched(command);
                 listens(address).await;
@@ -209,18 +203,4 @@ fn behind(mut tool: Command, program: &std::path::Path, arguments: &[&str]) -> C
     tool.env("GLIBC_TUNABLES", "glibc.cpu.x86_rep_movsb_threshold=1073741824");
     tool.env("TOKIO_WORKER_THREADS", "1").arg(program).args(arguments).stdin(Stdio::null()).kill_on_drop(true);
     tool
-}
-
-fn free_address() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
-async fn listens(address: SocketAddr) {
-    for _ in 0..1200 {
-        if tokio::net::TcpStream::connect(address).await.is_ok() {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    panic!("nobody listens at {address}");
 }

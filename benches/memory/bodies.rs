@@ -6,7 +6,8 @@ use tokio::io::AsyncWriteExt;
 use super::{
     app::App,
     clients::{self, Stream},
-    process::{Memory, cpu, forget_peak, peak},
+    common::{cpu, forget_peak, median, memory},
+    process::Memory,
     proxies::{Proxy, Which},
 };
 
@@ -85,7 +86,7 @@ async fn round(proxy: &Proxy, tls: bool, size: usize, times: usize, is_up: bool)
         }
     }
     let cpu = (cpu(&proxy.pids) - cpu_before) / (size * times) as f64 * f64::from(1 << 30);
-    Taken { cpu, more: peak(&proxy.pids).saturating_sub(before) }
+    Taken { cpu, more: memory(&proxy.pids, "VmHWM").saturating_sub(before) }
 }
 
 async fn upload(proxy: &Proxy, stream: &mut dyn Stream, size: usize) {
@@ -100,10 +101,4 @@ async fn upload(proxy: &Proxy, stream: &mut dyn Stream, size: usize) {
     }
     stream.flush().await.unwrap();
     clients::answered(stream).await;
-}
-
-fn median(figures: impl Iterator<Item = f64>) -> f64 {
-    let mut figures: Vec<f64> = figures.collect();
-    figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
 }

@@ -13,6 +13,8 @@
     reason = "it speaks, or ends"
 )]
 
+#[path = "../common/mod.rs"]
+mod common;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
@@ -33,11 +35,7 @@ fn main() {
     schoolgate::crypto::install();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let parts: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let figures = runtime.block_on(measure(&parts));
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/target/bench");
-    std::fs::create_dir_all(folder).unwrap();
-    let text = serde_json::to_string_pretty(&figures).unwrap() + "\n";
-    std::fs::write(format!("{folder}/memory.json"), text).unwrap();
+    common::write("memory", &runtime.block_on(measure(&parts)));
 }
 
 async fn measure(parts: &[String]) -> Value {

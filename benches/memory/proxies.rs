@@ -2,22 +2,17 @@
 
 use std::{
     env, fs,
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
-    time::Duration,
 };
 
-use tokio::{
-    net::TcpStream,
-    process::{Child, Command},
-    time::sleep,
-};
+use tokio::process::{Child, Command};
 
 use super::{
     app::App,
-    process,
-    support::{Authority, Browser, HOST, Program, TlsClient, world},
+    common::{family, listens},
+    support::{Authority, Browser, HOST, Program, TlsClient, pebble::free, world},
 };
 
 /// What stands before the app.
@@ -156,25 +151,10 @@ async fn nginx(folder: &Path, app: &App, tls: bool) -> Option<Started> {
     command.args(["-c", path.to_str().unwrap()]);
     let child = spawn(command);
     listens(address).await;
-    let pids = process::family(child.id().unwrap());
+    let pids = family(child.id().unwrap());
     Some((address, pids, String::new(), Running::Other { _child: child }))
 }
 
 fn spawn(mut command: Command) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap()
-}
-
-/// Nobody else's port, most likely.
-fn free() -> SocketAddr {
-    std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
-}
-
-async fn listens(address: SocketAddr) {
-    for _ in 0..200 {
-        if TcpStream::connect(address).await.is_ok() {
-            return;
-        }
-        sleep(Duration::from_millis(25)).await;
-    }
-    panic!("nobody listens at {address}");
 }

@@ -9,6 +9,8 @@ use std::{
 
 use serde_json::{Value, json};
 
+use super::common;
+
 /// What a child says when it is to be killed.
 const DONE: &str = "kill me";
 
@@ -62,17 +64,13 @@ impl Figures {
 
     /// Writes all of them.
     pub(crate) fn write(&self) {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/target/bench");
-        fs::create_dir_all(folder).unwrap();
-        fs::write(format!("{folder}/scale.json"), serde_json::to_vec_pretty(&self.0).unwrap()).unwrap();
+        common::write("scale", &self.0);
     }
 }
 
 /// Memory of this process in bytes.
 pub(crate) fn resident() -> f64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1024.0
+    common::memory(&[std::process::id()], "VmRSS") as f64 * 1024.0
 }
 
 pub(crate) const MEBI: f64 = 1_048_576.0;
@@ -81,10 +79,4 @@ pub(crate) const MEBI: f64 = 1_048_576.0;
 pub(crate) fn busy() -> Duration {
     let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
-}
-
-/// The middle one.
-pub(crate) fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
 }

@@ -18,7 +18,8 @@ use schoolgate::{
 };
 
 use super::{
-    figures::{Figures, MEBI, ask_to_be_killed, busy, median, resident, say},
+    common::median,
+    figures::{Figures, MEBI, ask_to_be_killed, busy, resident, say},
     memory::sessions_on,
     people::{self, LIFETIMES, mixed},
 };

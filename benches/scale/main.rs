@@ -2,18 +2,24 @@
 //! with another number than 1,000,000 `cargo bench --bench scale -- sessions 1000`; `TMPDIR` says on which disk the file
 //! is. It starts a `redis-server` of its own, without persistence. Prints a table, and writes `target/bench/scale.json`.
 //!
+//! `-- requests` lets wrk send whole requests through gateways with one session and with many; `CORES=3,2` says which core
+//! the gateways have, and which one wrk and the app.
+//!
 //! `-- file`, `-- redis` and `-- memory` do a part of it. Each part runs in a process of its own, so that its memory is
 //! its own, and so that one can be killed. Times are CPU seconds of the asking thread where nothing else is said: who
 //! else uses the machine does not count.
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used, reason = "it speaks, or ends")]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod figures;
 mod file;
 mod memory;
 mod people;
-#[path = "../../src/session/store/redis/process.rs"]
-mod process;
 mod redis;
+mod requests;
+#[path = "../../tests/support/mod.rs"]
+mod support;
 
 use std::{env, path::Path};
 
@@ -37,13 +43,14 @@ fn main() {
         ["in-redis", count] => runtime().block_on(redis::measure(number(count))),
         ["fill", folder, count] => runtime().block_on(file::fill(Path::new(folder), number(count))),
         ["start", folder, how] => runtime().block_on(file::start(Path::new(folder), how)),
+        ["serve", configuration, count] => runtime().block_on(requests::serve(Path::new(configuration), number(count))),
         ["look", folder, count] => runtime().block_on(file::look(Path::new(folder), number(count))),
         // What people call.
         [] | ["sessions"] => all(&["memory", "file", "redis"], 1_000_000),
         ["sessions", count] => all(&["memory", "file", "redis"], number(count)),
-        [part @ ("memory" | "file" | "redis")] => all(&[part], 1_000_000),
-        [part @ ("memory" | "file" | "redis"), count] => all(&[part], number(count)),
-        _ => panic!("cargo bench --bench scale -- [sessions|memory|file|redis] [number of sessions]"),
+        [part @ ("memory" | "file" | "redis" | "requests")] => all(&[part], 1_000_000),
+        [part @ ("memory" | "file" | "redis" | "requests"), count] => all(&[part], number(count)),
+        _ => panic!("cargo bench --bench scale -- [sessions|memory|file|redis|requests] [number of sessions]"),
     }
 }
 
@@ -59,6 +66,9 @@ fn all(parts: &[&str], most: usize) {
     }
     if parts.contains(&"redis") {
         figures.of(&["in-redis", &most.to_string()]);
+    }
+    if parts.contains(&"requests") {
+        requests::measure(&mut figures, most);
     }
     figures.write();
 }

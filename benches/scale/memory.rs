@@ -9,7 +9,8 @@ use schoolgate::{
 };
 
 use super::{
-    figures::{MEBI, busy, median, resident, say},
+    common::median,
+    figures::{MEBI, busy, resident, say},
     people::{self, LIFETIMES},
 };
 
@@ -23,13 +24,18 @@ pub(crate) fn sessions_on(store: Arc<dyn Store>) -> Arc<Sessions> {
     Sessions::new(LIFETIMES, store, clock, Arc::new(SystemEntropy))
 }
 
-async fn filled(count: usize) -> Arc<Sessions> {
+/// A store with so many sessions.
+pub(crate) async fn store(count: usize) -> MemoryStore {
     let store = MemoryStore::new(LIFETIMES, Arc::new(SystemClock));
     for number in 0..count {
         store.insert(people::id(number).key(), people::session(number)).await.unwrap();
     }
     assert_eq!(store.count().await.unwrap(), count, "the memory store keeps fewer");
-    sessions_on(Arc::new(store))
+    store
+}
+
+async fn filled(count: usize) -> Arc<Sessions> {
+    sessions_on(Arc::new(store(count).await))
 }
 
 /// The cookies of so many looks, in an order that nothing can foresee.
@@ -39,13 +45,14 @@ pub(crate) fn uniform(round: usize, looks: usize, count: usize) -> Vec<String> {
 }
 
 /// The same, but a few people ask for most: the one of rank n half as often as the one of rank n / 2 (Zipf).
-fn skewed(round: usize, looks: usize, count: usize) -> Vec<String> {
+pub(crate) fn skewed(round: usize, looks: usize, count: usize) -> Vec<String> {
     let begin = (round * looks) as u64;
     let rank = |look| (count as f64).powf((people::mixed(look) >> 11) as f64 / (1_u64 << 53) as f64) as usize - 1;
     (begin..begin + looks as u64).map(|look| cookie(rank(look))).collect()
 }
 
-fn cookie(number: usize) -> String {
+/// What the browser of a person holds.
+pub(crate) fn cookie(number: usize) -> String {
     people::id(number).expose().to_owned()
 }
 

@@ -7,25 +7,31 @@
 //! stand-in for Apple and of those who visit. Writes `target/bench/signins.json`.
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used, reason = "it speaks, or ends")]
 
-#[path = "../../src/session/store/redis/process.rs"]
-mod process;
+#[path = "../common/mod.rs"]
+mod common;
 mod site;
+#[path = "../../tests/support/mod.rs"]
+mod support;
 mod visitor;
 
 use std::{
     collections::HashSet,
-    env, fs,
+    env,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use futures_util::future::join_all;
-use schoolgate::{clock::Stopwatch, demo::Endpoint};
+use schoolgate::{
+    clock::Stopwatch,
+    demo::{Endpoint, Trouble},
+};
 use serde_json::{Value, json};
 
+use common::median;
 use site::{Site, Store};
 use visitor::{Connection, Kind, Visitor, Way, at_apple};
 
@@ -59,14 +65,12 @@ async fn main() {
         results.insert("strangers".into(), strangers(count * 10, rounds).await);
     }
     if wants("storm") {
-        results.insert("storm".into(), storm(number("SESSIONS", 10_000)).await);
+        results.insert("storm".into(), storms(number("SESSIONS", 10_000)).await);
     }
     if wants("sign-outs") {
         results.insert("sign_outs".into(), sign_outs(count).await);
     }
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/target/bench");
-    fs::create_dir_all(folder).unwrap();
-    fs::write(format!("{folder}/signins.json"), format!("{:#}\n", Value::Object(results))).unwrap();
+    common::write("signins", &results);
 }
 
 /// Runs `one` for every number below `count`, so many at once.
@@ -85,13 +89,13 @@ async fn crowd<T, F: Future<Output = T>>(count: usize, at_once: usize, one: impl
     join_all((0..at_once).map(|_| worker())).await.into_iter().flatten().collect()
 }
 
-/// The same, told what the gateway spent: the whole time, and that of its processors.
+/// The same, told what the gateway spent: the whole time, and the seconds of its processors.
 async fn measured<T, F: Future<Output = T>>(
     site: &Site,
     count: usize,
     at_once: usize,
     one: impl Fn(usize) -> F,
-) -> (Vec<T>, Duration, Duration) {
+) -> (Vec<T>, Duration, f64) {
     let (before, stopwatch) = (site.cpu(), Stopwatch::start());
     let results = crowd(count, at_once, one).await;
     (results, stopwatch.elapsed(), site.cpu() - before)
@@ -129,7 +133,7 @@ async fn sign_ins(count: usize, rounds: usize) -> Value {
             seen.push((each(cpu, count), count as f64 / took.as_secs_f64()));
         }
         let (micros, rate) = (median(seen.iter().map(|it| it.0)), median(seen.iter().map(|it| it.1)));
-        let (name, a_second, memory) = (store.name(), 1e6 / micros, site.memory() >> 20);
+        let (name, a_second, memory) = (store.name(), 1e6 / micros, site.memory());
         println!("| {name} | {way} | {rate:.0} | {micros:.0} | {a_second:.0} | {memory} |");
         let all: Vec<_> = seen.iter().map(|it| it.0).collect();
         table.push(json!({
@@ -142,54 +146,34 @@ async fn sign_ins(count: usize, rounds: usize) -> Value {
 
 /// What each step of a sign-in costs: all visitors take one before any takes the next.
 async fn steps(count: usize, rounds: usize) -> Value {
-    let site = Site::start(Store::Memory, "", "").await;
-    crowd(AT_ONCE * 4, AT_ONCE, |number| signed_in(&site, number)).await;
+    let site = &Site::start(Store::Memory, "", "").await;
+    crowd(AT_ONCE * 4, AT_ONCE, |number| signed_in(site, number)).await;
     let mut seen: [Vec<f64>; 4] = Default::default();
     // Connections stay open meanwhile.
     let (count, rounds) = (count.min(500), rounds * 4);
     for _ in 0..rounds {
-        let (first, _, cpu) = measured(&site, count, AT_ONCE, |_| async {
+        let begin = async |()| {
             let mut visitor = Visitor::new(site.address).await;
             let authorize = visitor.sent_to_apple(PAGE).await;
             (visitor, authorize)
-        })
-        .await;
-        seen[0].push(each(cpu, count));
-        let mut back: Vec<Option<(Visitor, Way)>> = Vec::new();
-        for (number, (visitor, authorize)) in first.into_iter().enumerate() {
+        };
+        let away = step(site, &mut seen[0], vec![(); count], begin).await;
+        let mut back = Vec::new();
+        for (number, (visitor, authorize)) in away.into_iter().enumerate() {
             let mut apple = Connection::open(site.apple.address()).await;
-            back.push(Some((visitor, at_apple(&mut apple, &authorize, PEOPLE[number % PEOPLE.len()]).await)));
+            back.push((visitor, at_apple(&mut apple, &authorize, PEOPLE[number % PEOPLE.len()]).await));
         }
-        let back = std::sync::Mutex::new(back);
-        let (returned, _, cpu) = measured(&site, count, AT_ONCE, |number| {
-            let (mut visitor, way) = back.lock().unwrap()[number].take().unwrap();
-            async move {
-                let page = visitor.back(&way).await;
-                Some((visitor, page))
-            }
-        })
-        .await;
-        seen[1].push(each(cpu, count));
-        let returned = std::sync::Mutex::new(returned);
-        let (stay, _, cpu) = measured(&site, count, AT_ONCE, |number| {
-            let (mut visitor, page) = returned.lock().unwrap()[number].take().unwrap();
-            async move {
-                visitor.sees(&page).await;
-                Some((visitor, page))
-            }
-        })
-        .await;
-        seen[2].push(each(cpu, count));
-        let stay = std::sync::Mutex::new(stay);
-        let (_, _, cpu) = measured(&site, count, AT_ONCE, |number| {
-            let (mut visitor, page) = stay.lock().unwrap()[number].take().unwrap();
-            async move {
-                visitor.sees(&page).await;
-                visitor
-            }
-        })
-        .await;
-        seen[3].push(each(cpu, count));
+        let comes_back = async |(mut visitor, way): (Visitor, Way)| {
+            let page = visitor.back(&way).await;
+            (visitor, page)
+        };
+        let sees = async |(mut visitor, page): (Visitor, String)| {
+            visitor.sees(&page).await;
+            (visitor, page)
+        };
+        let returned = step(site, &mut seen[1], back, comes_back).await;
+        let stay = step(site, &mut seen[2], returned, sees).await;
+        step(site, &mut seen[3], stay, sees).await;
     }
     println!("\nThe steps of a sign-in, {count} at each, the store in memory:\n");
     println!("| step | µs of the gateway's processors |\n|---|---|");
@@ -205,6 +189,15 @@ async fn steps(count: usize, rounds: usize) -> Value {
         json!({ "step": name, "cpu_micros": micros })
     });
     table.collect::<Vec<_>>().into()
+}
+
+/// All visitors take a step, each from where they are; notes what one costs, and gives back where they are then.
+async fn step<T, U>(site: &Site, seen: &mut Vec<f64>, from: Vec<T>, one: impl AsyncFn(T) -> U) -> Vec<U> {
+    let from: Vec<_> = from.into_iter().map(|from| Mutex::new(Some(from))).collect();
+    let take = |number: usize| one(from[number].lock().unwrap().take().unwrap());
+    let (to, _, cpu) = measured(site, from.len(), AT_ONCE, take).await;
+    seen.push(each(cpu, from.len()));
+    to
 }
 
 /// Those whom nobody knows, on connections that are kept.
@@ -236,41 +229,61 @@ async fn strangers(count: usize, rounds: usize) -> Value {
     table.into()
 }
 
-/// All access tokens have come to their end, and everybody asks, twice.
-async fn storm(sessions: usize) -> Value {
-    let site = Site::start(Store::Memory, "", "headers = { X-Forwarded-User = \"{sub}\" }").await;
+/// How long Apple takes for a refresh, where it takes its time.
+const APPLE_TAKES: Duration = Duration::from_millis(200);
+
+/// The access tokens of all sessions come to their end, and everybody asks, twice at the same time.
+async fn storms(sessions: usize) -> Value {
+    println!("\nRefreshes of {sessions} sessions, each for two requests at once on new connections:\n");
+    println!(
+        "| they come | Apple answers after | took | CPU seconds of the gateway | µs of them for a session | calls to Apple; \
+         tokens shown twice | most connections to Apple | a request takes: half, 99 %, 99.9 % | most memory |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+    let mut table = Vec::new();
+    for (apple, within) in [(Duration::ZERO, None), (APPLE_TAKES, None), (APPLE_TAKES, Some(Duration::from_secs(60)))] {
+        table.push(storm(sessions, apple, within).await);
+    }
+    table.into()
+}
+
+/// They come 1,000 at a time as soon as others have their answers, or evenly within some time.
+async fn storm(sessions: usize, apple: Duration, within: Option<Duration>) -> Value {
+    let site = &Site::start(Store::Memory, "", "headers = { X-Forwarded-User = \"{sub}\" }").await;
     // Less than `refresh_before`: whoever asks for the token needs a new one first.
     site.apple.switches().change(|behaviour| behaviour.access_token_lifetime = Duration::from_secs(200));
-    let browsers = crowd(sessions, AT_ONCE, |number| signed_in(&site, number)).await;
+    let browsers = &crowd(sessions, AT_ONCE, |number| signed_in(site, number)).await;
     site.apple.switches().change(|behaviour| behaviour.access_token_lifetime = Duration::from_secs(3600));
+    if !apple.is_zero() {
+        site.apple.switches().trouble(Endpoint::Refresh, Trouble::Slow(apple));
+    }
     site.apple.calls().clear();
-    println!("\nA storm of refreshes: {sessions} sessions, two requests of each, 1,000 browsers at once:\n");
-    println!("| what | figure |\n|---|---|");
-    let over = AtomicBool::new(false);
+    let over = &AtomicBool::new(false);
     let watch = async {
         let mut most = (0, 0);
         while !over.load(Ordering::Relaxed) {
-            most = (most.0.max(site.calls_open()), most.1.max(site.memory() >> 20));
+            most = (most.0.max(site.calls_open()), most.1.max(site.memory()));
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         most
     };
-    let one = |number: usize| {
-        let (site, browsers) = (&site, &browsers);
-        async move {
-            let ask = || async {
-                let stopwatch = Stopwatch::start();
-                let mut visitor = Visitor::again(site.address, browsers[number].clone()).await;
-                let status = visitor.get("/token", Kind::Fetch).await.status;
-                assert_eq!(status, 200);
-                stopwatch.elapsed()
-            };
-            let (one, other) = tokio::join!(ask(), ask());
-            [one, other]
+    let begun = tokio::time::Instant::now();
+    let one = |number: usize| async move {
+        if let Some(within) = within {
+            tokio::time::sleep_until(begun + within.mul_f64(number as f64 / sessions as f64)).await;
         }
+        let ask = async || {
+            let stopwatch = Stopwatch::start();
+            let mut visitor = Visitor::again(site.address, browsers[number].clone()).await;
+            let status = visitor.get("/token", Kind::Fetch).await.status;
+            assert_eq!(status, 200);
+            stopwatch.elapsed()
+        };
+        let (one, other) = tokio::join!(ask(), ask());
+        [one, other]
     };
     let asked = async {
-        let measured = measured(&site, sessions, 1_000, one).await;
+        let measured = measured(site, sessions, 1_000, one).await;
         over.store(true, Ordering::Relaxed);
         measured
     };
@@ -280,29 +293,27 @@ async fn storm(sessions: usize) -> Value {
     let calls = site.apple.calls();
     let kept: Vec<_> = calls.of(Endpoint::Refresh);
     let tokens: HashSet<_> = kept.iter().filter_map(|call| call.value("refresh_token")).collect();
-    let twice = kept.len() - tokens.len();
+    let (count, twice) = (calls.count(Endpoint::Refresh), kept.len() - tokens.len());
     let at = |part: usize| latencies[(latencies.len() * part / 1000).min(latencies.len() - 1)];
-    let (a_session, count) = (each(cpu, sessions), calls.count(Endpoint::Refresh));
-    println!("| took | {:.1} s |", took.as_secs_f64());
+    let (half, most, rare) = (at(500), at(990), at(999));
+    let (took, a_session, apple) = (took.as_secs_f64(), each(cpu, sessions), apple.as_millis());
+    let come = within.map_or("1,000 at once".into(), |within| format!("within {} s", within.as_secs()));
     println!(
-        "| µs of the gateway's processors for a session: a refresh and two requests on new connections | {a_session:.0} |"
+        "| {come} | {apple} ms | {took:.1} s | {cpu:.2} | {a_session:.0} | {count}; {twice} | {connections} | {half:.0}, \
+         {most:.0}, {rare:.0} ms | {memory} MiB |"
     );
-    println!("| calls to Apple; tokens shown twice | {count}; {twice} |");
-    println!("| most connections to Apple at once | {connections} |");
-    println!("| latency of a request: half, 99 %, 99.9 % | {:.0}, {:.0}, {:.0} ms |", at(500), at(990), at(999));
-    println!("| most memory | {memory} MiB |");
     assert!(count == sessions && twice == 0, "a session was refreshed twice");
     json!({
-        "sessions": sessions, "seconds": took.as_secs_f64(), "cpu_micros_per_session": a_session, "calls": count,
-        "twice": twice, "connections_to_apple": connections, "latency_ms": [at(500), at(990), at(999)],
-        "memory_mib": memory,
+        "sessions": sessions, "they_come": come, "apple_ms": apple, "seconds": took, "cpu_seconds": cpu,
+        "cpu_micros_per_session": a_session, "calls": count, "twice": twice, "connections_to_apple": connections,
+        "latency_ms": [half, most, rare], "memory_mib": memory,
     })
 }
 
 async fn sign_outs(count: usize) -> Value {
     println!("\nSign-outs with revocation, {count} by {AT_ONCE} at once:\n");
     println!(
-        "| store | a second | µs of the gateway's processors, with the revocation | all revoked after |\n|---|---|---|---|"
+        "| store | a second | µs of the gateway's processors, with the revocation | a processor second | all revoked after |\n|---|---|---|---|---|"
     );
     let mut table = Vec::new();
     for store in [Store::Memory, Store::File, Store::Redis] {
@@ -323,19 +334,17 @@ async fn sign_outs(count: usize) -> Value {
         let revoked = stopwatch.elapsed();
         let micros = each(site.cpu() - before, count);
         let (name, rate, after) = (store.name(), count as f64 / took.as_secs_f64(), revoked.as_secs_f64());
-        println!("| {name} | {rate:.0} | {micros:.0} | {after:.1} s |");
-        table.push(json!({ "store": name, "per_second": rate, "cpu_micros": micros, "revoked_after_seconds": after }));
+        let a_second = 1e6 / micros;
+        println!("| {name} | {rate:.0} | {micros:.0} | {a_second:.0} | {after:.1} s |");
+        table.push(json!({
+            "store": name, "per_second": rate, "cpu_micros": micros, "per_cpu_second": a_second,
+            "revoked_after_seconds": after,
+        }));
     }
     table.into()
 }
 
 /// Microseconds of each.
-fn each(cpu: Duration, count: usize) -> f64 {
-    cpu.as_secs_f64() * 1e6 / count as f64
-}
-
-fn median(of: impl Iterator<Item = f64>) -> f64 {
-    let mut sorted: Vec<_> = of.collect();
-    sorted.sort_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
+fn each(cpu: f64, count: usize) -> f64 {
+    cpu * 1e6 / count as f64
 }

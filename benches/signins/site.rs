@@ -6,21 +6,19 @@ use std::{
     net::SocketAddr,
     process::{Child, Command, Stdio},
     sync::Arc,
-    time::Duration,
 };
 
 use schoolgate::{
-    clock::SystemClock,
-    demo::{Client, ClientKey, StandIn, StandInSettings},
+    clock::{SharedClock, SystemClock},
+    demo::StandIn,
     entropy::SystemEntropy,
     session::Sealer,
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
-};
 
-use crate::{process::Server, visitor::HOST};
+use crate::{
+    common,
+    support::{HOST, redis::Server, world},
+};
 
 /// Where sessions are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +52,9 @@ impl Site {
     pub(crate) async fn start(store: Store, apple_lines: &str, app_lines: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
-        let apple = stand_in(path).await;
-        let app = app().await;
+        let clock: SharedClock = Arc::new(SystemClock);
+        let apple = world::stand_in(&clock, path, world::CALLBACK).await;
+        let app = common::app::start(common::app::LITTLE).await;
         let redis = (store == Store::Redis).then(Server::start);
         let kept = match &redis {
             Some(redis) => {
@@ -93,23 +92,14 @@ impl Site {
         Self { apple, address, gateway, _redis: redis, _folder: folder }
     }
 
-    /// The number of its process.
-    pub(crate) fn pid(&self) -> u32 {
-        self.gateway.id()
+    /// The seconds that the processors have spent on the gateway so far.
+    pub(crate) fn cpu(&self) -> f64 {
+        common::cpu(&[self.gateway.id()])
     }
 
-    /// The time that the processors have spent on the gateway so far.
-    pub(crate) fn cpu(&self) -> Duration {
-        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
-        let files = tasks.flatten().filter_map(|task| fs::read_to_string(task.path().join("schedstat")).ok());
-        Duration::from_nanos(files.map(|text| text.split(' ').next().unwrap().parse::<u64>().unwrap()).sum())
-    }
-
-    /// The memory of the gateway in bytes.
+    /// The memory of the gateway in MiB.
     pub(crate) fn memory(&self) -> u64 {
-        let text = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = text.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+        common::memory(&[self.gateway.id()], "VmRSS") >> 10
     }
 
     /// How many connections the gateway has to Apple now.
@@ -145,49 +135,4 @@ fn started(gateway: &mut Child) -> SocketAddr {
     };
     std::thread::spawn(move || lines.for_each(drop));
     SocketAddr::from(([127, 0, 0, 1], address))
-}
-
-async fn stand_in(folder: &std::path::Path) -> StandIn {
-    let entropy = Arc::new(SystemEntropy);
-    let key = ClientKey::generate(&*entropy).unwrap();
-    fs::write(folder.join("apple.p8"), key.private_pem().expose()).unwrap();
-    let client = Client {
-        client_id: "org.example.school.gateway".into(),
-        team_id: "A1B2C3D4E5".into(),
-        key_id: "K1L2M3N4O5".into(),
-        public_key: key.public(),
-        redirect_uris: vec![format!("https://{HOST}/.schoolgate/callback").parse().unwrap()],
-        local_redirects: false,
-    };
-    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    StandIn::start(StandInSettings { clients: vec![client], clock: Arc::new(SystemClock), entropy, listen })
-        .await
-        .unwrap()
-}
-
-/// An app that answers everything with a kilobyte.
-async fn app() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let answer: Arc<[u8]> =
-        [b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 1024\r\n\r\n".as_slice(), &[b'x'; 1024]]
-            .concat()
-            .into();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let answer = Arc::clone(&answer);
-            tokio::spawn(async move {
-                let mut read = Vec::new();
-                while stream.read_buf(&mut read).await.is_ok_and(|count| count > 0) {
-                    if read.ends_with(b"\r\n\r\n") {
-                        read.clear();
-                        if stream.write_all(&answer).await.is_err() {
-                            break;
-                        }
-                    }
-                }
-            });
-        }
-    });
-    address
 }

@@ -8,8 +8,7 @@ use tokio::{
     net::TcpStream,
 };
 
-/// The host that visitors open.
-pub(crate) const HOST: &str = "library.school.example";
+use crate::support::HOST;
 
 /// What a browser says of itself in every request.
 const BROWSER: &str = "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \

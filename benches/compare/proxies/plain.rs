@@ -4,8 +4,9 @@ use std::process::Command;
 
 use super::{Kind, Started};
 use crate::{
+    common::pinned,
     ground::{Ground, UPSTREAM},
-    process::{Process, pinned},
+    process::Process,
 };
 
 pub(super) fn run(ground: &Ground, kind: &Kind, command: Command) -> Result<Process, String> {

@@ -6,8 +6,8 @@ use schoolgate::clock::{SharedClock, SystemClock};
 
 use super::{Kind, Started, Store, plain::run};
 use crate::{
+    common::pinned,
     ground::{Ground, write},
-    process::pinned,
     support::{
         Browser,
         redis::Server,

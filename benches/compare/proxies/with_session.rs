@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 
 use super::{Kind, Started, plain::run};
 use crate::{
+    common::pinned,
     ground::Ground,
-    process::{Process, pinned},
+    process::Process,
     provider::{self, Provider},
     support::Browser,
 };
