@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora::{http::ResponseHeader, proxy::Session};
 
-use super::Hsts;
+use super::{Hsts, prepared::Header};
 use crate::{
     pages::{self, Explanation, Page},
     telemetry::Decision,
@@ -140,11 +140,11 @@ impl Answer {
 
     /// Adds the headers that an app is told by. What the answer needs for itself stays as it is.
     #[must_use]
-    pub fn with_identity(mut self, headers: &[(HeaderName, HeaderValue)]) -> Self {
+    pub(super) fn with_identity<'a>(mut self, headers: impl Iterator<Item = &'a Header>) -> Self {
         let ours = |name: &HeaderName| {
             OF_ANSWERS.contains(&name.as_str()) || self.headers.iter().any(|(other, _)| other == name)
         };
-        let told: Vec<_> = headers.iter().filter(|(name, _)| !ours(name)).cloned().collect();
+        let told: Vec<_> = headers.filter(|(name, _)| !ours(name)).cloned().collect();
         self.headers.extend(told);
         self
     }

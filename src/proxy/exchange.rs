@@ -10,12 +10,14 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderName, HeaderValue, Method};
+use http::Method;
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
     Answer,
     farewell::Farewell,
+    identity_headers::Identity,
+    prepared::Header,
     wire::{BRIEF, Version},
 };
 use crate::{
@@ -83,7 +85,7 @@ pub struct Exchange {
     pub stopwatch: Stopwatch,
     route: OnceLock<usize>,
     admission: OnceLock<Admission>,
-    identity: OnceLock<Vec<(HeaderName, HeaderValue)>>,
+    identity: OnceLock<Identity>,
     owner: OnceLock<Owner>,
     farewell: OnceLock<Farewell>,
     reason: OnceLock<Cow<'static, str>>,
@@ -147,13 +149,13 @@ impl Exchange {
     }
 
     /// What the app is to be told of who it is.
-    pub(super) fn identify(&self, headers: Vec<(HeaderName, HeaderValue)>) {
-        let _ = self.identity.set(headers);
+    pub(super) fn identify(&self, identity: Identity) {
+        let _ = self.identity.set(identity);
     }
 
     /// The headers that tell the app who it is.
-    pub(super) fn identity(&self) -> &[(HeaderName, HeaderValue)] {
-        self.identity.get().map(Vec::as_slice).unwrap_or_default()
+    pub(super) fn identity(&self) -> impl Iterator<Item = &Header> {
+        self.identity.get().into_iter().flat_map(Identity::headers)
     }
 
     /// Notes who uses the browser.

@@ -1,13 +1,13 @@
 //! Identity headers, kept ready for those who are here; and the signed assertion beside them.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use http::{HeaderName, header};
 
 use super::{
     Answer, Gateway,
     exchange::{Exchange, Facts},
-    prepared::Header,
+    prepared::{Entry, Header},
 };
 use crate::{
     assertion::AssertionError,
@@ -19,6 +19,20 @@ use crate::{
 
 /// The signed assertion.
 const ASSERTION: HeaderName = HeaderName::from_static("x-schoolgate-assertion");
+
+/// What an app is told of who it is.
+#[derive(Debug, Default)]
+pub(super) struct Identity {
+    ready: Option<Arc<Entry>>,
+    assertion: Option<Header>,
+}
+
+impl Identity {
+    /// The headers.
+    pub(super) fn headers(&self) -> impl Iterator<Item = &Header> {
+        self.ready.iter().flat_map(|ready| ready.headers()).chain(&self.assertion)
+    }
+}
 
 impl Gateway {
     /// Has a judged request keep, until it is sent, all headers that tell its app whose it is.
@@ -36,17 +50,18 @@ impl Gateway {
     }
 
     /// The headers of the route, and the assertion for the host of `facts`. None without a session.
-    async fn identity_headers(&self, admission: &Admission, facts: &Facts) -> Result<Vec<Header>, Box<Answer>> {
-        let Some(session) = admission.session() else { return Ok(Vec::new()) };
-        let (set, more) = (&admission.route().headers, usize::from(self.assertions.is_some()));
-        let mut headers = self.headers.of(set.id(), session, more, || fill(set, session));
+    async fn identity_headers(&self, admission: &Admission, facts: &Facts) -> Result<Identity, Box<Answer>> {
+        let Some(session) = admission.session() else { return Ok(Identity::default()) };
+        let set = &admission.route().headers;
+        let ready = Some(self.headers.of(set.id(), session, || fill(set, session)));
+        let mut assertion = None;
         if let Some(assertions) = &self.assertions {
             // Without the port that the request names: the port of all hosts is that of the redirect URI.
             let audience = self.signin.home().origin_of(&facts.host);
             let value = assertions.of(session, audience).await;
-            headers.push((ASSERTION, value.map_err(|error| not_vouched(&error, facts))?));
+            assertion = Some((ASSERTION, value.map_err(|error| not_vouched(&error, facts))?));
         }
-        Ok(headers)
+        Ok(Identity { ready, assertion })
     }
 }
 

@@ -13,6 +13,7 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
 use crate::{
@@ -41,13 +42,21 @@ pub(super) struct Prepared {
     look_at: AtomicU64,
 }
 
+/// The headers of one session in one state.
 #[derive(Debug)]
-struct Entry {
+pub(super) struct Entry {
     key: SessionKey,
     generation: u64,
     set: u64,
     made: Timestamp,
     headers: Box<[Header]>,
+}
+
+impl Entry {
+    /// The headers.
+    pub(super) fn headers(&self) -> &[Header] {
+        &self.headers
+    }
 }
 
 impl Default for Prepared {
@@ -57,37 +66,25 @@ impl Default for Prepared {
 }
 
 impl Prepared {
-    /// The headers of a session for the set of this number, with room for `more`; filled in when they are not there.
-    pub(super) fn of(
-        &self,
-        set: u64,
-        session: &ActiveSession,
-        more: usize,
-        fill: impl FnOnce() -> Box<[Header]>,
-    ) -> Vec<Header> {
+    /// The headers of a session for the set of this number; filled in when they are not there.
+    pub(super) fn of(&self, set: u64, session: &ActiveSession, fill: impl FnOnce() -> Box<[Header]>) -> Arc<Entry> {
         let (key, generation, now) = (*session.key(), session.record().generation, session.opened());
         let look_at = self.look_at.load(Ordering::Relaxed);
         // A clock that was set back must not put it off.
         if now.millis() >= look_at || look_at > now.plus(FORGET_AFTER).millis() {
             self.forget_old(now);
         }
-        let copy = |headers: &[Header]| {
-            let mut copy = Vec::with_capacity(headers.len() + more);
-            copy.extend_from_slice(headers);
-            copy
-        };
         let slot = self.slot(set, &key);
         let known = slot.load();
         if let Some(known) = known.as_ref().filter(|it| it.key == key && it.generation == generation && it.set == set) {
-            return copy(&known.headers);
+            return Arc::clone(known);
         }
-        let headers = fill();
-        let copied = copy(&headers);
-        let length: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        let entry = Arc::new(Entry { key, generation, set, made: now, headers: together(fill()) });
+        let length: usize = entry.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
         if length <= LONGEST {
-            slot.store(Some(Arc::new(Entry { key, generation, set, made: now, headers })));
+            slot.store(Some(Arc::clone(&entry)));
         }
-        copied
+        entry
     }
 
     fn slot(&self, set: u64, key: &SessionKey) -> &ArcSwapOption<Entry> {
@@ -108,6 +105,21 @@ impl Prepared {
     }
 }
 
+/// The same headers with all values in one piece of memory: whoever reads them fetches it once.
+fn together(mut headers: Box<[Header]>) -> Box<[Header]> {
+    let all: Bytes = headers.iter().flat_map(|(_, value)| value.as_bytes()).copied().collect();
+    let mut end = 0;
+    for (_, value) in &mut headers {
+        let start = end;
+        end += value.len();
+        if let Ok(mut same) = HeaderValue::from_maybe_shared(all.slice(start..end)) {
+            same.set_sensitive(value.is_sensitive());
+            *value = same;
+        }
+    }
+    headers
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,12 +131,22 @@ mod tests {
 
     /// The value that a session gets; `now` is what it would be filled with now.
     fn value(prepared: &Prepared, set: u64, session: &ActiveSession, now: &str) -> String {
-        let got = prepared.of(set, session, 0, || headers(now));
-        got[0].1.to_str().unwrap().to_owned()
+        let got = prepared.of(set, session, || headers(now));
+        got.headers()[0].1.to_str().unwrap().to_owned()
     }
 
     fn filled(prepared: &Prepared) -> usize {
         prepared.slots.iter().filter(|slot| slot.load().is_some()).count()
+    }
+
+    #[test]
+    fn values_are_the_same_together() {
+        let header = |name, value| (HeaderName::from_static(name), HeaderValue::from_static(value));
+        let mut apart = [header("x-a", "a"), header("x-b", ""), header("x-c", "c d")];
+        apart[2].1.set_sensitive(true);
+        let together = together(apart.clone().into());
+        assert_eq!(*together, apart);
+        assert!(together[2].1.is_sensitive() && !together[0].1.is_sensitive());
     }
 
     #[test]

@@ -134,7 +134,7 @@ impl Gateway {
             span_id: &span_id,
             identity: exchange.identity(),
         };
-        Ok(request::to_bytes(head, app, &told))
+        Ok(request::to_bytes(head, app, told))
     }
 
     /// The head of the answer. Interim ones go to the client on the way.

@@ -1,12 +1,11 @@
 //! A request as an app gets it, written from the head that was judged.
 
-use http::{HeaderName, HeaderValue};
-
 use crate::{
     policy::App,
     proxy::{
         exchange::Facts,
         forwarding::{self, is_stripped},
+        prepared::Header,
         wire::Head,
     },
     web::Scheme,
@@ -28,18 +27,18 @@ const NOT_COPIED: [&str; 11] = [
 ];
 
 /// What the gateway says of a request.
-pub(super) struct Told<'a> {
+pub(super) struct Told<'a, I> {
     pub(super) host: &'a str,
     /// The cookies that the app may have.
     pub(super) cookies: Option<Vec<u8>>,
     pub(super) facts: &'a Facts,
     pub(super) scheme: Scheme,
     pub(super) span_id: &'a str,
-    pub(super) identity: &'a [(HeaderName, HeaderValue)],
+    pub(super) identity: I,
 }
 
 /// The bytes for the app: what clients may say, as they said it, and what the gateway says.
-pub(super) fn to_bytes(head: &Head, app: &App, told: &Told<'_>) -> Vec<u8> {
+pub(super) fn to_bytes<'a>(head: &Head, app: &App, told: Told<'a, impl Iterator<Item = &'a Header>>) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(head.text().len() + 1024);
     bytes.extend_from_slice(head.request_line());
     let mut add = |name: &str, value: &[u8]| {
