@@ -209,6 +209,25 @@ async fn an_app_that_breaks_off_never_looks_complete() {
     assert_eq!(whole(response).await.unwrap().status, 502);
 }
 
+/// More than a hundred: as many wasted requests would end the connection.
+#[tokio::test]
+async fn an_app_that_breaks_off_is_no_fault_of_the_client() {
+    let app = RawApp::start().await;
+    let world = Secured::before(&app.address.to_string(), &[]).await;
+    let mut client = world.open().await;
+    for _ in 0..110 {
+        let response = client.start(request("GET", "/public")).await;
+        let (mut connection, _) = app.request().await;
+        connection.write(b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nhello").await;
+        let body = response.await.unwrap().into_body();
+        drop(connection);
+        assert!(rest(body).await.is_err());
+    }
+    let response = client.start(request("GET", "/public")).await;
+    app.request().await.0.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+    assert_eq!(whole(response).await.unwrap().status, 200);
+}
+
 #[tokio::test]
 async fn what_is_open_when_a_session_ends_ends_with_it_and_the_rest_goes_on() {
     let app = RawApp::start().await;

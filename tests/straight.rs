@@ -89,6 +89,42 @@ async fn an_app_is_told_the_same_of_a_request_whichever_way_it_goes() {
     }
 }
 
+/// The two ways have their own connections to an app: which has kept the one that a request came by?
+async fn goes_straight(app: &RawApp, world: &World, line: &str, fields: &str) -> bool {
+    let mut client = Connection::open(world.address).await;
+    client.write(format!("{line} HTTP/1.1\r\nHost: {HOST}\r\n{fields}\r\n").as_bytes()).await;
+    let (mut kept, _) = app.request().await;
+    kept.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    assert_eq!(client.answer().await.status, 200);
+    let again = format!("GET /public/again HTTP/1.1\r\nHost: {HOST}\r\n{TO_THE_PHASES}\r\n");
+    client.write(again.as_bytes()).await;
+    let (mut served, is_new) = tokio::select! {
+        (new, _) = app.request() => (new, true),
+        head = kept.until("\r\n\r\n") => {
+            assert!(head.starts_with("GET /public/again"), "{head}");
+            (kept, false)
+        }
+    };
+    served.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
+    assert_eq!(client.answer().await.status, 200);
+    is_new
+}
+
+#[tokio::test]
+async fn requests_without_a_body_go_straight_and_others_do_not() {
+    let (app, world) = house().await;
+    let cookies = cookies(&world).await;
+    for (line, fields, straight) in [
+        ("GET /public/x", "", true),
+        ("GET /notes/x", cookies.as_str(), true),
+        ("OPTIONS /public/x", "", true),
+        ("POST /public/x", "Content-Length: 0\r\n", true),
+        ("GET /public/x", TO_THE_PHASES, false),
+    ] {
+        assert_eq!(goes_straight(&app, &world, line, fields).await, straight, "{line} with {fields:?}");
+    }
+}
+
 /// What a client hears of an app's answer, and whether each connection lives on.
 #[derive(Debug, PartialEq)]
 struct Heard {

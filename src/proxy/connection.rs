@@ -109,7 +109,7 @@ pub(super) async fn attend(service: Service, visitor: Visitor) {
         let (span, traced) = access_log::spans(&exchange.facts, connections.scheme);
         let served =
             serve_one(&generation, guard, &exchange, &drain).instrument(traced.clone()).instrument(span.clone());
-        // pingora's part ends with this block, whoever ends it: it holds the socket.
+        // Serving ends with this block, whoever ends it: it holds the socket.
         let end = {
             let mut served = pin!(in_request(Arc::clone(&exchange) as _, served));
             alarm.put_off(exchange.born());
@@ -153,7 +153,7 @@ pub(super) async fn becomes_a_stream(streams: &TaskTracker) -> Infallible {
     std::future::pending().await
 }
 
-/// What a connection needs beside pingora.
+/// What a connection needs beside its gateway.
 #[derive(Clone, Debug)]
 pub struct Connections {
     pub(super) limits: wire::Settings,
@@ -198,7 +198,7 @@ async fn serve_one(
 ) -> Option<Guard<Lent<Client>>> {
     // pingora tells clients when the connection is about to end.
     if !*drain.borrow() {
-        match Box::pin(generation.gateway.serve(&mut Http1::of(&mut guard), exchange)).await {
+        match Box::pin(generation.gateway.serve_straight(&mut Http1::of(&mut guard), exchange)).await {
             Way::Answered => return Some(guard),
             Way::Broken => return None,
             Way::Phases => {}
@@ -265,7 +265,7 @@ pub(super) fn kind(head: &Head) -> Kind {
     })
 }
 
-/// The app has let its time pass: pingora's part is gone, and the socket has come home.
+/// The app has let its time pass: whoever served is gone, and the socket has come home.
 async fn too_late(lender: &Lender<Client>, peer: &Peer, exchange: &Exchange, connections: &Connections) {
     let Some(socket) = lender.take() else { return };
     let answer = late(exchange, connections);
@@ -275,13 +275,11 @@ async fn too_late(lender: &Lender<Client>, peer: &Peer, exchange: &Exchange, con
 
 /// The answer in the place of an app that has let its time pass.
 pub(super) fn late(exchange: &Exchange, connections: &Connections) -> Answer {
-    let facts = &exchange.facts;
     if let Some((upstream, _)) = exchange.upstream() {
         upstream.timed_out();
     }
-    let answer = Answer::failure(Failure::GatewayTimeout, facts.kind, &facts.request_id);
-    let answer = exchange.parting(answer.because("the app did not begin to answer within upstream_timeout"));
-    let answer = answer.secured(connections.hsts);
+    let why = "the app did not begin to answer within upstream_timeout";
+    let answer = exchange.in_place_of_the_app(Failure::GatewayTimeout, why).secured(connections.hsts);
     exchange.explain(&answer);
     access_log::line(exchange, answer.status());
     answer

@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     clock::Stopwatch,
+    pages::Failure,
     policy::Admission,
     session::{Over, Sessions},
     signin::Owner,
@@ -178,8 +179,14 @@ impl Exchange {
         self.farewell.get()
     }
 
+    /// A failure in the place of the app's answer.
+    pub(super) fn in_place_of_the_app(&self, failure: Failure, reason: impl Into<Cow<'static, str>>) -> Answer {
+        let answer = Answer::failure(failure, self.facts.kind, &self.facts.request_id);
+        self.parting(answer.because(reason))
+    }
+
     /// An answer of ours in the place of the app's.
-    pub(super) fn parting(&self, answer: Answer) -> Answer {
+    fn parting(&self, answer: Answer) -> Answer {
         match self.farewell() {
             Some(farewell) => farewell.on(answer),
             None => answer,

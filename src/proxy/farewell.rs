@@ -31,7 +31,7 @@ impl Farewell {
     /// Adds it to an answer of the app, which no cache may keep: it would be shown instead of signing out.
     ///
     /// # Errors
-    /// When pingora cannot change a header.
+    /// When a header cannot be changed.
     pub(super) fn onto(&self, answer: &mut impl AnswerFields) -> pingora::Result<()> {
         response_headers::forbid_storing(answer)?;
         answer.append(CLEAR_SITE_DATA, HeaderValue::from_static(CACHE))?;

@@ -37,13 +37,13 @@ pub(super) trait AnswerFields: Fields {
     /// Adds a field.
     ///
     /// # Errors
-    /// When pingora cannot.
+    /// When it cannot be added.
     fn append(&mut self, name: HeaderName, value: HeaderValue) -> pingora::Result<()>;
 
     /// Puts a field in the place of all of its name.
     ///
     /// # Errors
-    /// When pingora cannot.
+    /// When it cannot be added.
     fn insert(&mut self, name: HeaderName, value: HeaderValue) -> pingora::Result<()> {
         self.remove(&name);
         self.append(name, value)

@@ -1,4 +1,4 @@
-//! A request of the gateway's own, which goes the way of all: the strict reader, pingora, our phases, and an answer.
+//! A request of the gateway's own: the strict reader, pingora, our phases, and an answer.
 //! It asks neither an app nor the store, needs no place among the connections and no descriptor, and goes on while the
 //! gateway drains: it tells whether requests are served, and not how the rest of the world is.
 

@@ -14,7 +14,7 @@ use pingora::{
 use tracing::Span;
 
 use super::{
-    Answer, Gateway, access_log,
+    Gateway, access_log,
     exchange::Exchange,
     failures::{self, Outcome},
     forms::Forms,
@@ -281,8 +281,7 @@ impl ProxyHttp for Phases {
             (Outcome::Answer(failure), Some(exchange)) if !answered => {
                 self.put_back(&context.forms, exchange).await;
                 let facts = &exchange.facts;
-                let answer = Answer::failure(failure, facts.kind, &facts.request_id);
-                let answer = exchange.parting(answer.because(failures::reason(refused, error)));
+                let answer = exchange.in_place_of_the_app(failure, failures::reason(refused, error));
                 let answer = answer.secured(self.settings.hsts);
                 exchange.explain(&answer);
                 // A second answer, for lateness, must not follow this one.

@@ -57,7 +57,7 @@ impl Gateway {
 /// Mends the head of an app's answer. `signed_in` tells whether it is meant for one person.
 ///
 /// # Errors
-/// When pingora cannot change a header.
+/// When a header cannot be changed.
 fn mend(answer: &mut impl AnswerFields, names: &CookieNames, signed_in: bool) -> pingora::Result<()> {
     strip_hop_by_hop(answer);
     if answer.values(&header::SET_COOKIE).any(|cookie| names.would_be_set_by(cookie)) {
@@ -112,7 +112,7 @@ fn strip_hop_by_hop(answer: &mut impl AnswerFields) {
 /// No cache may keep the answer, whatever the app says.
 ///
 /// # Errors
-/// When pingora cannot change a header.
+/// When a header cannot be changed.
 pub(super) fn forbid_storing(answer: &mut impl AnswerFields) -> pingora::Result<()> {
     strip_cache_overrides(answer);
     answer.insert(header::CACHE_CONTROL, NO_STORE)

@@ -310,7 +310,7 @@ impl Guest {
     ) {
         let mut reply = Reply::to(head, voice);
         if body.is_end_stream() {
-            match Box::pin(generation.gateway.serve(&mut reply, exchange)).await {
+            match Box::pin(generation.gateway.serve_straight(&mut reply, exchange)).await {
                 Way::Answered | Way::Broken => return,
                 Way::Phases => {}
             }

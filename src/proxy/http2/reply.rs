@@ -12,7 +12,7 @@ use crate::proxy::{
     Answer, Facts,
     connection::WRITE_TIMEOUT,
     lent::Lent,
-    straight::{AnswerHead, Broken, Client, Framing},
+    straight::{AnswerHead, Broken, Framing, Recipient},
     wire::Head,
 };
 
@@ -38,7 +38,7 @@ impl<'a> Reply<'a> {
     }
 }
 
-impl Client for Reply<'_> {
+impl Recipient for Reply<'_> {
     fn request(&self) -> Option<&Head> {
         Some(self.head)
     }
@@ -63,7 +63,7 @@ impl Client for Reply<'_> {
     }
 
     async fn break_off(&mut self) {
-        if let Some(voice) = self.voice.get_mut().filter(|voice| !voice.is_done()) {
+        if let Some(voice) = self.voice.get_mut() {
             voice.reset(Reason::INTERNAL_ERROR);
         }
     }
@@ -73,12 +73,8 @@ impl Client for Reply<'_> {
     }
 
     async fn answer(&mut self, answer: &Answer, facts: &Facts) -> Result<(), Broken> {
-        let bodiless = facts.method == Method::HEAD || answer.body().is_empty();
+        let head_only = facts.method == Method::HEAD;
         let voice = self.voice()?;
-        voice.head(&mut answer.head(&facts.request_id), bodiless).map_err(|_gone| Broken::Gone)?;
-        match bodiless {
-            true => Ok(()),
-            false => voice.body(answer.body().clone(), true, Some(WRITE_TIMEOUT)).await.map_err(|_gone| Broken::Gone),
-        }
+        voice.answer(answer, &facts.request_id, head_only, WRITE_TIMEOUT).await.map_err(|_gone| Broken::Gone)
     }
 }

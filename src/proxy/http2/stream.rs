@@ -215,8 +215,8 @@ impl Session for Stream {
         self.received == 0 && (announced_empty || self.is_body_done())
     }
 
-    async fn write_response_header(&mut self, mut head: Box<ResponseHeader>, end: bool) -> Result<()> {
-        self.voice()?.head(&mut head, end).map_err(of_client)?;
+    async fn write_response_header(&mut self, head: Box<ResponseHeader>, end: bool) -> Result<()> {
+        self.voice()?.head(&head, end).map_err(of_client)?;
         if head.status.is_informational() {
             // The client may send now.
             self.slowness.pace.resume();
@@ -279,7 +279,7 @@ impl Session for Stream {
     }
 
     async fn shutdown(&mut self, _code: u32, _why: &str) {
-        if let Some(voice) = self.voice.get_mut().filter(|voice| !voice.is_done()) {
+        if let Some(voice) = self.voice.get_mut() {
             voice.reset(Reason::INTERNAL_ERROR);
         }
     }

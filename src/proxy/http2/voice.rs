@@ -32,39 +32,38 @@ pub(super) enum Voice {
         /// Whether there is no rest.
         done: bool,
     },
+    /// Broken off by us.
+    Broken,
 }
 
 impl Voice {
     /// Whether the answer is complete.
     pub(super) fn is_done(&self) -> bool {
-        matches!(self, Self::Speaking { done: true, .. })
+        matches!(self, Self::Speaking { done: true, .. } | Self::Broken)
     }
 
     /// Sends the head of an answer, or an informational one. `end` when nothing follows.
-    pub(super) fn head(&mut self, head: &mut ResponseHeader, end: bool) -> pingora::Result<()> {
+    pub(super) fn head(&mut self, head: &ResponseHeader, end: bool) -> pingora::Result<()> {
         if head.status.as_u16() == 101 {
             return Err(Error::explain(ErrorType::InvalidHTTPHeader, "an upgrade in HTTP/2").into_up());
         }
-        for name in OF_HTTP_1 {
-            head.remove_header(*name);
-        }
         if head.status.is_informational() {
             return self.interim(Response::from_parts(head.as_owned_parts(), ()));
-        }
-        if !head.headers.contains_key(header::DATE) {
-            head.insert_header(header::DATE, get_cached_date())?;
         }
         self.begin(Response::from_parts(head.as_owned_parts(), ()), end)
     }
 
     /// Tells the client something before the answer.
-    pub(super) fn interim(&mut self, head: Response<()>) -> pingora::Result<()> {
+    pub(super) fn interim(&mut self, mut head: Response<()>) -> pingora::Result<()> {
+        without_connection(&mut head);
         let Self::Silent(response) = self else { return Err(unexpected("an interim head behind the answer's")) };
         response.send_informational(head).or_err(ErrorType::WriteError, "telling the client something")
     }
 
-    /// Begins an answer with a head that is one of HTTP/2. `end` when nothing follows.
-    pub(super) fn begin(&mut self, head: Response<()>, end: bool) -> pingora::Result<()> {
+    /// Begins an answer. `end` when nothing follows.
+    pub(super) fn begin(&mut self, mut head: Response<()>, end: bool) -> pingora::Result<()> {
+        without_connection(&mut head);
+        head.headers_mut().entry(header::DATE).or_insert_with(get_cached_date);
         let Self::Silent(response) = self else { return Err(unexpected("a second head of an answer")) };
         let stream =
             response.send_response(head, end).or_err(ErrorType::WriteError, "writing the head of an answer")?;
@@ -113,26 +112,43 @@ impl Voice {
         stream.send_trailers(trailers).or_err(ErrorType::WriteError, "writing trailers")
     }
 
-    /// Ends the stream so that nobody takes what came for a whole answer.
+    /// Ends the stream, unless it is over, so that nobody takes what came for a whole answer.
     pub(super) fn reset(&mut self, reason: Reason) {
+        if self.is_done() || self.was_reset() {
+            return;
+        }
         match self {
             Self::Silent(response) => response.send_reset(reason),
             Self::Speaking { stream, .. } => stream.send_reset(reason),
+            Self::Broken => {}
+        }
+        // Else the client would be taken for the one who did it.
+        *self = Self::Broken;
+    }
+
+    /// Sends an answer of our own.
+    pub(super) async fn answer(
+        &mut self,
+        answer: &Answer,
+        request_id: &str,
+        head_only: bool,
+        patience: Duration,
+    ) -> pingora::Result<()> {
+        let bodiless = head_only || answer.body().is_empty();
+        self.head(&answer.head(request_id), bodiless)?;
+        match bodiless {
+            true => Ok(()),
+            false => self.body(answer.body().clone(), true, Some(patience)).await,
         }
     }
 
     /// Sends an answer of our own when nothing was said yet; else breaks off.
     pub(super) async fn last_words(mut self, answer: Option<&Answer>, request_id: &str, head_only: bool) {
-        let said = async {
-            let answer = answer.ok_or_else(|| unexpected("nothing to say"))?;
-            let bodiless = head_only || answer.body().is_empty();
-            self.head(&mut answer.head(request_id), bodiless)?;
-            match bodiless {
-                true => Ok(()),
-                false => self.body(answer.body().clone(), true, Some(FETCHING)).await,
-            }
+        let said = match answer {
+            Some(answer) => self.answer(answer, request_id, head_only, FETCHING).await.is_ok(),
+            None => false,
         };
-        if said.await.is_err() && !self.is_done() {
+        if !said {
             self.reset(Reason::CANCEL);
         }
     }
@@ -142,12 +158,20 @@ impl Voice {
         match self {
             Self::Silent(response) => response.poll_reset(cx),
             Self::Speaking { stream, .. } => stream.poll_reset(cx),
+            Self::Broken => Poll::Pending,
         }
     }
 
     /// Whether the stream was reset before its answer was complete.
     pub(super) fn was_reset(&mut self) -> bool {
         !self.is_done() && self.poll_reset(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+}
+
+/// Takes out what concerns a connection of HTTP/1.1.
+fn without_connection(head: &mut Response<()>) {
+    for name in OF_HTTP_1 {
+        head.headers_mut().remove(*name);
     }
 }
 

@@ -7,10 +7,7 @@ use httparse::{ParserConfig, Response, Status};
 use pingora::{Error, ErrorType, protocols::http::date::get_cached_date};
 
 use super::body::Framing;
-use crate::proxy::{
-    fields::{AnswerFields, Fields},
-    wire::OF_HTTP_1,
-};
+use crate::proxy::fields::{AnswerFields, Fields};
 
 /// Most fields of one head; as many as pingora takes.
 const MOST_FIELDS: usize = 256;
@@ -175,7 +172,7 @@ impl AnswerHead {
         bytes
     }
 
-    /// The head for a client of HTTP/2, without what concerns a connection of HTTP/1.1.
+    /// The head as a message of the library.
     ///
     /// # Errors
     /// When a field can be none there.
@@ -183,22 +180,14 @@ impl AnswerHead {
         let (mut parts, ()) = http::Response::new(()).into_parts();
         parts.status = self.status;
         parts.headers.reserve(self.fields.len() + self.added.len());
-        let is_of_http_1 = |name: &[u8]| OF_HTTP_1.iter().any(|other| other.as_bytes().eq_ignore_ascii_case(name));
         for (name, value) in &self.fields {
-            let name = &self.text[name.clone()];
-            if !is_of_http_1(name) {
-                let name = HeaderName::from_bytes(name).map_err(|_| invalid("the name of a field is none"))?;
-                let value = HeaderValue::from_bytes(&self.text[value.clone()]);
-                parts.headers.append(name, value.map_err(|_| invalid("the value of a field is none"))?);
-            }
+            let name = HeaderName::from_bytes(&self.text[name.clone()]);
+            let value = HeaderValue::from_bytes(&self.text[value.clone()]);
+            let (name, value) = name.ok().zip(value.ok()).ok_or_else(|| invalid("a field of the answer is none"))?;
+            parts.headers.append(name, value);
         }
         for (name, value) in &self.added {
-            if !is_of_http_1(name.as_str().as_bytes()) {
-                parts.headers.append(name, value.clone());
-            }
-        }
-        if !parts.headers.contains_key(header::DATE) {
-            parts.headers.insert(header::DATE, get_cached_date());
+            parts.headers.append(name, value.clone());
         }
         Ok(http::Response::from_parts(parts, ()))
     }

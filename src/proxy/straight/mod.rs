@@ -5,15 +5,15 @@
 //! phases take over everybody else, with the admission. `docs/decisions/0010-the-straight-way.md` tells why there are two.
 
 mod body;
-mod client;
 mod head;
+mod recipient;
 mod relay;
 mod request;
 
 use http::Method;
 use pingora::{Error, ErrorSource};
 
-pub(super) use self::client::{Broken, Client, Http1};
+pub(super) use self::recipient::{Broken, Http1, Recipient};
 use self::relay::Call;
 pub(super) use self::{body::Framing, head::AnswerHead};
 use super::{
@@ -23,7 +23,7 @@ use super::{
     forwarding, own, upstreams,
     wire::{BodyKind, Head, Version},
 };
-use crate::policy::Admission;
+use crate::{pages::Failure, policy::Admission};
 
 /// What has become of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,47 +58,49 @@ impl Gateway {
         !only_reads || forwarding::cookies(head).with_prefix(prefix).next().is_some()
     }
 
-    /// Serves a request that goes straight.
-    pub(super) async fn serve(&self, client: &mut impl Client, exchange: &Exchange) -> Way {
-        let Some(head) = client.request().filter(|head| self.may_go_straight(head, exchange)) else {
+    /// Serves a request that goes straight. Who is turned away from an app that only the phases can ask is answered here
+    /// too, for strangers must not cost what others do; who is admitted there takes the admission along.
+    pub(super) async fn serve_straight(&self, recipient: &mut impl Recipient, exchange: &Exchange) -> Way {
+        let Some(head) = recipient.request().filter(|head| self.may_go_straight(head, exchange)) else {
             return Way::Phases;
         };
         let judged = self.judge(head, exchange).await;
         self.count(exchange, judged.as_ref().map_err(AsRef::as_ref));
         match judged {
             Ok(admission) => exchange.admit(admission),
-            Err(answer) => return self.answer(*answer, client, exchange).await,
+            Err(answer) => return self.answer_straight(*answer, recipient, exchange).await,
         }
         match exchange.admission() {
             Some(admission) if upstreams::is_plain(admission.app()) => {
-                self.send_straight(client, exchange, admission).await
+                self.send_straight(recipient, exchange, admission).await
             }
             Some(_) | None => Way::Phases,
         }
     }
 
     /// An answer of the gateway's own, and the line in the log.
-    async fn answer(&self, answer: Answer, client: &mut impl Client, exchange: &Exchange) -> Way {
+    async fn answer_straight(&self, answer: Answer, recipient: &mut impl Recipient, exchange: &Exchange) -> Way {
         let answer = answer.secured(self.settings.hsts);
         exchange.explain(&answer);
-        let arrived = client.answer(&answer, &exchange.facts).await.is_ok();
+        let arrived = recipient.answer(&answer, &exchange.facts).await.is_ok();
         access_log::line(exchange, if arrived { answer.status() } else { 0 });
         if arrived {
             return Way::Answered;
         }
-        client.break_off().await;
+        recipient.break_off().await;
         Way::Broken
     }
 
     /// Sends an admitted request to its app, and the answer to the client.
-    async fn send_straight(&self, client: &mut impl Client, exchange: &Exchange, admission: &Admission) -> Way {
+    async fn send_straight(&self, recipient: &mut impl Recipient, exchange: &Exchange, admission: &Admission) -> Way {
         let mut call = Call::default();
-        let relayed = self.relay(client, exchange, admission, &mut call).await;
+        let relayed = self.relay(recipient, exchange, admission, &mut call).await;
         let begun = exchange.status().filter(|_| call.has_begun);
         let way = match relayed {
             Ok(()) => Way::Answered,
             Err(Broken::Gone) => Way::Broken,
             Err(Broken::App(error)) => {
+                // First, for what is noted tells by its reason that the app said nothing at all.
                 let instead = begun.is_none().then(|| self.failure(&error, exchange));
                 if *error.esource() == ErrorSource::Upstream {
                     let upstream = call.journey.upstream(admission.app()).ok();
@@ -107,13 +109,13 @@ impl Gateway {
                 if let Some(answer) = instead {
                     // A second answer, for lateness, must not follow this one.
                     exchange.answered(answer.status());
-                    return self.answer(answer, client, exchange).await;
+                    return self.answer_straight(answer, recipient, exchange).await;
                 }
                 Way::Broken
             }
         };
         if way == Way::Broken {
-            client.break_off().await;
+            recipient.break_off().await;
         }
         access_log::line(exchange, begun.unwrap_or_default());
         way
@@ -121,14 +123,12 @@ impl Gateway {
 
     /// The answer in the place of an app that has failed.
     fn failure(&self, error: &Error, exchange: &Exchange) -> Answer {
-        let facts = &exchange.facts;
         let failure = match failures::outcome(None, error) {
             Outcome::Answer(failure) => failure,
             // Nobody has gone: of the client nothing is read here.
-            Outcome::Gone => crate::pages::Failure::Internal,
+            Outcome::Gone => Failure::Internal,
         };
-        let answer = Answer::failure(failure, facts.kind, &facts.request_id);
-        let answer = exchange.parting(answer.because(failures::reason(None, error)));
+        let answer = exchange.in_place_of_the_app(failure, failures::reason(None, error));
         exchange.explain(&answer);
         answer
     }

@@ -11,9 +11,9 @@ use tracing::Span;
 
 use super::{
     body::{Body, Framing},
-    client::{Broken, Client},
     head::AnswerHead,
-    request::{self, Told},
+    recipient::{Broken, Recipient},
+    request::{self, FromGateway},
 };
 use crate::{
     entropy,
@@ -24,7 +24,7 @@ use crate::{
         fields::AnswerFields,
         forwarding,
         response_headers::is_final,
-        upstreams::{Journey, Line},
+        upstreams::{AppConnection, Journey},
         wire::Head,
     },
 };
@@ -53,35 +53,37 @@ impl Gateway {
     /// When the app cannot be reached, breaks off or says what is no answer, and when the client has gone.
     pub(super) async fn relay(
         &self,
-        client: &mut impl Client,
+        recipient: &mut impl Recipient,
         exchange: &Exchange,
         admission: &Admission,
         call: &mut Call,
     ) -> Result<(), Broken> {
-        let mut line = self.reach(exchange, admission, call).await?;
-        let request = self.request(client.request(), exchange, admission, call)?;
-        if let Some(meter) = line.meter() {
+        let mut app = self.reach(exchange, admission, call).await?;
+        let request = self.request_for_app(recipient.request(), exchange, admission, call)?;
+        if let Some(meter) = app.meter() {
             exchange.sent_to(meter);
         }
         exchange.sent(admission.app().upstream_timeout);
-        let sent = line.socket.write_all(&request).await;
+        let sent = app.socket.write_all(&request).await;
         sent.map_err(|error| Error::because(ErrorType::WriteError, "sending the request", error).into_up())?;
 
         let mut held = BytesMut::with_capacity(ROOM);
-        let mut answer = self.head(&mut line.socket, client, &mut held, exchange, admission).await?;
+        let mut answer = self.answer_head(&mut app.socket, recipient, &mut held, exchange, admission).await?;
         let framing = answer.frame(exchange.facts.method == Method::HEAD).map_err(Error::into_up)?;
+        // Before it is mended: then it says nothing of its connection any more.
+        let may_be_kept = answer.keeps_alive() && framing != Framing::UntilClose;
         exchange.app_answers(answer.status().as_u16());
         if let Some(span) = &call.span {
             span.record("http.response.status_code", answer.status().as_u16());
         }
         self.mend_answer(&mut answer, exchange, admission)?;
         call.has_begun = true;
-        client.begin(&answer, framing).await?;
-        content(&mut line.socket, client, &mut held, framing).await?;
-        if answer.keeps_alive() && framing != Framing::UntilClose && held.is_empty() {
-            line.keep();
+        recipient.begin(&answer, framing).await?;
+        content(&mut app.socket, recipient, &mut held, framing).await?;
+        if may_be_kept && held.is_empty() {
+            app.keep();
         }
-        client.end().await
+        recipient.end().await
     }
 
     /// A connection to the app. Nothing was sent on it: the next upstream may have the request.
@@ -90,15 +92,15 @@ impl Gateway {
         exchange: &Exchange,
         admission: &Admission,
         call: &mut Call,
-    ) -> pingora::Result<Line<'a>> {
+    ) -> pingora::Result<AppConnection<'a>> {
         let (app, journey) = (admission.app(), &mut call.journey);
         loop {
-            let line = self.upstreams.line(app, journey).await?;
+            let connected = self.upstreams.connect(app, journey).await?;
             let span = access_log::upstream_span(&exchange.facts, journey.upstream(app)?);
-            match line {
-                Ok(line) => {
+            match connected {
+                Ok(connection) => {
                     call.span = Some(span);
-                    return Ok(line);
+                    return Ok(connection);
                 }
                 Err(error) => {
                     span.record("error.type", error.etype().as_str());
@@ -111,7 +113,7 @@ impl Gateway {
     }
 
     /// The request as the app gets it.
-    fn request(
+    fn request_for_app(
         &self,
         head: Option<&Head>,
         exchange: &Exchange,
@@ -126,7 +128,7 @@ impl Gateway {
             span.record("span_id", &span_id);
         }
         let keeps_back = |name: &[u8], value: &[u8]| self.keeps_back(name, value, &labels, exchange);
-        let told = Told {
+        let told = FromGateway {
             host: &forwarding::host(facts, app, call.journey.upstream(app)?),
             cookies: forwarding::cookies(head).without(keeps_back),
             facts,
@@ -138,10 +140,10 @@ impl Gateway {
     }
 
     /// The head of the answer. Interim ones go to the client on the way.
-    async fn head(
+    async fn answer_head(
         &self,
         app: &mut TcpStream,
-        client: &mut impl Client,
+        recipient: &mut impl Recipient,
         held: &mut BytesMut,
         exchange: &Exchange,
         admission: &Admission,
@@ -150,7 +152,7 @@ impl Gateway {
             let parsed = if held.is_empty() { None } else { AnswerHead::parse(held).map_err(Error::into_up)? };
             let Some((mut head, length)) = parsed else {
                 held.reserve(ROOM);
-                if read(app, client, held).await? == 0 {
+                if read(app, recipient, held).await? == 0 {
                     let error = Error::explain(ErrorType::ConnectionClosed, "before the head of the answer was over");
                     return Err(error.into_up().into());
                 }
@@ -166,7 +168,7 @@ impl Gateway {
                 _interim => {
                     head.unframe();
                     self.mend_answer(&mut head, exchange, admission)?;
-                    client.interim(&head).await?;
+                    recipient.interim(&head).await?;
                 }
             }
         }
@@ -176,7 +178,7 @@ impl Gateway {
 /// Sends the content of the answer on; what lies beyond it stays in `held`.
 async fn content(
     app: &mut TcpStream,
-    client: &mut impl Client,
+    recipient: &mut impl Recipient,
     held: &mut BytesMut,
     framing: Framing,
 ) -> Result<(), Broken> {
@@ -184,7 +186,7 @@ async fn content(
     loop {
         let mut rest = &held[..];
         while let Some(content) = body.take(&mut rest).map_err(Error::into_up)? {
-            client.content(content, body.is_done()).await?;
+            recipient.content(content, body.is_done()).await?;
         }
         let left = rest.len();
         held.advance(held.len() - left);
@@ -198,7 +200,7 @@ async fn content(
             1..ROOM => held.reserve(ROOM),
             ROOM.. => {}
         }
-        if read(app, client, held).await? > 0 {
+        if read(app, recipient, held).await? > 0 {
             continue;
         }
         return match framing {
@@ -211,10 +213,10 @@ async fn content(
 }
 
 /// Reads what the app says next, while the client is there to hear it.
-async fn read(app: &mut TcpStream, client: &mut impl Client, held: &mut BytesMut) -> Result<usize, Broken> {
+async fn read(app: &mut TcpStream, recipient: &mut impl Recipient, held: &mut BytesMut) -> Result<usize, Broken> {
     let read = poll_fn(|cx| match poll_read_buf(Pin::new(&mut *app), cx, held) {
         Poll::Ready(read) => Poll::Ready(Some(read)),
-        Poll::Pending => client.poll_gone(cx).map(|()| None),
+        Poll::Pending => recipient.poll_gone(cx).map(|()| None),
     });
     match read.await {
         Some(Ok(read)) => Ok(read),

@@ -27,7 +27,7 @@ const NOT_COPIED: [&str; 11] = [
 ];
 
 /// What the gateway says of a request.
-pub(super) struct Told<'a, I> {
+pub(super) struct FromGateway<'a, I> {
     pub(super) host: &'a str,
     /// The cookies that the app may have.
     pub(super) cookies: Option<Vec<u8>>,
@@ -38,7 +38,7 @@ pub(super) struct Told<'a, I> {
 }
 
 /// The bytes for the app: what clients may say, as they said it, and what the gateway says.
-pub(super) fn to_bytes<'a>(head: &Head, app: &App, told: Told<'a, impl Iterator<Item = &'a Header>>) -> Vec<u8> {
+pub(super) fn to_bytes<'a>(head: &Head, app: &App, told: FromGateway<'a, impl Iterator<Item = &'a Header>>) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(head.text().len() + 1024);
     bytes.extend_from_slice(head.request_line());
     let mut add = |name: &str, value: &[u8]| {

@@ -13,7 +13,7 @@ use tokio::{net::TcpStream, time::Instant};
 
 use super::pool::IDLE;
 
-/// Most connections that wait for one upstream; as many as pingora keeps.
+/// Most connections that wait for one upstream.
 const MOST: usize = 128;
 
 /// The connections of one upstream that wait.
@@ -43,7 +43,7 @@ impl Waiting {
 }
 
 impl Idle {
-    /// The connection to this address that has waited least.
+    /// The connection to this address that has waited least. Those to another are closed: the name has moved.
     pub(super) fn take(&self, address: SocketAddr) -> Option<TcpStream> {
         let mut waiting = self.waiting();
         let waiting = waiting.as_mut()?;

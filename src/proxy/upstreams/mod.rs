@@ -1,16 +1,16 @@
 //! Where admitted requests go: the upstreams of each app, their turns and their health.
 //!
-//! pingora keeps the connections and verifies certificates; why the choice among upstreams is not its own is told in
+//! pingora verifies certificates and keeps the connections of its own requests, [`idle`] those of the straight way; why the choice among upstreams is not its own is told in
 //! `docs/decisions/0007-upstreams.md`. An address is still to be had from an `Admission` alone: this room knows which
 //! upstream is next by its number.
 
+mod app_connection;
 mod authorities;
 mod balancer;
 mod health;
 mod hesitant;
 mod idle;
 mod journey;
-mod line;
 mod pool;
 mod probe;
 
@@ -19,6 +19,11 @@ use std::{net::SocketAddr, sync::Arc};
 use pingora::{Error, ErrorType, upstreams::peer::HttpPeer};
 use tokio::time::timeout;
 
+pub(super) use self::{
+    app_connection::{AppConnection, is_plain},
+    journey::Journey,
+    pool::Asks,
+};
 use self::{
     authorities::Trusted,
     pool::{CONNECT_TIMEOUT, Pool},
@@ -27,11 +32,6 @@ pub use self::{
     authorities::is_authority,
     pool::certificate_name,
     probe::{Found, Probed},
-};
-pub(super) use self::{
-    journey::Journey,
-    line::{Line, is_plain},
-    pool::Asks,
 };
 use super::{
     failures::{NO_UPSTREAM, in_short},
@@ -112,7 +112,10 @@ impl Upstreams {
     /// Asks the upstreams of apps that have several whether they are well, and closes connections that nobody needs, for
     /// ever.
     pub async fn watch(&self, clock: &dyn Clock) {
-        tokio::join!(health::watch(self.pools.iter(), &self.resolver, clock), line::sweep(&self.pools, clock));
+        tokio::join!(
+            health::watch(self.pools.iter(), &self.resolver, clock),
+            app_connection::sweep(&self.pools, clock)
+        );
     }
 
     /// Tries each upstream once, all at the same time, as a request would; and looks a little further.

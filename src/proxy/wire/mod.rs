@@ -1,21 +1,21 @@
-//! The guard between the client's socket and pingora: one reading of every HTTP/1.x request, or none.
+//! The guard between the client's socket and whoever serves it: one reading of every HTTP/1.x request, or none.
 //!
 //! pingora repairs what it can: a repeated `Content-Length` is forwarded as it came, bare line feeds
 //! are normalised, a missing `Host` is fine, blanks in the target are encoded, a header may drip for
 //! ever. A gateway that judges a request must not share it with somebody who reads it differently
-//! (RFC 9112, section 11.2, request smuggling). So pingora never sees a byte that was not judged here:
+//! (RFC 9112, section 11.2, request smuggling). So nobody ever sees a byte that was not judged here:
 //!
 //! ```text
-//! socket ── Guard ──────────────────────────────────────────────── pingora
-//!            │ next_head: whole head, strictly parsed, in time      │
-//!            │ poll_read: the head, then its body and nothing more ─┘
-//!            └ held: what came beyond it, and becomes the next head
+//! socket ── Guard ─┬─ straight: the judged head; then only whether the client has gone
+//!            │     └─ pingora: the head, then its body and nothing more
+//!            │ next_head: whole head, strictly parsed, in time
+//!            └ held: what came beyond a message, and becomes the next head
 //! ```
 //!
 //! The accept loop owns the connection and asks [`Guard::next_head`] for each request:
 //!
-//! - [`Next::Request`]: the guard goes to pingora as its stream, and comes back when the connection may
-//!   be used again. pingora reads the head (request line rewritten to the canonical target, fields as
+//! - [`Next::Request`]: the request goes straight, or the guard goes to pingora as its stream, and comes back when the
+//!   connection may be used again. pingora reads the head (request line rewritten to the canonical target, fields as
 //!   they came) and the body, whose framing is checked byte by byte; then nothing until the next head.
 //!   Pipelined requests wait in a bounded buffer and are judged one by one.
 //! - [`Next::Refused`]: the loop renders an answer and [`Guard::refuse`] writes it, then closes with

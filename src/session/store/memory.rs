@@ -36,10 +36,10 @@ const ONE_OF: usize = 64;
 /// Parts of the sessions, each with a lock of its own: requests hardly ever wait for each other.
 const PARTS: usize = 64;
 
-/// A part that is full grows by one of so many.
+/// A full part grows by a quarter: to double would leave half of the room empty, which takes memory too.
 const STEP: usize = 4;
 
-/// A part grows by so many at least.
+/// And by so many at least.
 const FEW: usize = 8;
 
 /// A part.

@@ -22,14 +22,14 @@ const SWEEP: Duration = Duration::from_secs(5);
 
 /// A connection that nobody else uses.
 #[derive(Debug)]
-pub(in crate::proxy) struct Line<'a> {
+pub(in crate::proxy) struct AppConnection<'a> {
     pub(in crate::proxy) socket: TcpStream,
     pool: &'a Pool,
     index: usize,
     address: SocketAddr,
 }
 
-impl Line<'_> {
+impl AppConnection<'_> {
     /// The meter of the upstream.
     pub(in crate::proxy) fn meter(&self) -> Option<&Arc<UpstreamMeter>> {
         self.pool.meters.get(self.index)
@@ -50,20 +50,20 @@ pub(in crate::proxy) fn is_plain(app: &App) -> bool {
 }
 
 impl Upstreams {
-    /// Connects the request to where it goes, or goes now that it could not be sent elsewhere. The first error is that
-    /// there is nowhere to go, the second that it could not be reached.
-    pub(in crate::proxy) async fn line(
+    /// Connects the request to where it goes, or goes now that it could not be sent elsewhere. There are two
+    /// errors, for only the second may be tried elsewhere: that there is nowhere to go, and that nobody is there.
+    pub(in crate::proxy) async fn connect(
         &self,
         app: &App,
         journey: &mut Journey,
-    ) -> pingora::Result<Result<Line<'_>, Box<Error>>> {
+    ) -> pingora::Result<Result<AppConnection<'_>, Box<Error>>> {
         let (pool, index, address) = self.turn(app, journey).await?;
         let waiting = pool.idle.get(index).and_then(|idle| idle.take(address));
         let socket = match waiting {
             Some(socket) => Ok(socket),
             None => Box::pin(connect(address)).await,
         };
-        Ok(socket.map(|socket| Line { socket, pool, index, address }))
+        Ok(socket.map(|socket| AppConnection { socket, pool, index, address }))
     }
 }
 

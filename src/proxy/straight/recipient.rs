@@ -38,7 +38,7 @@ impl From<Box<Error>> for Broken {
 }
 
 /// A client that waits for an answer.
-pub(in crate::proxy) trait Client: Send + Sync {
+pub(in crate::proxy) trait Recipient: Send + Sync {
     /// The head of its request.
     fn request(&self) -> Option<&Head>;
 
@@ -83,7 +83,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> Http1<'_, S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> Client for Http1<'_, S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> Recipient for Http1<'_, S> {
     fn request(&self) -> Option<&Head> {
         self.guard.head()
     }
