@@ -1,9 +1,9 @@
 //! The gateway on the wire: strict framing, the pingora phases, own endpoints, answers.
 //!
 //! [`serve`] owns a client connection. For each request [`wire::Guard`] reads one head strictly, and the connection makes
-//! an [`Exchange`] of it. Most requests are judged at once and go straight (`straight`) to their app; of the others pingora runs the
-//! phases of [`Gateway`]: judge, answer or send on. Both take the address of an app out of an `Admission`, and know none
-//! without it.
+//! an [`Exchange`] of it. Most requests are judged at once and go straight to their app (`straight`); of the others
+//! pingora runs the phases of [`Gateway`]: judge, answer or send on. Both take the address of an app out of an
+//! `Admission`, and know none without it.
 
 mod access_log;
 mod answer;

@@ -22,7 +22,8 @@ use crate::{
 /// The numbers that a packed token begins with: the lengths of its three parts, and a checksum.
 const NUMBERS: [usize; 4] = [2, 2, 2, 4];
 
-/// The ID token of a session. It opens with the person for whom it was made, and no other.
+/// The ID token of a session. What is packed opens with the person for whom it was made, and no other; what is kept as
+/// it is has nobody to ask.
 #[derive(Clone)]
 pub struct IdToken(Kept);
 
@@ -69,7 +70,7 @@ impl IdToken {
         }
     }
 
-    /// The token; `None` for another person than it was made for.
+    /// The token; `None` when it was packed for another person.
     #[must_use]
     pub fn raw(&self, person: &Person) -> Option<RawIdToken> {
         match &self.0 {
@@ -78,7 +79,7 @@ impl IdToken {
         }
     }
 
-    /// Every claim that a header can carry; none for another person.
+    /// Every claim that a header can carry; none when it was packed for another person.
     #[must_use]
     pub fn claims(&self, person: &Person) -> BTreeMap<String, String> {
         match &self.0 {
@@ -87,7 +88,7 @@ impl IdToken {
         }
     }
 
-    /// How many bytes it takes.
+    /// How many bytes it takes, without those that all tokens of a key and a client share.
     pub(super) fn size(&self) -> usize {
         match &self.0 {
             Kept::Packed(packed) => packed.bytes.len(),

@@ -279,8 +279,8 @@ impl SignIn {
             return self.over(session, "no_refresh_token").await;
         };
         let mut call = pin!(async {
-            // For as long as Apple is asked, and no longer: who waits for a lease or for the store keeps nobody else back. At
-            // the end of the process there are no more turns.
+            // For as long as Apple is asked, and no longer: who waits for a lease or for the store keeps nobody else back.
+            // At the end of the process there are no more turns.
             let _turn = self.renewals.turns.acquire().await.map_err(|_closed| Unavailable::Interrupted)?;
             self.apple.refresh(&token).await
         });

@@ -1,8 +1,8 @@
 //! Where admitted requests go: the upstreams of each app, their turns and their health.
 //!
-//! pingora verifies certificates and keeps the connections of its own requests, [`idle`] those of the straight way; why the choice among upstreams is not its own is told in
-//! `docs/decisions/0007-upstreams.md`. An address is still to be had from an `Admission` alone: this room knows which
-//! upstream is next by its number.
+//! pingora verifies certificates and keeps the connections of its own requests, [`idle`] those of the straight way; why
+//! the choice among upstreams is not its own is told in `docs/decisions/0007-upstreams.md`. An address is still to be had
+//! from an `Admission` alone: this room knows which upstream is next by its number.
 
 mod app_connection;
 mod authorities;
