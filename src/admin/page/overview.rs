@@ -138,7 +138,7 @@ fn store(vitals: &Vitals, metrics: &Metrics, now: Timestamp) -> Part {
 fn upstream(state: UpstreamState, now: Timestamp) -> Part {
     let UpstreamState { app, upstream, is_up, last } = state;
     let (tone, state) = match (is_up, last) {
-        (false, _) => (Tone::Bad, "Down: no requests go there"),
+        (false, _) => (Tone::Bad, "Cannot be reached"),
         (true, None) => (Tone::Unknown, "Nothing heard yet"),
         (true, Some(_)) => (Tone::Good, "Up"),
     };
