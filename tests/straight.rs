@@ -9,7 +9,7 @@
 
 mod support;
 
-use support::{Answer, Browser, Connection, HOST, RawApp, World};
+use support::{Answer, Browser, Connection, HOST, RawApp, Request, Scrape, World};
 
 /// An option of `Connection` that sends a request to the phases, and changes nothing else.
 const TO_THE_PHASES: &str = "Connection: keep-alive, x-nothing\r\n";
@@ -123,6 +123,21 @@ async fn requests_without_a_body_go_straight_and_others_do_not() {
     ] {
         assert_eq!(goes_straight(&app, &world, line, fields).await, straight, "{line} with {fields:?}");
     }
+}
+
+/// What only pingora can ask is judged before, and not once more.
+#[tokio::test]
+async fn a_request_that_turns_out_to_need_pingora_is_judged_once() {
+    let app = RawApp::start().await;
+    let world = World::before(&format!("\"h2c://{}\"", app.address), &[]).await;
+    let asked = async {
+        let request = Request::get("/public/x").header("Host", HOST);
+        assert_eq!(request.send(world.address).await.status, 502);
+    };
+    let ((), ()) = tokio::join!(asked, async { drop(app.accept().await) });
+    let scrape = Scrape::of(world.admin).await;
+    assert_eq!(scrape.value("schoolgate_requests_total", &[("decision", "admitted")]), 1.0);
+    assert_eq!(scrape.sum("schoolgate_requests_total"), 1.0);
 }
 
 /// What a client hears of an app's answer, and whether each connection lives on.

@@ -115,8 +115,8 @@ fn of_upstream(kind: &ErrorType, silent: Option<&Upstream>) -> String {
 }
 
 /// Why the body was refused, when that was the reason that it could not be read. In HTTP/1.1 the guard knows it.
-pub(super) fn refused(session: &Session, error: &Error) -> Option<Refusal> {
-    if let Some(refusal) = error.root_cause().downcast_ref::<Refusal>() {
+pub(super) fn refused(session: &Session, error: Option<&Error>) -> Option<Refusal> {
+    if let Some(refusal) = error.and_then(|error| error.root_cause().downcast_ref::<Refusal>()) {
         return Some(*refusal);
     }
     session.stream()?.as_any().downcast_ref::<Guard<Lent<Client>>>()?.refusal()

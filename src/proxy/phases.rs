@@ -276,7 +276,7 @@ impl ProxyHttp for Phases {
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Context) -> FailToProxy {
         let answered = session.response_written().is_some();
-        let refused = failures::refused(session, error);
+        let refused = failures::refused(session, Some(error));
         let error_code = match (failures::outcome(refused, error), context.exchange()) {
             (Outcome::Answer(failure), Some(exchange)) if !answered => {
                 self.put_back(&context.forms, exchange).await;
@@ -311,7 +311,7 @@ impl ProxyHttp for Phases {
                 let upstream = exchange.admission().and_then(|it| context.journey.upstream(it.app()).ok());
                 failures::note_upstream(exchange, upstream, context.call.as_ref(), kind);
             }
-            if let Some(refusal) = error.and_then(|error| failures::refused(session, error)) {
+            if let Some(refusal) = failures::refused(session, error) {
                 self.metrics.unreadable.count(refusal.kind());
             }
             access_log::line(exchange, status);

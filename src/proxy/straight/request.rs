@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Fields of one hop (RFC 9110, section 7.6.1), and those that are written anew.
-const NOT_COPIED: [&str; 11] = [
+const NOT_COPIED: [&str; 12] = [
     "host",
     "cookie",
     "connection",
@@ -22,6 +22,7 @@ const NOT_COPIED: [&str; 11] = [
     "proxy-authorization",
     "te",
     "trailer",
+    "transfer-encoding",
     "upgrade",
     "http2-settings",
 ];
